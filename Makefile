@@ -1,0 +1,33 @@
+# Every target makes .venv and installs what it needs by itself: a fresh machine needs Python 3.11+ and make.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/installed
+
+.PHONY: demo test check bench docs clean
+
+demo: $(INSTALLED)            ## the paper's experiment on 10,000 bundled digits
+	$(BIN)/oddlens demo --out demo-run
+
+test: $(INSTALLED)            ## all tests
+	$(BIN)/python -m pytest
+
+check: $(INSTALLED)           ## lint, format and types
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(INSTALLED)           ## side by side with the peers, in one run
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --group bench
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+docs: $(INSTALLED)            ## write the option tables of docs/reference.md anew from the code
+	$(BIN)/python docs/make_reference.py
+
+# pip 25.1 is the first that installs a dependency group; constraints.txt holds every version to what was tested.
+$(INSTALLED): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable . --group dev
+	touch $(INSTALLED)
+
+clean:
+	rm -rf .venv demo-run oddlens-run

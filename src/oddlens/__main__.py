@@ -1,0 +1,5 @@
+"""``python -m oddlens`` is the command ``oddlens``."""
+
+from oddlens.cli import main
+
+main()

@@ -1,0 +1,238 @@
+"""The command line: parse, call one function, print."""
+
+from __future__ import annotations
+
+import ast
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+import oddlens
+from oddlens import registry
+from oddlens.errors import OddlensError, OptionError
+from oddlens.progress import listening
+
+if TYPE_CHECKING:
+    from oddlens.ranking import Ranking
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _shared(*names: str) -> Callable[[F], F]:
+    """The options that several commands share, each written down once."""
+    known = {
+        "device": click.option("--device", default="auto", show_default=True,
+                               help="Where networks run: auto, cpu, cuda, mps."),
+        "jobs": click.option("--jobs", type=int, default=None, help="Threads.  [default: one for each core]"),
+        "json": click.option("--json", "as_json", is_flag=True, help="Print a machine-readable summary."),
+        "quiet": click.option("--quiet", is_flag=True, help="No progress bar."),
+        "seed": click.option("--seed", type=int, default=0, show_default=True, help="Fixes all that is random."),
+        "top": click.option("--top", type=click.IntRange(min=0), default=20, show_default=True,
+                            help="How many of the strangest images to show."),
+    }
+
+    def apply(command: F) -> F:
+        for name in reversed(names):
+            command = known[name](command)
+        return command
+
+    return apply
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(oddlens.__version__, prog_name="oddlens")
+def cli() -> None:
+    """Find the odd images in a collection that nobody has labelled."""
+
+
+@cli.command("rank")
+@click.argument("images")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("oddlens-run"), show_default=True,
+              help="Folder for the table, pictures, report and model.")
+@click.option("--encoder", default="autoencoder", show_default=True, help="What learns the features.")
+@click.option("--detector", "detectors", multiple=True, default=("neighbors",), show_default=True,
+              help="What scores the images. Give it several times, or several with commas.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",
+              help="Any option of the encoder, the detectors or the model; NAME may be neighbors.k. Repeatable.")
+@click.option("--image-size", default=None, metavar="N or HxW",
+              help="The size that images are brought to.  [default: found by looking, at most 64]")
+@_shared("top", "seed", "device", "jobs", "quiet", "json")
+def rank_command(
+    images: str, out: Path, encoder: str, detectors: tuple[str, ...], settings: tuple[str, ...],
+    image_size: str | None, top: int, seed: int, device: str, jobs: int | None, quiet: bool, as_json: bool,
+) -> None:
+    """Rank the images in IMAGES from the strangest to the most ordinary.
+
+    IMAGES is a folder, a text file of paths, an .npy or .npz array, or an IDX file. Nothing is ever written
+    into a folder of images.
+    """
+    from oddlens.run import build_model, rank_into
+
+    model = build_model(
+        encoder, [name.strip() for value in detectors for name in value.split(",")],
+        dict(_setting(text) for text in settings),
+        image_size=_size(image_size), random_state=seed, device=device, n_jobs=jobs,
+    )
+    with _progress(quiet or as_json):
+        result = rank_into(images, out, model, top=top, command=_command())
+    _show(result.ranking, min(top, 20), result.summary, as_json)
+
+
+@cli.command("score")
+@click.argument("model", metavar="RUN_OR_MODEL", type=click.Path(path_type=Path))
+@click.argument("images")
+@click.option("--out", type=click.Path(path_type=Path), default=None,
+              help="Folder for the table, pictures and report.  [default: only print]")
+@_shared("top", "jobs", "quiet", "json")
+def score_command(
+    model: Path, images: str, out: Path | None, top: int, jobs: int | None, quiet: bool, as_json: bool
+) -> None:
+    """Score new images, each on its own, with the model of an earlier run."""
+    from oddlens.run import score_with
+
+    with _progress(quiet or as_json):
+        result = score_with(model, images, out, top=top, n_jobs=jobs, command=_command())
+    _show(result.ranking, top, result.summary, as_json)
+
+
+@cli.command("demo")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("demo-run"), show_default=True,
+              help="Folder for the figure, report, table and model.")
+@_shared("seed", "jobs", "quiet", "json")
+def demo_command(out: Path, seed: int, jobs: int | None, quiet: bool, as_json: bool) -> None:
+    """Run the paper's experiment on 10,000 bundled MNIST digits."""
+    from oddlens.demo import run_demo
+
+    with _progress(quiet or as_json):
+        result = run_demo(out, random_state=seed, n_jobs=jobs, command=_command())
+    _show(result.ranking, 10, result.summary, as_json)
+
+
+@cli.command("list")
+@_shared("json")
+def list_command(as_json: bool) -> None:
+    """List the encoders and detectors with their options and defaults."""
+    kinds: tuple[registry.Kind, ...] = ("encoder", "detector")
+    table = {f"{kind}s": {name: registry.options(kind, name) for name in registry.names(kind)} for kind in kinds}
+    if as_json:
+        click.echo(json.dumps(table, indent=2))
+        return
+    for kind in kinds:
+        click.echo(f"{kind}s")
+        for name in registry.names(kind):
+            click.echo(f"  {name:<16}{_first_line(registry.find(kind, name))}")
+            for option, default in registry.options(kind, name).items():
+                click.echo(f"      {option}={default!r}")
+
+
+def main() -> None:
+    """Run the command line; an error of ours is one line and exit code 2, a bug keeps its traceback."""
+    # File names may hold bytes that are no text in the terminal's encoding; print them escaped, do not fail.
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        cli.main(prog_name="oddlens", standalone_mode=True)
+    except OddlensError as error:
+        click.echo(f"oddlens: {_printable(str(error))}", err=True)
+        sys.exit(2)
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """NAME=VALUE, the value read as a Python literal where it is one and as text where not."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise OptionError(f"--set takes NAME=VALUE, got {text!r}.")
+    try:
+        return name.strip(), ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name.strip(), value
+
+
+def _size(text: str | None) -> int | tuple[int, int] | None:
+    if text is None:
+        return None
+    numbers = text.lower().split("x")
+    if len(numbers) not in (1, 2) or not all(number.strip().isdecimal() for number in numbers):
+        raise OptionError(f"--image-size takes a number or HEIGHTxWIDTH in pixels, got {text!r}.")
+    sizes = [int(number) for number in numbers]
+    return sizes[0] if len(sizes) == 1 else (sizes[0], sizes[1])
+
+
+def _show(ranking: Ranking, top: int, summary: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(summary, indent=2))
+        return
+    for image in ranking.top(top):
+        members = "".join(f"  {name} {value:.5g}" for name, value in image.members.items())
+        click.echo(f"{image.rank:>4}  {image.score:>10.5g}  {_printable(image.name)}"
+                   + (members if len(image.members) > 1 else ""))
+    if ranking.unreadable:
+        click.echo(f"{len(ranking.unreadable)} of {summary['found']} could not be read:")
+        for name, reason in ranking.unreadable[:10]:
+            click.echo(f"      {_printable(name)}: {_printable(reason)}")
+        if len(ranking.unreadable) > 10:
+            click.echo(f"      and {len(ranking.unreadable) - 10} more")
+    for label, path in summary["files"].items():
+        click.echo(f"{label + ':':<10}{_printable(path)}")
+
+
+def _printable(text: str) -> str:
+    """Text that cannot move the cursor or break the line of a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
+
+
+def _first_line(cls: type[Any]) -> str:
+    return (cls.__doc__ or "").strip().splitlines()[0]
+
+
+def _command() -> str:
+    import shlex
+
+    return shlex.join(["oddlens", *sys.argv[1:]])
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[None]:
+    """A bar with rate and remaining time for each stage; silent when not a terminal."""
+    with nullcontext() if quiet or not sys.stderr.isatty() else _bar():
+        yield
+
+
+@contextmanager
+def _bar() -> Iterator[None]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TaskID,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> str:
+            speed = task.finished_speed or task.speed
+            return f"{speed:,.0f}/s" if speed else ""
+
+    tasks: dict[str, TaskID] = {}
+    with Progress(TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), Rate(),
+                  TimeRemainingColumn(), console=Console(stderr=True)) as bar:
+
+        def show(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage, total=total)
+            bar.update(tasks[stage], completed=done, total=total)
+
+        with listening(show):
+            yield
+
+

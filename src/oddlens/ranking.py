@@ -1,0 +1,134 @@
+"""The result: one row an image, in the order in which the images were given.
+
+``Ranking`` is what a run ends in and what everything that shows results reads: the table files, the contact
+sheet, the report. It holds no pixels.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from oddlens.errors import MissingExtra, OptionError
+from oddlens.files import write_atomically
+from oddlens.protocols import Doubles
+
+
+@dataclass(frozen=True)
+class RankedImage:
+    """One image's place in a ranking."""
+
+    rank: int  # 1 is the strangest
+    index: int  # its place in ``Ranking.names``
+    name: str
+    score: float  # larger is stranger
+    members: Mapping[str, float]  # detector name -> its own score
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """How strange each image is, in input order.
+
+    names:       (n,) the readable images' names.
+    scores:      (n,) float64, larger is stranger, no fixed range.
+    members:     detector name -> (n,) float64, what each detector said on its own.
+    unreadable:  (name, reason) for each image that could not be read; they have no row.
+
+    >>> ranking = Ranking(("a.png", "b.png"), np.array([0.5, 2.0]))
+    >>> [image.name for image in ranking.top(1)]
+    ['b.png']
+    """
+
+    names: tuple[str, ...]
+    scores: Doubles
+    members: Mapping[str, Doubles] = field(default_factory=dict)
+    unreadable: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        for label, column in {"scores": self.scores, **self.members}.items():
+            if np.shape(column) != (len(self.names),):
+                raise OptionError(f"{label} has shape {np.shape(column)}; there are {len(self.names)} names.")
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def order(self, by: str | None = None) -> np.ndarray[Any, np.dtype[np.intp]]:
+        """Indices from the strangest to the most ordinary, by the score or by one detector's own.
+
+        Equal scores keep the order in which the images were given.
+        """
+        return np.argsort(-self._column(by), kind="stable")
+
+    def ranks(self, by: str | None = None) -> np.ndarray[Any, np.dtype[np.intp]]:
+        """(n,) each image's rank; 1 is the strangest."""
+        ranks = np.empty(len(self), dtype=np.intp)
+        ranks[self.order(by)] = np.arange(1, len(self) + 1)
+        return ranks
+
+    def top(self, k: int = 20, by: str | None = None) -> list[RankedImage]:
+        """The k strangest images, the strangest first; all of them if there are fewer than k."""
+        if k < 0:
+            raise OptionError(f"top takes a number of images of 0 or more, got {k}.")
+        return [self._image(rank, int(i)) for rank, i in enumerate(self.order(by)[:k], start=1)]
+
+    def bottom(self, k: int = 20, by: str | None = None) -> list[RankedImage]:
+        """The k most ordinary images, the most ordinary first."""
+        order = self.order(by)[::-1]
+        return [self._image(len(self) - place, int(i)) for place, i in enumerate(order[:k])]
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """One dictionary an image, in input order: the columns of the table files."""
+        ranks = self.ranks()
+        for i, name in enumerate(self.names):
+            members = {key: float(column[i]) for key, column in self.members.items()}
+            yield {"name": name, "rank": int(ranks[i]), "score": float(self.scores[i]), **members}
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write the table as CSV (UTF-8, one line an image, numbers to their last digit)."""
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, ["name", "rank", "score", *self.members], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({**row, "name": _inert(row["name"])} for row in self.rows())
+        write_atomically(path, text.getvalue().encode())
+
+    def to_parquet(self, path: str | Path) -> None:
+        """Write the table as Parquet, with the same columns as the CSV file."""
+        import pyarrow
+        from pyarrow import parquet
+
+        buffer = io.BytesIO()
+        parquet.write_table(pyarrow.table(self._columns()), buffer)
+        write_atomically(path, buffer.getvalue())
+
+    def to_pandas(self) -> Any:
+        """The table as a pandas DataFrame; needs ``oddlens[pandas]``."""
+        try:
+            import pandas
+        except ImportError as error:
+            raise MissingExtra.named("pandas", "pandas", "Ranking.to_pandas") from error
+        return pandas.DataFrame(self._columns())
+
+    def _columns(self) -> dict[str, Any]:
+        return {"name": list(self.names), "rank": self.ranks(), "score": self.scores, **self.members}
+
+    def _column(self, by: str | None) -> Doubles:
+        if by is None:
+            return self.scores
+        if by not in self.members:
+            raise OptionError.unknown("column", by, self.members)
+        return self.members[by]
+
+    def _image(self, rank: int, i: int) -> RankedImage:
+        members = {key: float(column[i]) for key, column in self.members.items()}
+        return RankedImage(rank, i, self.names[i], float(self.scores[i]), members)
+
+
+def _inert(name: str) -> str:
+    """A file name that a spreadsheet will not take for a formula (a leading apostrophe marks text there)."""
+    return "'" + name if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name

@@ -1,0 +1,282 @@
+"""One run on disk: a folder with the table, the pictures, the report, the model and a summary.
+
+scores.csv, scores.parquet   every image with its score and rank
+gallery.png                  the strangest images of each detector side by side
+report.html                  the same and more, one page that opens without a network
+model/                       what was learned, for ``oddlens score``
+run.json                     a machine-readable summary; a folder that has one is a run
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import oddlens
+from oddlens import registry
+from oddlens.errors import OptionError, OutputError, SavedModelError, UnreadableImage
+from oddlens.files import write_atomically
+from oddlens.gallery import Panel, write_gallery
+from oddlens.model import AnomalyModel
+from oddlens.pixels import read_near
+from oddlens.progress import advance
+from oddlens.protocols import ImageSource
+from oddlens.ranking import RankedImage, Ranking
+from oddlens.report import THUMBNAIL, Note, Reader, Report, Section, number, write_report
+from oddlens.saving import load_model, save_model
+from oddlens.sources import open_source
+
+#: Above the number of images at which a page of thumbnails stops being read.
+MOST_SHOWN = 500
+
+# What a stranger is told a detector looks for.
+SOUGHT = {
+    "reconstruction": "images that the encoder could not rebuild from what it learned",
+    "neighbors": "images whose learned features lie far from those of every other image",
+    "forest": "images whose learned features a few random cuts set apart from the rest",
+}
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A finished run: the ranking, the model behind it and a summary that can be written as JSON."""
+
+    ranking: Ranking
+    model: AnomalyModel
+    summary: dict[str, Any] = field(default_factory=dict)
+
+
+def build_model(
+    encoder: str, detectors: Sequence[str], settings: Mapping[str, Any], **options: Any
+) -> AnomalyModel:
+    """An unfitted model from names and NAME=VALUE settings.
+
+    A setting goes to the encoder, the detectors or the model, wherever there is an option of that name;
+    ``neighbors.k`` goes to that one alone. Raises ``OptionError`` for a setting that nothing takes.
+    """
+    shared = {key: options[key] for key in ("device", "n_jobs", "random_state") if key in options}
+    takers: dict[str, tuple[registry.Kind, dict[str, Any]]] = {}
+    for kind, names in (("encoder", [encoder]), ("detector", detectors)):
+        for name in names:
+            known = registry.options(kind, name)  # type: ignore[arg-type]
+            takers[name] = (kind, {key: value for key, value in shared.items() if key in known})  # type: ignore[assignment]
+    mine = {key for key in AnomalyModel().get_params(deep=False) if key not in ("encoder", "detector")}
+    for setting, value in settings.items():
+        owner, dot, option = setting.rpartition(".")
+        chosen = [name for name, (kind, _) in takers.items()
+                  if (not dot or owner == name) and option in registry.options(kind, name)]
+        for name in chosen:
+            takers[name][1][option] = value
+        if not dot and option in mine:
+            options[option] = value
+        elif not chosen:
+            every = [f"{name}.{key}" for name, (kind, _) in takers.items() for key in registry.options(kind, name)]
+            raise OptionError.unknown("option", setting, [*every, *mine])
+    made = {name: registry.create(kind, name, **values) for name, (kind, values) in takers.items()}
+    return AnomalyModel(made[encoder], [made[name] for name in detectors], **options)
+
+
+def rank_into(
+    images: Any, out: str | Path, model: AnomalyModel, *, top: int = 20, command: str = "",
+    title: str = "The odd images", look: Look | None = None,
+) -> RunResult:
+    """Fit ``model`` to images, rank them and write the run into the folder ``out``.
+
+    look changes what the pictures show; see :class:`Look`. Raises ``OutputError`` before any work if ``out`` lies
+    in the folder of images or holds other files.
+    """
+    source = open_source(images)
+    folder = claim(out, source)
+    model.fit(source)
+    save_model(model, folder / "model")
+    shown = _Shown(source, described(images), model.indices_, top, command, title)
+    return _write(folder, model, model.rank(), shown, look or Look())
+
+
+def score_with(
+    path: str | Path, images: Any, out: str | Path | None = None, *, top: int = 20, n_jobs: int | None = None,
+    command: str = "",
+) -> RunResult:
+    """Score images with the saved model or the run at ``path``; write a run folder if ``out`` is given."""
+    path = Path(path)
+    if not path.exists():
+        raise SavedModelError(f"There is no {path}: give the folder of a run or of a saved model.")
+    model = load_model(path / "model" if (path / "model").is_dir() else path)
+    model.n_jobs = n_jobs
+    source = open_source(images)
+    folder = None if out is None else claim(out, source)
+    start = time.perf_counter()
+    ranking = model.rank(source)
+    model.timings_ = {"scoring": time.perf_counter() - start}
+    position = {source.name(i): i for i in range(len(source))}
+    indices = np.array([position[name] for name in ranking.names], np.int64)
+    shown = _Shown(source, described(images), indices, top, command, "New images, scored")
+    if folder is None:
+        return RunResult(ranking, model, _summary(model, ranking, shown, {}))
+    return _write(folder, model, ranking, shown, Look())
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the pictures of a run show, where they should differ from the strangest images of each detector.
+
+    panels:  makes the contact sheet's panels from the ranking and a reader of its images.
+    notes:   makes what the report says at its end.
+    """
+
+    panels: Callable[[Ranking, Reader], Sequence[Panel]] | None = None
+    notes: Callable[[Ranking], Sequence[Note]] | None = None
+
+
+def strangest(ranking: Ranking, read: Reader, column: str | None, top: int) -> tuple[list[Any], list[str]]:
+    """The pictures and the score labels of the strangest images that can still be read."""
+    return pictured(read, [(i, i.score if column is None else i.members[column]) for i in ranking.top(top, column)])
+
+
+def pictured(read: Reader, images: Sequence[tuple[RankedImage, float]]) -> tuple[list[Any], list[str]]:
+    """The pictures and score labels of images that can still be read."""
+    pictures, labels = [], []
+    for image, score in images:
+        try:
+            pictures.append(read(image.index))
+        except UnreadableImage:
+            continue
+        labels.append(number(score))
+    return pictures, labels
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """What was ranked and how it is to be shown."""
+
+    source: ImageSource
+    what: str
+    indices: NDArray[np.int64]  # row of the ranking -> number in the source
+    top: int
+    command: str
+    title: str
+
+    def read(self, row: int) -> NDArray[np.uint8]:
+        """The picture of a row of the ranking, large enough for a thumbnail."""
+        return read_near(self.source, int(self.indices[row]), THUMBNAIL)
+
+
+def _write(folder: Path, model: AnomalyModel, ranking: Ranking, shown: _Shown, look: Look) -> RunResult:
+    """Write tables, pictures and report, and ``run.json`` last."""
+    files = {"table": "scores.csv", "parquet": "scores.parquet", "gallery": "gallery.png", "report": "report.html"}
+    if (folder / "model").is_dir():
+        files["model"] = "model"
+    summary = _summary(model, ranking, shown, {label: str(folder / name) for label, name in files.items()})
+    ranking.to_csv(folder / "scores.csv")
+    ranking.to_parquet(folder / "scores.parquet")
+    top = min(shown.top, MOST_SHOWN)
+    columns: list[str | None] = [None, *ranking.members] if len(ranking.members) > 1 else [*ranking.members]
+    sections = [Section(None, "All detectors together",
+                        "The images that the detectors, taken together, find strangest.")
+                if column is None else
+                Section(column, f"Detector {column}", f"It looks for {SOUGHT.get(column, 'odd images')}.")
+                for column in columns]
+    advance("pictures", 0, 2)
+    if look.panels is None:
+        panels = [Panel(s.title, "the strangest, with scores", *strangest(ranking, shown.read, s.column, min(top, 20)))
+                  for s in sections]
+    else:
+        panels = list(look.panels(ranking, shown.read))
+    write_gallery(folder / "gallery.png", panels)
+    advance("pictures", 1, 2)
+    write_report(folder / "report.html", Report(
+        title=shown.title, source=shown.what, ranking=ranking, read=shown.read, sections=sections,
+        facts=_facts(summary), parameters=summary["parameters"], versions=summary["versions"],
+        command=shown.command, top=top, notes=look.notes(ranking) if look.notes else (),
+    ))
+    advance("pictures", 2, 2)
+    write_atomically(folder / "run.json", (json.dumps(summary, indent=1) + "\n").encode())
+    return RunResult(ranking, model, summary)
+
+
+def _summary(model: AnomalyModel, ranking: Ranking, shown: _Shown, files: dict[str, str]) -> dict[str, Any]:
+    """The run in plain values: what ``--json`` prints and ``run.json`` keeps."""
+    form = model.format_
+    return {
+        "finished": True,
+        "oddlens": oddlens.__version__,
+        "command": shown.command,
+        "images": shown.what,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "found": len(ranking) + len(ranking.unreadable),
+        "read": len(ranking),
+        "skipped": getattr(shown.source, "skipped", 0),
+        "unreadable": [{"name": name, "reason": reason} for name, reason in ranking.unreadable],
+        "learned_at": {"height": form.height, "width": form.width, "channels": form.channels, "resize": form.resize},
+        "seconds": {stage: round(seconds, 3) for stage, seconds in model.timings_.items()},
+        "top": [{"rank": i.rank, "name": i.name, "score": i.score, **i.members} for i in ranking.top(shown.top)],
+        "parameters": _parameters(model),
+        "versions": _versions(),
+        "files": files,
+    }
+
+
+def _facts(summary: dict[str, Any]) -> dict[str, str]:
+    size = summary["learned_at"]
+    kind = "colour" if size["channels"] == 3 else "grey"
+    return {
+        "Images": summary["images"],
+        "Found": f"{summary['found']:,}",
+        "Read": f"{summary['read']:,}",
+        "Could not be read": f"{len(summary['unreadable']):,}",
+        "Other files, passed over": f"{summary['skipped']:,}",
+        "Looked at as": f"{size['width']} x {size['height']} pixels, {kind}; other shapes: {size['resize']}",
+        "Time": ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in summary["seconds"].items()),
+        "Made on": summary["created"],
+    }
+
+
+def _parameters(model: AnomalyModel) -> dict[str, dict[str, Any]]:
+    own = {key: value for key, value in model.get_params(deep=False).items() if key not in ("encoder", "detector")}
+    parts: dict[str, Any] = {
+        f"Encoder {registry.name_of('encoder', model.encoder_) or type(model.encoder_).__name__}": model.encoder_,
+        **{f"Detector {column}": detector for column, detector in model.detectors_.items()},
+    }
+    listed = {title: part.get_params(deep=False) for title, part in parts.items() if hasattr(part, "get_params")}
+    return {title: {key: value if isinstance(value, int | float | str | None) else repr(value)
+                    for key, value in options.items()}
+            for title, options in {"Model": own, **listed}.items() if options}
+
+
+def _versions() -> dict[str, str]:
+    packages = ("faiss-cpu", "numba", "numpy", "pillow", "scikit-learn", "torch")
+    return {"oddlens": oddlens.__version__, "Python": platform.python_version(),
+            **{package: version(package) for package in packages}}
+
+
+def described(images: Any) -> str:
+    """What was looked at, in words."""
+    if isinstance(images, str | Path):
+        return str(images)
+    return f"{len(images):,} images of a {type(images).__name__}" if hasattr(images, "__len__") else str(type(images))
+
+
+def claim(out: str | Path, source: ImageSource) -> Path:
+    """The folder ``out``, if a run may be written there: never among the images, never over other files."""
+    folder = Path(out)
+    root = getattr(source, "root", None)
+    if root is not None and folder.resolve().is_relative_to(Path(root).resolve()):
+        raise OutputError(f"{folder} lies in the folder of images {root}, which is never written to: "
+                          "choose another place with --out.")
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder} is a file: choose a folder with --out.")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "run.json").is_file():
+        raise OutputError(f"{folder} holds files that are not of a run: choose an empty or new folder with --out.")
+    if not (folder / "run.json").is_file():
+        write_atomically(folder / "run.json", b'{"finished": false}\n')
+    return folder

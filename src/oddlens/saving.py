@@ -1,0 +1,183 @@
+"""A fitted model as a folder of JSON and safetensors, loaded without running any code from it.
+
+    model.json                     options, names of encoder and detectors, image size, names of the images,
+                                   and the name and SHA-256 of every other file
+    encoder-<hash>.safetensors     what the encoder learned
+    detector-<n>-<hash>.safetensors
+    own-<hash>.safetensors         the fitted images' scores
+
+``model.json`` is replaced last and in one step, so a save that is cut off leaves the old model whole. Encoder
+and detector names stand for classes only by way of the registry; nothing in the folder can name code. What
+is loaded is checked before it is used: hashes, sizes, shapes, and the indices that compiled code will follow.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+from sklearn.base import BaseEstimator
+
+import oddlens
+from oddlens import registry
+from oddlens.errors import OddlensError, OptionError, SavedModelError
+from oddlens.files import write_atomically
+from oddlens.model import AnomalyModel
+from oddlens.pixels import PixelFormat
+from oddlens.protocols import State
+
+FORMAT = 1
+LARGEST_IMAGE = 2**26  # values in one image that a saved model may ask for
+_FILE = re.compile(r"(encoder|own|detector-\d{1,3})-[0-9a-f]{16}\.safetensors")
+
+
+def save_model(model: AnomalyModel, path: str | Path) -> None:
+    """Write a fitted model to the folder ``path``, in place of a model that is there already."""
+    model._require_fit()
+    folder = Path(path)
+    if (folder / "model.json").is_symlink() or (folder.exists() and not _is_ours(folder)):
+        raise OptionError(f"{folder} holds other files than a saved model; choose an empty or new folder.")
+    states: dict[str, State] = {"encoder": model.encoder_.get_state(), "own": dict(model.own_)}
+    for number, detector in enumerate(model.detectors_.values()):
+        states[f"detector-{number}"] = detector.get_state()
+    files = {part: _write_state(folder, part, state) for part, state in states.items()}
+    content = {
+        "format": FORMAT,
+        "oddlens": oddlens.__version__,
+        "model": _options(model, exclude=("encoder", "detector")),
+        "encoder": _described("encoder", model.encoder_),
+        "detectors": [_described("detector", detector) for detector in model.detectors_.values()],
+        "pixels": {"height": model.format_.height, "width": model.format_.width,
+                   "channels": model.format_.channels, "resize": model.format_.resize},
+        "names": list(model.names_),
+        "unreadable": [list(pair) for pair in model.unreadable_],
+        "indices": [int(i) for i in model.indices_],
+        "files": files,
+    }
+    write_atomically(folder / "model.json", json.dumps(content, indent=1, ensure_ascii=True).encode())
+    kept = {file["name"] for file in files.values()}
+    for stale in folder.glob("*.safetensors"):
+        if _FILE.fullmatch(stale.name) and stale.name not in kept:
+            stale.unlink(missing_ok=True)
+
+
+def load_model(path: str | Path) -> AnomalyModel:
+    """The model in the folder ``path``; raises ``SavedModelError`` if it is not one, or not a sound one."""
+    folder = Path(path)
+    content = _read_json(folder)
+    try:
+        states = {part: _read_state(folder, part, file) for part, file in content["files"].items()}
+        model = AnomalyModel(**content["model"])
+        encoder = _revived("encoder", content["encoder"], states["encoder"])
+        detectors = {item["name"]: _revived("detector", item, states[f"detector-{number}"])
+                     for number, item in enumerate(content["detectors"])}
+        if not detectors:
+            raise ValueError("no detectors")
+        names = tuple(str(name) for name in content["names"])
+        unreadable = tuple((str(name), str(reason)) for name, reason in content["unreadable"])
+        own = {column: _scores(states["own"], column, len(names)) for column in detectors}
+        model.encoder, model.detector = encoder, list(detectors.values())
+        model._take(encoder, detectors, PixelFormat(**content["pixels"]), names, unreadable, own)
+        model.indices_ = np.array(content["indices"], np.int64)
+        if model.indices_.shape != (len(names),):
+            raise ValueError(f"{len(model.indices_)} indices for {len(names)} names")
+        _try_out(model)
+    except SavedModelError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, OddlensError) as error:
+        raise SavedModelError(f"{folder} is not a sound model: {type(error).__name__}: {error}. "
+                              "Fit and save it anew.") from error
+    return model
+
+
+def _try_out(model: AnomalyModel) -> None:
+    """Send one blank image all the way, so that parts that do not fit each other are found now."""
+    form = model.format_
+    size = (form.height, form.width, form.channels)
+    if not (min(size) >= 1 and int(np.prod(size, dtype=object)) <= LARGEST_IMAGE):
+        raise ValueError(f"images of {size}")
+    needs = frozenset().union(*(detector.needs for detector in model.detectors_.values()))
+    encoded = model.encoder_.encode(np.zeros((1, *size), np.uint8), needs)
+    for column, detector in model.detectors_.items():
+        if detector.score_new(encoded).shape != (1,):
+            raise ValueError(f"{column} does not score what the encoder gives")
+
+
+def _options(thing: BaseEstimator, exclude: tuple[str, ...] = ()) -> dict[str, Any]:
+    return {key: value for key, value in thing.get_params(deep=False).items() if key not in exclude}
+
+
+def _described(kind: registry.Kind, thing: Any) -> dict[str, Any]:
+    name = registry.name_of(kind, thing)
+    if name is None:
+        raise OptionError(
+            f"{type(thing).__name__} cannot be saved: it is not registered. Register it as an entry point of "
+            f"the group oddlens.{kind}s, so that loading finds it by name."
+        )
+    options = _options(thing)
+    try:
+        json.dumps(options)
+    except TypeError as error:
+        raise OptionError(f"The options of {kind} {name} cannot be saved as JSON: {error}.") from error
+    return {"name": name, "options": options}
+
+
+def _revived(kind: registry.Kind, item: dict[str, Any], state: State) -> Any:
+    return registry.create(kind, item["name"], **item["options"]).set_state(state)
+
+
+def _scores(own: State, column: str, count: int) -> Any:
+    scores = own[column]
+    if scores.dtype != np.float64 or scores.shape != (count,) or not np.isfinite(scores).all():
+        raise ValueError(f"scores of {column} are {scores.dtype} {scores.shape}, not {count} finite numbers")
+    return scores
+
+
+def _write_state(folder: Path, part: str, state: State) -> dict[str, str]:
+    content = save_tensors({key: np.ascontiguousarray(value) for key, value in state.items()})
+    digest = hashlib.sha256(content).hexdigest()
+    name = f"{part}-{digest[:16]}.safetensors"
+    write_atomically(folder / name, content)
+    return {"name": name, "sha256": digest}
+
+
+def _read_state(folder: Path, part: str, file: dict[str, str]) -> State:
+    name = file["name"]
+    if not isinstance(name, str) or not _FILE.fullmatch(name) or not name.startswith(f"{part}-"):
+        raise SavedModelError(f"{folder / 'model.json'} names {name!r}, which is not a file of a saved model.")
+    try:
+        content = (folder / name).read_bytes()
+        if hashlib.sha256(content).hexdigest() != file["sha256"]:
+            raise SavedModelError(f"{folder / name} has changed since it was saved: its SHA-256 is another.")
+        state: State = load_tensors(content)
+    except (OSError, SafetensorError) as error:
+        raise SavedModelError(f"{folder / name} cannot be loaded: {error}.") from error
+    return state
+
+
+def _read_json(folder: Path) -> dict[str, Any]:
+    path = folder / "model.json"
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise SavedModelError(f"{folder} is not a saved model: it has no model.json.") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise SavedModelError(f"{path} cannot be read: {error}.") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        got = content.get("format") if isinstance(content, dict) else type(content).__name__
+        raise SavedModelError(f"{path} has format {got!r}; oddlens {oddlens.__version__} reads format {FORMAT}.")
+    return content
+
+
+def _is_ours(folder: Path) -> bool:
+    return folder.is_dir() and all(
+        path.name == "model.json" or _FILE.fullmatch(path.name) or path.name.endswith(".part")
+        for path in folder.iterdir()
+    )

@@ -1,0 +1,41 @@
+"""What every test may ask for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import oddlens
+from instant import InstantEncoder
+
+PACKAGE = Path(oddlens.__file__).parent
+
+
+@pytest.fixture(scope="session")
+def digits() -> NDArray[np.uint8]:
+    """The first 600 bundled digits, (600, 28, 28, 1)."""
+    import gzip
+
+    with gzip.open(PACKAGE / "data" / "mnist-10k-images-idx3-ubyte.gz") as file:
+        file.seek(16)
+        return np.frombuffer(file.read(600 * 784), np.uint8).reshape(600, 28, 28, 1)
+
+
+@pytest.fixture(scope="session")
+def dots() -> NDArray[np.uint8]:
+    """120 small grey images of one kind, (120, 8, 8, 1): a bright dot near the middle, on noise."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 60, (120, 8, 8, 1), dtype=np.uint8)
+    for image in images:
+        row, column = rng.integers(2, 5, 2)
+        image[row : row + 2, column : column + 2] += 150
+    return images
+
+
+@pytest.fixture
+def instant() -> InstantEncoder:
+    """An encoder that learns in a millisecond."""
+    return InstantEncoder()

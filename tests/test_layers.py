@@ -1,0 +1,97 @@
+"""Imports run one way. The files are parsed, imports inside functions included; nothing is run."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import oddlens
+
+PACKAGE = Path(oddlens.__file__).parent
+
+# From the ground up: a file may import from lower floors only, or from its own where it says so.
+FLOORS = [
+    {"errors", "progress"},
+    {"files", "kernels", "protocols", "registry"},
+    {"calibration", "pixels", "ranking", "sources"},
+    {"training"},
+    {"encoders", "detectors"},
+    {"model"},
+    {"saving"},
+    {"evaluate", "gallery", "report"},
+    {"run"},
+    {"demo"},
+    {"cli"},
+    {"__main__"},
+]
+# Within a floor: who may lean on whom.
+NEIGHBOURS = {("sources", "pixels")}
+FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}
+
+
+def files():
+    return sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+def home(path):
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(path):
+    """The oddlens modules that a file imports anywhere, as dotted names below the package."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name} has a relative import"
+            if node.module == "oddlens":
+                yield from (f"oddlens.{alias.name}" for alias in node.names)
+            else:
+                yield node.module
+
+
+def ours(path):
+    names = (name.split(".") for name in imported(path) if name == "oddlens" or name.startswith("oddlens."))
+    return [parts[1:] for parts in names if len(parts) > 1 and parts[1] != "__version__"]
+
+
+def test_every_file_has_a_floor():
+    assert {home(path) for path in files()} <= set(FLOOR), "give the new file a floor in FLOORS"
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_down(path):
+    for target in ours(path):
+        if target[0] in {"encoders", "detectors"} and home(path) in {"encoders", "detectors"}:
+            pytest.fail(f"{path.name} imports its sibling {'.'.join(target)}")
+        assert FLOOR[target[0]] < FLOOR[home(path)] or (home(path), target[0]) in NEIGHBOURS, (
+            f"{path.name} may not import {'.'.join(target)}: it stands on the same floor or above")
+
+
+def test_there_are_no_cycles():
+    graph = {home(path): set() for path in files()}
+    for path in files():
+        graph[home(path)] |= {target[0] for target in ours(path)}
+    done = set()
+
+    def visit(name, trail):
+        assert name not in trail, f"import cycle: {' -> '.join([*trail, name])}"
+        if name not in done:
+            for target in sorted(graph.get(name, ())):
+                visit(target, [*trail, name])
+            done.add(name)
+
+    for name in graph:
+        visit(name, [])
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_print_outside_the_command_line_and_no_forbidden_imports(path):
+    tree = ast.parse(path.read_text())
+    calls = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    assert "print" not in calls
+    assert not calls & {"eval", "exec"}
+    roots = {name.split(".")[0] for name in imported(path)}
+    assert not roots & {"pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
+    if home(path) != "cli":
+        assert not roots & {"click", "rich"}

@@ -1,0 +1,149 @@
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
+
+from instant import InstantEncoder
+from oddlens import AnomalyModel, rank
+from oddlens.detectors.forest import Forest
+from oddlens.detectors.neighbors import Neighbors
+from oddlens.detectors.reconstruction import Reconstruction
+from oddlens.errors import OptionError, TooFewImages
+
+SEVERAL = (Reconstruction(), Neighbors(), Forest(n_estimators=50))
+
+
+@pytest.fixture
+def planted(dots):
+    images = dots.copy()
+    images[[11, 60]] = np.random.default_rng(1).integers(0, 256, (2, 8, 8, 1))
+    return images
+
+
+@pytest.fixture
+def model(planted):
+    return AnomalyModel(InstantEncoder(), SEVERAL).fit(planted)
+
+
+def test_the_planted_images_come_first(model):
+    assert {image.index for image in model.rank().top(2)} == {11, 60}
+
+
+def test_every_detector_is_a_column_and_the_encoder_learns_once(planted):
+    class Counting(InstantEncoder):
+        calls: ClassVar = []
+
+        def fit(self, pixels):
+            self.calls.append("fit")
+            return super().fit(pixels)
+
+        def encode(self, pixels, needs):
+            self.calls.append(needs)
+            return super().encode(pixels, needs)
+
+    ranking = AnomalyModel(Counting(), SEVERAL).fit(planted).rank()
+    assert list(ranking.members) == ["reconstruction", "neighbors", "forest"]
+    assert Counting.calls == ["fit", frozenset({"embedding", "residual"})]
+
+
+def test_with_one_detector_the_score_is_its_own(planted):
+    ranking = AnomalyModel(InstantEncoder(), Neighbors()).fit(planted).rank()
+    assert np.array_equal(ranking.scores, ranking.members["neighbors"])
+
+
+def test_new_images_are_judged_each_alone(model, planted):
+    new = planted[:20]
+    together = model.rank(new).scores
+    alone = [model.rank(new[i : i + 1]).scores[0] for i in range(len(new))]
+    assert np.allclose(together, alone, rtol=0, atol=1e-9)
+
+
+def test_scikit_learns_signs(model, planted):
+    assert np.array_equal(model.score_samples(planted), -model.rank(planted).scores)
+    assert np.array_equal(model.predict(planted) == -1, model.decision_function(planted) < 0)
+    labels = AnomalyModel(InstantEncoder(), SEVERAL, contamination=0.05).fit_predict(planted)
+    assert set(labels) == {1, -1}
+    assert (labels == -1).sum() == 6
+    assert (labels[[11, 60]] == -1).all()
+
+
+def test_images_in_any_dress_give_the_same_ranking(planted, tmp_path):
+    from PIL import Image
+
+    for i, image in enumerate(planted):
+        Image.fromarray(image[..., 0]).save(tmp_path / f"{i:03}.png")
+    np.save(tmp_path / "all.npy", planted[..., 0])
+    make = lambda: AnomalyModel(InstantEncoder(), Neighbors())  # noqa: E731
+    expected = make().fit(planted).rank().scores
+    for images in (planted[..., 0], str(tmp_path), tmp_path, sorted(tmp_path.glob("*.png")), tmp_path / "all.npy"):
+        assert np.array_equal(make().fit(images).rank().scores, expected)
+
+
+def test_unreadable_images_are_listed_and_nan_and_odd(planted, tmp_path, model):
+    from PIL import Image
+
+    for i, image in enumerate(planted[:30]):
+        Image.fromarray(image[..., 0]).save(tmp_path / f"{i:03}.png")
+    (tmp_path / "004b.png").write_text("not an image")
+    fitted = AnomalyModel(InstantEncoder(), Neighbors()).fit(tmp_path)
+    assert [name for name, _ in fitted.rank().unreadable] == ["004b.png"]
+    assert len(fitted.rank()) == 30
+    scores = fitted.score_samples(tmp_path)
+    assert np.flatnonzero(np.isnan(scores)).tolist() == [5]
+    assert fitted.predict(tmp_path)[5] == -1
+    assert fitted.fit_predict(tmp_path)[5] == -1
+    assert len(fitted.fit_predict(tmp_path)) == 31
+
+
+def test_not_fitted_is_scikit_learns_own():
+    for ask in ("rank", "score_samples", "predict", "decision_function"):
+        with pytest.raises(NotFittedError):
+            getattr(AnomalyModel(), ask)(np.zeros((2, 8, 8), np.uint8))
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"encoder": "autoencodr"}, "Did you mean 'autoencoder'"),
+    ({"detector": ["neighbors", "neighbours"]}, "Did you mean 'neighbors'"),
+    ({"detector": ["forest", "forest"]}, "given twice"),
+    ({"detector": []}, "No detector"),
+    ({"detector": 7}, "not an? detector"),
+    ({"contamination": 0.7}, "contamination"),
+    ({"image_size": 0}, "image_size"),
+    ({"resize": "stretch"}, "squash"),
+    ({"channels": 2}, "channels"),
+])
+def test_bad_options_say_what_to_do(options, message, dots):
+    with pytest.raises(OptionError, match=message):
+        AnomalyModel(**options).fit(dots)
+
+
+def test_a_detector_that_needs_what_the_encoder_does_not_give_is_refused_before_reading():
+    class Blind(BaseEstimator):
+        gives = frozenset({"embedding"})
+
+        def fit(self, pixels): ...
+        def encode(self, pixels, needs): ...
+        def get_state(self): ...
+        def set_state(self, state): ...
+
+    with pytest.raises(OptionError, match="reconstruction needs residual"):
+        AnomalyModel(Blind(), Reconstruction()).fit("/no/such/folder")
+
+
+def test_too_few_images_say_how_many(dots):
+    with pytest.raises(TooFewImages, match="3"):
+        AnomalyModel(InstantEncoder()).fit(dots[:3])
+
+
+def test_rank_is_the_whole_job(planted):
+    assert rank(planted, encoder=InstantEncoder(), detector=Neighbors(k=3)).top(1)[0].index in {11, 60}
+    one, two = (rank(planted, detector="forest", random_state=3).scores for _ in range(2))
+    assert np.array_equal(one, two)
+
+
+def test_options_given_to_the_model_reach_what_it_makes_by_name(dots):
+    model = AnomalyModel("autoencoder", "forest", random_state=9).fit(dots)
+    assert model.encoder_.random_state == 9
+    assert model.detectors_["forest"].random_state == 9

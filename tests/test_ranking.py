@@ -1,0 +1,69 @@
+import csv
+import io
+
+import numpy as np
+import pytest
+from pyarrow import parquet
+
+from oddlens import Ranking
+from oddlens.errors import OptionError
+
+
+@pytest.fixture
+def ranking() -> Ranking:
+    return Ranking(
+        ("a.png", "b.png", "c.png", "d.png"),
+        np.array([0.5, 3.0, 0.5, 1.0]),
+        {"forest": np.array([4.0, 1.0, 2.0, 3.0])},
+        (("broken.png", "the file is empty"),),
+    )
+
+
+def test_top_is_strangest_first_and_ties_keep_input_order(ranking):
+    assert [image.name for image in ranking.top(4)] == ["b.png", "d.png", "a.png", "c.png"]
+    assert [image.rank for image in ranking.top(4)] == [1, 2, 3, 4]
+    assert ranking.top(1)[0].members == {"forest": 1.0}
+
+
+def test_bottom_is_most_ordinary_first(ranking):
+    assert [(image.name, image.rank) for image in ranking.bottom(2)] == [("c.png", 4), ("a.png", 3)]
+
+
+def test_each_detector_has_its_own_order(ranking):
+    assert [image.name for image in ranking.top(2, by="forest")] == ["a.png", "d.png"]
+    with pytest.raises(OptionError, match="Did you mean 'forest'"):
+        ranking.top(2, by="forrest")
+
+
+def test_top_of_more_than_there_are_is_all_and_of_less_than_none_is_refused(ranking):
+    assert len(ranking.top(100)) == 4
+    with pytest.raises(OptionError, match="got -1"):
+        ranking.top(-1)
+
+
+def test_columns_must_have_one_value_an_image():
+    with pytest.raises(OptionError, match="scores"):
+        Ranking(("a", "b"), np.zeros(3))
+
+
+def test_csv_holds_every_digit_in_input_order(ranking, tmp_path):
+    scores = ranking.scores / 3
+    Ranking(ranking.names, scores, ranking.members).to_csv(tmp_path / "scores.csv")
+    rows = list(csv.DictReader((tmp_path / "scores.csv").read_text().splitlines()))
+    assert [row["name"] for row in rows] == list(ranking.names)
+    assert [float(row["score"]) for row in rows] == list(scores)
+    assert [row["rank"] for row in rows] == ["3", "1", "4", "2"]
+
+
+def test_csv_survives_names_with_newlines_and_defuses_formulas(tmp_path):
+    Ranking(("two\nlines, \"quoted\".png", "=1+1.png"), np.array([1.0, 2.0])).to_csv(tmp_path / "s.csv")
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "s.csv").read_text(), newline="")))
+    assert rows[0]["name"] == "two\nlines, \"quoted\".png"
+    assert rows[1]["name"] == "'=1+1.png"
+
+
+def test_parquet_and_pandas_hold_the_same_table(ranking, tmp_path):
+    ranking.to_parquet(tmp_path / "scores.parquet")
+    frame = ranking.to_pandas()
+    assert parquet.read_table(tmp_path / "scores.parquet").to_pydict() == frame.to_dict("list")
+    assert list(frame["rank"]) == [3, 1, 4, 2]
