@@ -49,7 +49,7 @@ def contestants(trees: int, jobs: int) -> dict[str, Callable[[np.ndarray[Any, An
         forest = IsolationForest(n_estimators=trees, max_samples=256, n_jobs=jobs, random_state=0)
         return np.asarray(-forest.fit(rows).score_samples(rows))
 
-    found = {OURS: ours, "scikit-learn": sklearn}
+    found: dict[str, Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]] = {OURS: ours, "scikit-learn": sklearn}
     try:
         from coniferest.isoforest import IsolationForest as Coniferest
     except ImportError:

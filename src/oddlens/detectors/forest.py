@@ -9,31 +9,39 @@ Liu, Ting, Zhou, *Isolation Forest*, 2008.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
-from numba import prange
+from numba import njit, prange
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
 from oddlens.errors import OptionError, SavedModelError
 from oddlens.kernels import helper, kernel, threads
+from oddlens.progress import advance
 from oddlens.protocols import Doubles, Encoded, State
 
 LARGEST_SAMPLE = 2**16
+BATCH = 2**16  # rows between two reports of progress
+BLOCK = 256  # rows that stay in the cache while all trees pass over them
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # the step of SplitMix64's counter
 
 
 class Forest(BaseEstimator):
     """Scores an image by how early random cuts of the embedding isolate it.
 
     n_estimators:  how many trees; 2,000 as in the paper.
-    max_samples:   images in a tree's sample, 2 to 65,536. Never more than half of the collection, so that every
-                   image is judged by the many trees that did not see it (with 2 or 3 images: by all trees).
+    max_samples:   images in a tree's sample, 2 to 65,536. Never more than half of the collection, so that many
+                   trees have not seen an image and can judge it. An image that every tree saw (one of 2 images,
+                   or of few with few trees) is judged by all of them.
     score:         "normalized", 2^(-depth / expected depth), in 0..1; or "depth", minus the average isolation
                    depth. The ranking is the same.
     random_state:  fixes samples and cuts; the same on any number of threads, to the last digit.
     n_jobs:        threads; by default one for each core.
+
+    Features are compared in single precision.
 
     Fitted: ``depths_`` (n,), the fitted images' average isolation depths.
 
@@ -45,7 +53,9 @@ class Forest(BaseEstimator):
 
     # A tree is kept as a complete binary tree of fixed height: node i has the children 2i+1 and 2i+2, so no
     # index is stored, a walk always ends, and it takes the same steps for every image. Where a branch ends
-    # early, the cut is at infinity and all that is below on the left is that leaf.
+    # early, the cut is at infinity and all that is below on the left is that leaf. Leaves are single-precision
+    # depths of 1 or more, so their sums in double precision are exact: they have no order to depend on, and the
+    # trees that saw an image can be taken out of its sum again without a trace.
     needs = frozenset({"embedding"})
 
     def __init__(
@@ -67,25 +77,24 @@ class Forest(BaseEstimator):
         self._check()
         rows = self._rows(encoded)
         if len(rows) < 2:
-            raise OptionError(f"A forest needs 2 images or more, got {len(rows)}.")
-        sample = min(self.max_samples, max(2, len(rows) // 2))
-        height = int(np.ceil(np.log2(sample)))
-        nodes, leaves = 2**height - 1, 2**height
-        self.features_ = np.zeros((self.n_estimators, nodes), np.int32)
-        self.cuts_ = np.full((self.n_estimators, nodes), np.inf, np.float32)
-        self.leaves_ = np.zeros((self.n_estimators, leaves), np.float32)
-        self.sample_, self.columns_ = sample, rows.shape[1]
-        seen = np.empty((self.n_estimators, sample), np.int64)
+            raise OptionError(f"Forest needs 2 images or more, got {len(rows)}.")
+        self.sample_, self.columns_ = min(self.max_samples, max(2, len(rows) // 2)), rows.shape[1]
+        nodes = 2 ** height(self.sample_) - 1
+        features = np.zeros((self.n_estimators, nodes), np.int32)
+        cuts = np.full((self.n_estimators, nodes), np.inf, np.float32)
+        leaves = np.zeros((self.n_estimators, nodes + 1), np.float32)
+        seen = np.empty((self.n_estimators, self.sample_), np.int64)
         with threads(self.n_jobs):
-            grow(rows, np.uint64(self.random_state), expected_depths(sample), self.features_, self.cuts_,
-                 self.leaves_, seen)
-            total, count = walk(rows, self.features_, self.cuts_, self.leaves_)
-            leave_out(rows, self.features_, self.cuts_, self.leaves_, seen, total, count)
-        judged = count > 0
-        if not judged.all():  # seen by every tree: judged by all of them
-            again, trees = walk(rows[~judged], self.features_, self.cuts_, self.leaves_)
-            total[~judged], count[~judged] = again, trees
-        self.depths_ = total / count
+            grow(rows, np.uint64(self.random_state), expected_depths(self.sample_), features, cuts, leaves, seen)
+        self.features_, self.cuts_, self.leaves_ = _read_only(features), _read_only(cuts), _read_only(leaves)
+        total = self._depth_sums(rows)
+        trees = np.full(len(rows), self.n_estimators)
+        with threads(self.n_jobs):
+            leave_out(rows, self.features_, self.cuts_, self.leaves_, seen, total, trees)
+        unjudged = trees == 0
+        if unjudged.any():
+            total[unjudged], trees[unjudged] = self._depth_sums(rows[unjudged]), self.n_estimators
+        self.depths_ = total / trees
         return self
 
     def score_own(self) -> Doubles:
@@ -98,39 +107,43 @@ class Forest(BaseEstimator):
         self._require_fit()
         rows = self._rows(encoded)
         if rows.shape[1] != self.columns_:
-            raise OptionError(f"The forest was fitted to {self.columns_} features, got {rows.shape[1]}.")
-        with threads(self.n_jobs):
-            total, count = walk(rows, self.features_, self.cuts_, self.leaves_)
-        return self._score(total / count)
+            raise OptionError(f"Forest was fitted to {self.columns_} features, got {rows.shape[1]}.")
+        return self._score(self._depth_sums(rows) / self.n_estimators)
 
     def get_state(self) -> State:
         """The trees and the fitted images' depths."""
         self._require_fit()
-        return {"features": self.features_, "cuts": self.cuts_, "leaves": self.leaves_, "depths": self.depths_,
-                "shape": np.array([self.sample_, self.columns_])}
+        return {
+            "features": self.features_,
+            "cuts": self.cuts_,
+            "leaves": self.leaves_,
+            "depths": self.depths_,
+            "shape": np.array([self.sample_, self.columns_]),
+        }
 
     def set_state(self, state: State) -> Self:
         """Take back what ``get_state`` gave; every index that compiled code will follow is checked."""
         try:
             self._check()
-            sample, columns = (int(value) for value in state["shape"])
-            features, cuts, leaves, depths = (state[key] for key in ("features", "cuts", "leaves", "depths"))
-            height = int(np.ceil(np.log2(sample))) if 2 <= sample <= LARGEST_SAMPLE else -1
-            sound = (
-                height >= 1 and columns >= 1 and depths.ndim == 1
-                and features.shape == cuts.shape == (self.n_estimators, 2**height - 1)
-                and leaves.shape == (self.n_estimators, 2**height) and len(depths) > 0
-                and [a.dtype.str for a in (features, cuts, leaves, depths)] == ["<i4", "<f4", "<f4", "<f8"]
-                and bool((features >= 0).all() and (features < columns).all() and not np.isnan(cuts).any())
-                and bool(np.isfinite(leaves).all() and np.isfinite(depths).all())
-            )
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise SavedModelError(f"The saved forest does not hold its trees: {error!r}.") from error
-        if not sound:
-            raise SavedModelError("The saved forest's arrays do not make up trees.")
-        self.features_, self.cuts_, self.leaves_, self.depths_ = features, cuts, leaves, depths
-        self.sample_, self.columns_ = sample, columns
+        except OptionError as error:
+            raise SavedModelError(f"The saved forest has options that cannot work: {error}") from error
+        wrong = flaw(state, self.n_estimators)
+        if wrong:
+            raise SavedModelError(f"The saved forest does not hold sound trees: {wrong}.")
+        self.features_, self.cuts_ = _read_only(state["features"]), _read_only(state["cuts"])
+        self.leaves_, self.depths_ = _read_only(state["leaves"]), state["depths"]
+        self.sample_, self.columns_ = (int(value) for value in state["shape"])
         return self
+
+    def _depth_sums(self, rows: NDArray[np.float32]) -> Doubles:
+        """(n,) the sum of each row's depths over all trees."""
+        sums = np.empty(len(rows))
+        for start in range(0, len(rows), BATCH):
+            batch = slice(start, min(start + BATCH, len(rows)))
+            with threads(self.n_jobs):
+                sums[batch] = walk(_read_only(rows[batch]), self.features_, self.cuts_, self.leaves_)
+            advance("forest", batch.stop, len(rows))
+        return sums
 
     def _score(self, depths: Doubles) -> Doubles:
         if self.score == "depth":
@@ -138,8 +151,11 @@ class Forest(BaseEstimator):
         return np.asarray(2.0 ** (-depths / expected_depths(self.sample_)[self.sample_]))
 
     def _check(self) -> None:
-        for name, least, most in (("n_estimators", 1, 10**6), ("max_samples", 2, LARGEST_SAMPLE),
-                                  ("random_state", 0, 2**63)):
+        for name, least, most in (
+            ("n_estimators", 1, 10**6),
+            ("max_samples", 2, LARGEST_SAMPLE),
+            ("random_state", 0, 2**63),
+        ):
             value = getattr(self, name)
             if not isinstance(value, int | np.integer) or not least <= value <= most:
                 raise OptionError(f"{name} must be a whole number from {least} to {most}, got {value!r}.")
@@ -154,152 +170,191 @@ class Forest(BaseEstimator):
     def _rows(encoded: Encoded) -> NDArray[np.float32]:
         if encoded.embedding is None or encoded.embedding.ndim != 2 or not encoded.embedding.shape[1]:
             raise OptionError("Forest needs an embedding of (n, d) features, got none.")
-        rows = np.ascontiguousarray(encoded.embedding, np.float32)
+        with np.errstate(over="ignore"):
+            rows = _read_only(np.asarray(encoded.embedding, np.float32))
         if not np.isfinite(rows).all():
-            raise OptionError("Forest needs finite features; the embedding holds nan or infinity.")
+            raise OptionError("Forest needs finite features; the embedding holds nan, infinity or beyond 1e38.")
         return rows
+
+
+def height(sample: int) -> int:
+    """The height at which trees stop growing, ceil(log2 sample): about the average depth of a leaf."""
+    return (sample - 1).bit_length()
 
 
 def expected_depths(largest: int) -> Doubles:
     """(largest + 1,) c(m): the average depth of an unsuccessful search in a binary tree of m images."""
     sizes = np.arange(largest + 1, dtype=np.float64)
-    harmonic = np.concatenate([[0.0], np.cumsum(1 / np.maximum(sizes[1:], 1))])  # H(m)
+    harmonic = np.concatenate([[0.0], np.cumsum(1 / sizes[1:])])  # H(m)
     depths = np.zeros(largest + 1)
     depths[2:] = 2 * harmonic[1:-1] - 2 * (sizes[2:] - 1) / sizes[2:]
     return depths
 
 
+def flaw(state: Mapping[str, NDArray[Any]], trees: int) -> str:
+    """What makes a saved state no forest of so many trees; empty if nothing does."""
+    types = {"features": np.int32, "cuts": np.float32, "leaves": np.float32, "depths": np.float64, "shape": np.int64}
+    for key, dtype in types.items():
+        if key not in state or state[key].dtype != dtype:
+            return f"{key} is missing or not {np.dtype(dtype)}"
+    features, cuts, leaves, depths, shape = (state[key] for key in types)
+    if shape.shape != (2,) or not 2 <= shape[0] <= LARGEST_SAMPLE or shape[1] < 1:
+        return f"no forest has the shape {shape.tolist()}"
+    nodes = 2 ** height(int(shape[0])) - 1
+    if features.shape != (trees, nodes) or cuts.shape != (trees, nodes) or leaves.shape != (trees, nodes + 1):
+        return f"features {features.shape}, cuts {cuts.shape} and leaves {leaves.shape} for {trees} trees"
+    if features.min() < 0 or features.max() >= shape[1]:
+        return f"a cut is on feature {features.min()} or {features.max()} of {shape[1]}"
+    if np.isnan(cuts).any() or not (np.isfinite(leaves) & (leaves >= 0)).all():
+        return "a cut or a leaf is not a number"
+    if depths.ndim != 1 or not (np.isfinite(depths) & (depths >= 0)).all():
+        return "the fitted images' depths are not one number each"
+    return ""
+
+
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """One kind of array for the kernels, computed, loaded or mapped, so that they are compiled once."""
+    view = np.require(array, requirements=["C", "A", "E"]).view()
+    view.flags.writeable = False
+    return view
+
+
 @helper
-def mixed(counter: Any) -> Any:
-    """A 64-bit number that looks random for each counter (SplitMix64; Steele, Lea, Flood 2014)."""
-    z = (counter ^ (counter >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+def random_bits(seed: Any, counter: Any) -> Any:
+    """The 64 random bits of a counter (SplitMix64; Steele, Lea, Flood 2014): no state, so no order either."""
+    z = seed + np.uint64(counter) * GOLDEN
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))
 
 
 @helper
-def below(value: Any, bound: Any) -> Any:
-    """A 64-bit random number as a whole number in 0..bound-1."""
-    return np.int64((value >> np.uint64(32)) * np.uint64(bound) >> np.uint64(32))
+def below(bits: Any, bound: Any) -> Any:
+    """Random bits as a whole number in 0..bound-1."""
+    return np.int64((bits >> np.uint64(32)) * np.uint64(bound) >> np.uint64(32))
+
+
+@njit
+def draw(seed: Any, n: Any, members: Any) -> Any:
+    """Fill members with different numbers in 0..n-1 (Floyd's sampling); it takes the counters 0..len(members)-1."""
+    size = len(members)
+    taken = np.zeros(n, np.bool_)
+    for j in range(size):
+        pick = below(random_bits(seed, j), n - size + j + 1)
+        if taken[pick]:
+            pick = n - size + j
+        taken[pick] = True
+        members[j] = pick
+
+
+@njit
+def choose(rows: Any, members: Any, order: Any, seed: Any, counter: Any) -> Any:
+    """A random feature that varies among the members and a random cut between its extremes; -1 if none varies."""
+    d = len(order)
+    column, cut = -1, np.float32(0)
+    for j in range(d):  # features in random order until one varies here
+        swap = j + below(random_bits(seed, counter + j), d - j)
+        order[j], order[swap] = order[swap], order[j]
+        low = high = rows[members[0], order[j]]
+        for member in members:
+            low = min(low, rows[member, order[j]])
+            high = max(high, rows[member, order[j]])
+        if high > low:
+            column = order[j]
+            share = np.float64(random_bits(seed, counter + d) >> np.uint64(11)) / 2.0**53
+            cut = np.float32(np.float64(low) + share * (np.float64(high) - np.float64(low)))
+            cut = cut if low <= cut < high else low  # rounding to single precision may have met the upper end
+            break
+    return column, cut
+
+
+@njit
+def grow_tree(rows: Any, seed: Any, expected: Any, features: Any, cuts: Any, leaves: Any, seen: Any) -> None:
+    """Grow one tree on a sample of its own, with random numbers of its own."""
+    nodes, d = len(features), rows.shape[1]
+    draw(seed, len(rows), seen)
+    members = seen.copy()  # a node's images are members[first[node]:last[node]]
+    first, last = np.zeros(2 * nodes + 1, np.int64), np.zeros(2 * nodes + 1, np.int64)
+    last[0] = len(seen)
+    ended = np.full(2 * nodes + 1, -1.0)  # the depth of the leaf that the node is or is below, or -1
+    order = np.arange(d)
+    depth, level_end = 0, 1
+    for node in range(nodes):
+        if node == level_end:
+            depth, level_end = depth + 1, 2 * level_end + 1
+        left, right = 2 * node + 1, 2 * node + 2
+        start, stop = first[node], last[node]
+        column, cut = -1, np.float32(0)
+        if ended[node] < 0 and stop - start > 1:
+            column, cut = choose(rows, members[start:stop], order, seed, len(seen) + node * (d + 1))
+        if column < 0:
+            if ended[node] < 0:
+                ended[node] = depth + expected[stop - start]
+            ended[left] = ended[right] = ended[node]
+            continue
+        features[node], cuts[node] = column, cut
+        middle = start
+        for m in range(start, stop):
+            if rows[members[m], column] <= cut:
+                members[middle], members[m] = members[m], members[middle]
+                middle += 1
+        first[left], last[left], first[right], last[right] = start, middle, middle, stop
+    for node in range(nodes, 2 * nodes + 1):
+        lone = depth + 1 + expected[last[node] - first[node]]
+        leaves[node - nodes] = ended[node] if ended[node] >= 0 else lone
 
 
 @kernel
-def grow(
-    rows: Any, seed: Any, expected: Any, features: Any, cuts: Any, leaves: Any, seen: Any
-) -> None:
-    """Grow each tree on a sample of its own; every tree draws from a generator of its own."""
-    n, d = rows.shape
+def grow(rows: Any, seed: Any, expected: Any, features: Any, cuts: Any, leaves: Any, seen: Any) -> None:
+    """Grow all trees; what one draws does not depend on the others."""
+    forest_seed = random_bits(np.uint64(0), seed + np.uint64(1))
+    for tree in prange(len(features)):
+        own_seed = random_bits(forest_seed, tree + 1)
+        grow_tree(rows, own_seed, expected, features[tree], cuts[tree], leaves[tree], seen[tree])
+
+
+@njit
+def walk_block(rows: Any, features: Any, cuts: Any, leaves: Any, sums: Any) -> None:
+    """Add to each of up to BLOCK rows its depths over all trees."""
+    size, d = rows.shape
     trees, nodes = features.shape
-    sample = seen.shape[1]
-    gamma = np.uint64(0x9E3779B97F4A7C15)
-    for tree in prange(trees):
-        state = mixed(seed + gamma) + mixed(np.uint64(tree) + np.uint64(1)) * gamma
-        members = np.empty(sample, np.int64)
-        for j in range(sample):  # Floyd's sampling without replacement
-            state += gamma
-            pick = below(mixed(state), n - sample + j + 1)
-            for other in range(j):
-                if members[other] == pick:
-                    pick = n - sample + j
-                    break
-            members[j] = pick
-        seen[tree] = members
-        first = np.zeros(2 * nodes + 1, np.int64)  # node -> its images are members[first:last]
-        last = np.zeros(2 * nodes + 1, np.int64)
-        last[0] = sample
-        ended = np.full(2 * nodes + 1, -1.0)  # node -> its depth, where the branch ended above
-        order = np.arange(d)
-        depth, level_end = 0, 1
-        for node in range(nodes):
-            if node == level_end:
-                depth, level_end = depth + 1, 2 * level_end + 1
-            start, stop = first[node], last[node]
-            left, right = 2 * node + 1, 2 * node + 2
-            cut = np.float32(0)
-            column = -1
-            if ended[node] < 0 and stop - start > 1:
-                # Features in random order until one varies here.
-                for j in range(d):
-                    state += gamma
-                    swap = j + below(mixed(state), d - j)
-                    order[j], order[swap] = order[swap], order[j]
-                    low = high = rows[members[start], order[j]]
-                    for m in range(start + 1, stop):
-                        low = min(low, rows[members[m], order[j]])
-                        high = max(high, rows[members[m], order[j]])
-                    if high > low:
-                        column = order[j]
-                        state += gamma
-                        share = np.float64(mixed(state) >> np.uint64(11)) / 9007199254740992.0
-                        cut = np.float32(np.float64(low) + share * (np.float64(high) - np.float64(low)))
-                        if cut >= high or cut < low:
-                            cut = low
-                        break
-            if column < 0:
-                if ended[node] < 0:
-                    ended[node] = depth + expected[stop - start]
-                ended[left] = ended[node]
-                ended[right] = ended[node]
-                continue
-            features[tree, node] = column
-            cuts[tree, node] = cut
-            middle = start
-            for m in range(start, stop):
-                if rows[members[m], column] <= cut:
-                    members[middle], members[m] = members[m], members[middle]
-                    middle += 1
-            first[left], last[left] = start, middle
-            first[right], last[right] = middle, stop
-        for leaf in range(nodes + 1):
-            node = nodes + leaf
-            if ended[node] < 0:
-                ended[node] = depth + 1 + expected[last[node] - first[node]]
-            leaves[tree, leaf] = ended[node]
+    levels = 0
+    while 2**levels - 1 < nodes:
+        levels += 1
+    columns = np.zeros(d * BLOCK, np.float32)  # column by column, so that rows go down a tree side by side
+    for r in range(size):
+        for c in range(d):
+            columns[c * BLOCK + r] = rows[r, c]
+    node = np.empty(BLOCK, np.uint32)
+    for tree in range(trees):
+        feature, cut, leaf = features[tree], cuts[tree], leaves[tree]
+        node[:] = 0
+        for _ in range(levels):
+            # Unsigned indices spare a check for negative ones, and the loop becomes vector code.
+            for r in range(BLOCK):
+                i = node[r]
+                at = np.uint32(feature[i]) * np.uint32(BLOCK) + np.uint32(r)
+                node[r] = np.uint32(2) * i + np.uint32(1) + np.uint32(columns[at] > cut[i])
+        for r in range(size):
+            sums[r] += leaf[node[r] - np.uint32(nodes)]
 
 
 @kernel
 def walk(rows: Any, features: Any, cuts: Any, leaves: Any) -> Any:
-    """(n,) the sum of each row's depths over all trees, and (n,) how many trees that is."""
-    n, d = rows.shape
-    trees, nodes = features.shape
-    height = 0
-    while 2**height - 1 < nodes:
-        height += 1
-    total = np.zeros(n)
-    block = 256  # rows that stay in the cache, column by column, while every tree passes over them
-    for number in prange((n + block - 1) // block):
-        start = number * block
-        size = min(block, n - start)
-        columns = np.zeros(d * block, np.float32)
-        for r in range(size):
-            for c in range(d):
-                columns[c * block + r] = rows[start + r, c]
-        sums = np.zeros(block)
-        node = np.empty(block, np.uint32)
-        for tree in range(trees):
-            feature, cut, leaf = features[tree], cuts[tree], leaves[tree]
-            node[:] = 0
-            for _ in range(height):
-                # Unsigned indices spare a check for negative ones, and the loop becomes vector code.
-                for r in range(block):
-                    i = node[r]
-                    at = np.uint32(feature[i]) * np.uint32(block) + np.uint32(r)
-                    node[r] = np.uint32(2) * i + np.uint32(1) + np.uint32(columns[at] > cut[i])
-            for r in range(block):
-                sums[r] += leaf[node[r] - np.uint32(nodes)]
-        for r in range(size):
-            total[start + r] = sums[r]
-    return total, np.full(n, trees)
+    """(n,) the sum of each row's depths over all trees."""
+    sums = np.zeros(len(rows))
+    for number in prange((len(rows) + BLOCK - 1) // BLOCK):
+        start, stop = number * BLOCK, min(len(rows), (number + 1) * BLOCK)
+        walk_block(rows[start:stop], features, cuts, leaves, sums[start:stop])
+    return sums
 
 
 @kernel
-def leave_out(
-    rows: Any, features: Any, cuts: Any, leaves: Any, seen: Any, total: Any, count: Any
-) -> None:
-    """Take from each row's sum the depths in trees that were grown on it."""
+def leave_out(rows: Any, features: Any, cuts: Any, leaves: Any, seen: Any, total: Any, count: Any) -> None:
+    """Take from each row's sum the depths in trees that were grown on it, and from its count these trees."""
     n = rows.shape[0]
     trees, nodes = features.shape
-    parts = 16  # each takes the rows of its own range, tree by tree, so the order of the sum is fixed
+    parts = 16  # each takes the rows of its own range, so no two threads write to one row
     for part in prange(parts):
         start, stop = part * n // parts, (part + 1) * n // parts
         for tree in range(trees):

@@ -1,8 +1,9 @@
 """Distance to the k nearest neighbours: an image whose features lie far from those of all others is strange.
 
-The score is the distance to the k-th nearest other image, or the mean distance to the k nearest. The search is
-exact (FAISS); the distances of the neighbours it finds are then computed again from the differences, because
-the search's own (squares less twice the product) lose their digits where images are nearly alike.
+The score is the distance to the k-th nearest other image, or the mean distance to the k nearest, and it is
+exact. FAISS proposes neighbours by squares less twice the product, which lose their digits where images are
+nearly alike; so the distances are computed again from the differences, and where the lost digits could have
+hidden a neighbour, all images are compared anew.
 
 Ramaswamy, Rastogi, Shim, *Efficient algorithms for mining outliers from large data sets*, 2000 (k-th);
 Angiulli, Pizzuti, *Fast outlier detection in high dimensional spaces*, 2002 (mean).
@@ -10,6 +11,7 @@ Angiulli, Pizzuti, *Fast outlier detection in high dimensional spaces*, 2002 (me
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self
 
@@ -21,29 +23,30 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
 from oddlens.errors import OptionError, SavedModelError
-from oddlens.kernels import kernel, threads
+from oddlens.kernels import helper, kernel, resolve_jobs, threads
 from oddlens.progress import advance
-from oddlens.protocols import Doubles, Encoded, State
+from oddlens.protocols import Bools, Doubles, Encoded, State
 
-SPARE = 8  # neighbours beyond k that are looked at, for the search orders near ties by rounded distances
+SPARE = 8  # neighbours beyond k that FAISS proposes: room for those that it puts in the wrong order
 BATCH = 16384  # rows whose neighbours are held at a time
-PART = 4096  # rows that one thread searches at a time; fewer than that and the search takes twice as long
+PART = 4096  # rows that one thread searches at a time; with fewer FAISS works half as fast
 
 
 class Neighbors(BaseEstimator):
     """Scores an image by its distance to its nearest neighbours among the fitted images.
 
-    k:        how many neighbours; by default 50, and a twentieth of the collection where that is fewer.
+    k:        how many neighbours, 1 to n - 1 of n images. By default 50, enough that a few odd images of one
+              kind do not vouch for each other; and a twentieth of the collection where that is fewer.
     combine:  "kth", the distance to the k-th; or "mean", the mean distance to the k nearest.
-    metric:   "euclidean", in the embedding's units; or "cosine", the Euclidean distance of rows brought to
-              length 1, which is the square root of twice the cosine distance.
-    n_jobs:   threads; by default one for each core.
+    metric:   "euclidean", in the embedding's units; or "cosine", one minus the cosine of the angle. A row of
+              zeros has no angle: it is 1/2 from every other row.
+    n_jobs:   threads; by default one for each core. The scores do not depend on it.
 
-    A fitted image is judged without itself. **Copies:** rows that are the same to the last digit are copies. An
-    image's own copies are not its neighbours either, or the copies of one odd image would hide each other;
-    unless it has more than k of them: then it is a common sight in the collection, and its score is 0. Copies
-    of other images count each. A new image that is a copy of a fitted one gets the score of that one. Where fewer
-    than k images are left, as many as there are count; where none is left, the score is 0.
+    A fitted image is judged without itself. **Copies:** rows that are the same to the last digit are copies.
+    An image's own copies are not its neighbours either, or the copies of one odd image would hide each other;
+    unless there are more than k besides it: then it is a common sight here, and its score is 0. Copies of other
+    images count each. A new image that is a copy of a fitted one gets the score of that one. Where fewer than
+    k images are left, as many as there are count; where none is left, the score is 0.
 
     Fitted: ``k_``, the number of neighbours used.
 
@@ -66,13 +69,13 @@ class Neighbors(BaseEstimator):
     def fit(self, encoded: Encoded) -> Self:
         """Keep the features, and score each row among the others."""
         self._take(self._rows(encoded))
-        # A row's copies: how many others are the same, found by their bytes.
-        _, group, sizes = np.unique(_bytes_of(self.rows_), return_inverse=True, return_counts=True)
-        copies = sizes[group.ravel()] - 1
-        self.own_ = np.zeros(len(self.rows_))
-        alone, some = np.flatnonzero(copies == 0), np.flatnonzero((copies > 0) & (copies <= self.k_))
-        self.own_[alone] = self._far(self.rows_[alone], 1, without_copies=True)
-        self.own_[some] = self._far(self.rows_[some], self.k_ + 1, without_copies=True)
+        scores = np.zeros(len(self.sizes_))
+        rare = np.flatnonzero(self.sizes_ - 1 <= self.k_)
+        for batch in _batches(len(rare)):
+            one = rare[batch]
+            scores[one] = self._combined(*self._nearest(self.distinct_[one], self.k_, without_copies=True))
+            advance("neighbors", batch.stop, len(rare))
+        self.own_ = scores[self.group_]
         return self
 
     def score_own(self) -> Doubles:
@@ -82,25 +85,31 @@ class Neighbors(BaseEstimator):
 
     def score_new(self, encoded: Encoded) -> Doubles:
         """(m,) other images' scores."""
-        self._require_fit()
-        rows = self._rows(encoded)
-        if rows.shape[1] != self.rows_.shape[1]:
-            raise OptionError(f"Neighbors was fitted to {self.rows_.shape[1]} features, got {rows.shape[1]}.")
-        if not len(rows):
-            return np.empty(0)
-        scores = self._far(rows, 0)
-        distances, found = self._search(rows, 1)
-        copies = np.flatnonzero(distances[:, 0] == 0)
-        scores[copies] = self.own_[found[copies, 0]]
+        rows = self._rows_like_fitted(encoded)
+        scores = np.zeros(len(rows))
+        for batch in _batches(len(rows)):
+            distances, found = self._nearest(rows[batch], self.k_)
+            copy_of = self.members_[self.first_[found[:, 0]]]
+            scores[batch] = np.where(distances[:, 0] == 0, self.own_[copy_of], self._combined(distances, found))
+            advance("neighbors", batch.stop, len(rows))
         return scores
 
     def neighbors_of(self, encoded: Encoded, k: int) -> tuple[Doubles, NDArray[np.int64]]:
-        """(m, k) distances and (m, k) row numbers of the fitted images nearest to each row, copies included."""
+        """(m, k) distances to the nearest fitted images, copies included, and (m, k) which images these are.
+
+        Nearest first, and of those that are equally far the copies of one image together, in order.
+        """
         self._require_fit()
-        if not 1 <= k <= len(self.rows_):
-            raise OptionError(f"k must be from 1 to {len(self.rows_)}, the number of fitted images, got {k!r}.")
-        distances, found = self._search(self._rows(encoded), k)
-        return distances[:, :k], found[:, :k]
+        n = len(self.rows_)
+        if not isinstance(k, int | np.integer) or not 1 <= k <= n:
+            raise OptionError(f"k must be a whole number from 1 to {n}, the number of fitted images, got {k!r}.")
+        rows = self._rows_like_fitted(encoded)
+        distances, found = self._nearest(rows, k)
+        shares, taken = self._shares(found, k), np.empty((len(rows), k), np.int64)
+        for i, (groups, share) in enumerate(zip(found, shares, strict=True)):
+            ranges = [self.members_[self.first_[group] :][:count] for group, count in zip(groups, share, strict=True)]
+            taken[i] = np.concatenate(ranges)
+        return np.repeat(distances.ravel(), shares.ravel()).reshape(len(rows), k), taken
 
     def get_state(self) -> State:
         """The features and the fitted images' scores."""
@@ -110,21 +119,21 @@ class Neighbors(BaseEstimator):
     def set_state(self, state: State) -> Self:
         """Take back what ``get_state`` gave."""
         rows, own = state.get("rows"), state.get("own")
-        sound = (
-            rows is not None and own is not None and rows.dtype == np.float32 and own.dtype == np.float64
-            and rows.ndim == 2 and rows.shape[1] > 0 and own.shape == rows.shape[:1]
-            and bool(np.isfinite(rows).all() and np.isfinite(own).all())
-        )
-        if not sound or rows is None or own is None:
-            raise SavedModelError("The saved neighbors do not hold finite rows with a score each.")
+        if rows is None or own is None or rows.dtype != np.float32 or own.dtype != np.float64:
+            raise SavedModelError("The saved neighbors lack their rows (float32) or their scores (float64).")
+        if rows.ndim != 2 or not rows.shape[1] or own.shape != rows.shape[:1]:
+            raise SavedModelError(f"The saved neighbors hold rows {rows.shape} but scores {own.shape}.")
+        if not (np.isfinite(rows).all() and np.isfinite(own).all()):
+            raise SavedModelError("The saved neighbors hold numbers that are not finite.")
         try:
-            self._take(rows)
+            self._take(_read_only(rows))
         except OptionError as error:
             raise SavedModelError(f"The saved neighbors do not fit their options: {error}") from error
         self.own_ = own
         return self
 
     def _take(self, rows: NDArray[np.float32]) -> None:
+        """Check the options, tell the copies apart and build the index of the distinct rows."""
         n = len(rows)
         if n < 2:
             raise OptionError(f"Neighbors needs 2 images or more, got {n}.")
@@ -135,90 +144,176 @@ class Neighbors(BaseEstimator):
             raise OptionError(f"k must be a whole number from 1 to {n - 1} for {n} images, got {self.k!r}.")
         self.k_ = min(50, max(1, n // 20)) if self.k is None else int(self.k)
         self.rows_ = rows
-        # Distances do not change when all rows move together, and near the origin the search rounds least.
-        self.center_ = rows.mean(0, dtype=np.float64).astype(np.float32)
+        self._tell_copies_apart(rows)
+        # Distances stay the same when all rows move together, and near the origin FAISS loses the least.
+        self.center_ = self.distinct_.mean(0, dtype=np.float64).astype(np.float32)
         self.index_ = faiss.IndexFlatL2(rows.shape[1])
-        self.index_.add(rows - self.center_)
+        self.index_.add(_moved(self.distinct_, self.center_))
 
-    def _far(self, rows: NDArray[np.float32], extra: int, without_copies: bool = False) -> Doubles:
-        """(m,) the combined distance to the k nearest, of k + extra looked at."""
-        scores = np.zeros(len(rows))
-        for start in range(0, len(rows), BATCH):
-            batch = slice(start, min(start + BATCH, len(rows)))
-            distances, _ = self._search(rows[batch], self.k_ + extra, without_copies)
-            scores[batch] = combined(distances, self.k_, self.combine == "mean")
-            advance("neighbors", batch.stop, len(rows))
-        return scores
+    def _tell_copies_apart(self, rows: NDArray[np.float32]) -> None:
+        """Group the rows that are the same; groups stand in the order of their first rows."""
+        _, first, group, sizes = np.unique(
+            _bytes_of(rows), return_index=True, return_inverse=True, return_counts=True)
+        order = np.argsort(first)
+        self.sizes_ = sizes[order]
+        self.group_ = np.argsort(order)[group.ravel()]  # row -> its group of copies
+        self.members_ = np.argsort(self.group_, kind="stable")  # the rows, group by group,
+        self.first_ = np.cumsum(self.sizes_) - self.sizes_  # and where among them each group begins
+        self.distinct_ = rows if len(first) == len(rows) else _read_only(rows[first[order]])
 
-    def _search(
+    def _nearest(
         self, rows: NDArray[np.float32], k: int, without_copies: bool = False
     ) -> tuple[Doubles, NDArray[np.int64]]:
-        """(m, k or more) exact distances, nearest first, and whose; copies infinitely far if so asked."""
-        k = min(k + SPARE, len(self.rows_))
-        found = np.empty((len(rows), k), np.int64)
+        """(m, k) distances to the nearest groups of copies, nearest first, and (m, k) which; inf and -1 beyond."""
+        groups = len(self.distinct_)
+        k = min(k, groups)
+        proposed, last = self._propose(rows, min(k + 1 + SPARE, groups))
+        with threads(self.n_jobs):
+            squares, found = nearest_among(rows, self.distinct_, proposed, k, without_copies)
+            if proposed.shape[1] < groups:
+                unsure = np.flatnonzero(~self._settled(rows, squares[:, -1], last))
+                if len(unsure):
+                    again = nearest_of_all(_read_only(rows[unsure]), self.distinct_, k, without_copies)
+                    squares[unsure], found[unsure] = again
+        return squares / 2 if self.metric == "cosine" else np.sqrt(squares), found
+
+    def _propose(self, rows: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """(m, k) the nearest groups as FAISS sees them, and (m,) its squared distance of the last of them."""
+        proposed, last = np.empty((len(rows), k), np.int64), np.empty(len(rows), np.float32)
 
         def search(start: int) -> None:
-            # One search thread in each of ours: they share no barrier, so a busy core holds up only its part.
+            # One FAISS thread in each of ours: they share no barrier, so a busy core holds up only its part.
             faiss.omp_set_num_threads(1)
-            part = rows[start : start + PART]
-            found[start : start + PART] = self.index_.search(part - self.center_, k)[1]
+            part = slice(start, start + PART)
+            squares, proposed[part] = self.index_.search(_moved(rows[part], self.center_), k)
+            last[part] = squares[:, -1]
 
-        with threads(self.n_jobs) as count, ThreadPoolExecutor(count) as pool:
+        with ThreadPoolExecutor(resolve_jobs(self.n_jobs)) as pool:
             list(pool.map(search, range(0, len(rows), PART)))
-            return exact_distances(rows, self.rows_, found, without_copies), found
+        return proposed, last
+
+    def _settled(self, rows: NDArray[np.float32], farthest: Doubles, last: NDArray[np.float32]) -> Bools:
+        """(m,) whether no group that FAISS left out can be as near as the farthest found, for all its rounding.
+
+        In its sums of d squares and products rounding is at most about d units in the last place of
+        (|x| + |y|)^2 (Higham, *Accuracy and Stability of Numerical Algorithms*, 2002, section 3.1), and a row y
+        that is as near to x as the farthest is no longer than |x| + farthest.
+        """
+        lengths = np.sqrt(np.square(_moved(rows, self.center_), dtype=np.float64).sum(1))
+        reach = 2 * lengths + np.sqrt(farthest)
+        rounding = (rows.shape[1] + 8) * 2.0**-24 * reach**2
+        within_range = (reach > 1e-15) & (reach < 1e18)  # where single precision neither under- nor overflows
+        return np.asarray((farthest + rounding < last) & within_range)
+
+    def _shares(self, found: NDArray[np.int64], k: int) -> NDArray[np.int64]:
+        """(m, k) how many images of each group found are among the k nearest, copies counting each."""
+        sizes = np.where(found >= 0, self.sizes_[found], 0)
+        before = np.cumsum(sizes, 1) - sizes
+        return np.asarray(np.clip(k - before, 0, sizes))
+
+    def _combined(self, distances: Doubles, found: NDArray[np.int64]) -> Doubles:
+        """(m,) the k-th or the mean of the k nearest distances, of as many as there are; 0 if there are none."""
+        shares = self._shares(found, self.k_)
+        counted = np.where(shares > 0, distances, 0)
+        if self.combine == "kth":
+            return np.asarray(counted.max(1))
+        return np.asarray((shares * counted).sum(1) / np.maximum(shares.sum(1), 1))
 
     def _rows(self, encoded: Encoded) -> NDArray[np.float32]:
+        """(n, d) the features as they are compared, of the length 1 where it is angles that count."""
         if encoded.embedding is None or encoded.embedding.ndim != 2 or not encoded.embedding.shape[1]:
             raise OptionError("Neighbors needs an embedding of (n, d) features, got none.")
-        rows = np.ascontiguousarray(encoded.embedding, np.float32)
+        with np.errstate(over="ignore"):
+            rows = np.asarray(encoded.embedding, np.float32)
         if not np.isfinite(rows).all():
-            raise OptionError("Neighbors needs finite features; the embedding holds nan or infinity.")
+            raise OptionError("Neighbors needs finite features; the embedding holds nan, infinity or beyond 1e38.")
         if self.metric == "cosine":
-            lengths = np.sqrt(np.einsum("nd,nd->n", rows, rows, dtype=np.float64))[:, None]
+            lengths = np.sqrt(np.square(rows, dtype=np.float64).sum(1, keepdims=True))
             rows = (rows / np.where(lengths > 0, lengths, 1)).astype(np.float32)
-        return rows + np.float32(0)  # -0 and 0 are the same number; make them the same bytes
+        return _read_only(rows + np.float32(0))  # -0 and 0 are one number; make them the same bytes
+
+    def _rows_like_fitted(self, encoded: Encoded) -> NDArray[np.float32]:
+        self._require_fit()
+        rows = self._rows(encoded)
+        if rows.shape[1] != self.rows_.shape[1]:
+            raise OptionError(f"Neighbors was fitted to {self.rows_.shape[1]} features, got {rows.shape[1]}.")
+        return rows
 
     def _require_fit(self) -> None:
         if not hasattr(self, "own_"):
             raise NotFittedError("This Neighbors has seen no images yet: call fit first.")
 
 
+def _batches(n: int) -> Iterator[slice]:
+    return (slice(start, min(start + BATCH, n)) for start in range(0, n, BATCH))
+
+
 def _bytes_of(rows: NDArray[np.float32]) -> NDArray[Any]:
     """(n,) each row as one value that compares as its bytes."""
-    return np.ascontiguousarray(rows).view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel()
+    return rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel()
+
+
+def _moved(rows: NDArray[np.float32], center: NDArray[np.float32]) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):  # such rows are compared anew
+        return rows - center
+
+
+def _read_only(array: NDArray[np.float32]) -> NDArray[np.float32]:
+    """One kind of array for the kernels, computed, loaded or mapped, so that they are compiled once."""
+    view = np.require(array, np.float32, ["C", "A", "E"]).view()
+    view.flags.writeable = False
+    return view
+
+
+@helper
+def insert(squares: Any, found: Any, i: Any, square: Any, row: Any) -> Any:
+    """Put a row among the nearest of row i, nearest first and of equals the one that comes first."""
+    at = squares.shape[1] - 1
+    if square < squares[i, at] or (square == squares[i, at] and row < found[i, at]):
+        while at > 0 and (square < squares[i, at - 1] or (square == squares[i, at - 1] and row < found[i, at - 1])):
+            squares[i, at], found[i, at] = squares[i, at - 1], found[i, at - 1]
+            at -= 1
+        squares[i, at], found[i, at] = square, row
 
 
 @kernel
-def exact_distances(rows: Any, fitted: Any, found: Any, without_copies: Any) -> Any:
-    """(m, k) the distances of rows to the fitted rows found, from the differences in double precision.
-
-    They are put in order, nearest first and ties by row number, and ``found`` with them.
-    """
-    m, k = found.shape
-    distances = np.empty((m, k))
+def nearest_among(rows: Any, fitted: Any, proposed: Any, k: Any, without_copies: Any) -> Any:
+    """(m, k) squared distances and (m, k) numbers of the nearest fitted rows, of those proposed to each row."""
+    m, d = rows.shape
+    squares, found = np.full((m, k), np.inf), np.full((m, k), -1)
     for i in prange(m):
-        for j in range(k):
-            row = found[i, j]
-            total = 0.0
-            for c in range(rows.shape[1]):
-                difference = np.float64(rows[i, c]) - np.float64(fitted[row, c])
-                total += difference * difference
-            distance = np.inf if without_copies and total == 0 else np.sqrt(total)
-            # Insertion sort: the search has them in order already, but for rounding.
-            at = j
-            while at > 0 and (distances[i, at - 1] > distance
-                              or (distances[i, at - 1] == distance and found[i, at - 1] > row)):
-                distances[i, at], found[i, at] = distances[i, at - 1], found[i, at - 1]
-                at -= 1
-            distances[i, at], found[i, at] = distance, row
-    return distances
+        for row in proposed[i]:
+            if row >= 0:  # FAISS says -1 where it overflowed
+                square = 0.0
+                for c in range(d):
+                    difference = np.float64(rows[i, c]) - np.float64(fitted[row, c])
+                    square += difference * difference
+                if square > 0 or not without_copies:
+                    insert(squares, found, i, square, row)
+    return squares, found
 
 
-def combined(distances: Doubles, k: int, mean: bool) -> Doubles:
-    """(m,) the k-th or the mean of the k nearest finite distances, of as many as there are; 0 if there are none."""
-    nearest = distances[:, :k]
-    counts = np.isfinite(nearest).sum(1)
-    nearest = np.where(np.isfinite(nearest), nearest, 0)
-    if mean:
-        return np.asarray(nearest.sum(1) / np.maximum(counts, 1))
-    return np.asarray(nearest[np.arange(len(nearest)), np.maximum(counts, 1) - 1])
+@kernel
+def nearest_of_all(rows: Any, fitted: Any, k: Any, without_copies: Any) -> Any:
+    """The same, of all fitted rows; the same sums in the same order, so the same to the last digit."""
+    m, d = rows.shape
+    squares, found = np.full((m, k), np.inf), np.full((m, k), -1)
+    chunk, block = 32, 256  # so many rows meet so many fitted ones at a time, while these are in the cache
+    for number in prange((m + chunk - 1) // chunk):
+        columns, sums = np.zeros((d, block), np.float32), np.zeros(block)
+        for start in range(0, len(fitted), block):
+            size = min(block, len(fitted) - start)
+            for r in range(size):
+                for c in range(d):
+                    columns[c, r] = fitted[start + r, c]
+            for i in range(number * chunk, min(m, number * chunk + chunk)):
+                sums[:] = 0
+                for c in range(d):
+                    value = np.float64(rows[i, c])
+                    for r in range(block):  # side by side, as vector code
+                        difference = value - np.float64(columns[c, r])
+                        sums[r] += difference * difference
+                for r in range(size):
+                    if sums[r] <= squares[i, k - 1] and (sums[r] > 0 or not without_copies):
+                        insert(squares, found, i, sums[r], start + r)
+    return squares, found

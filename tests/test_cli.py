@@ -1,0 +1,182 @@
+"""The commands as a user runs them, in a process of their own only where that matters."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from oddlens.cli import _printable, main
+
+QUICK = ["--set", "steps=30"]
+
+
+@pytest.fixture
+def folder(dots, tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for i, image in enumerate(dots[:40]):
+        Image.fromarray(255 - image[..., 0] if i == 13 else image[..., 0]).save(folder / f"{i:02}.png")
+    (folder / "broken.jpg").write_bytes(b"")
+    return folder
+
+
+@pytest.fixture
+def oddlens(monkeypatch, capsys):
+    """Run the command line; give exit code, what it printed and what it complained of."""
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["oddlens", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        captured = capsys.readouterr()
+        return stop.value.code or 0, captured.out, captured.err
+
+    return run
+
+
+def test_rank_writes_the_run_and_names_the_strangest(oddlens, folder, tmp_path):
+    code, out, err = oddlens("rank", folder, "--out", tmp_path / "run", "--detector", "neighbors,forest", *QUICK)
+    assert code == 0, err
+    assert "13.png" in out.splitlines()[0]
+    assert "broken.jpg: the file is empty" in out
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
+        "gallery.png", "model", "report.html", "run.json", "scores.csv", "scores.parquet"]
+    assert len((tmp_path / "run" / "scores.csv").read_text().splitlines()) == 41
+
+
+def test_json_is_machine_readable_and_alone_on_standard_output(oddlens, folder, tmp_path):
+    code, out, _ = oddlens("rank", folder, "--out", tmp_path / "run", "--top", 3, "--json", *QUICK)
+    summary = json.loads(out)
+    assert code == 0
+    assert summary["found"] == 41
+    assert summary["read"] == 40
+    assert summary["unreadable"] == [{"name": "broken.jpg", "reason": "the file is empty"}]
+    assert [image["rank"] for image in summary["top"]] == [1, 2, 3]
+    assert summary == json.loads((tmp_path / "run" / "run.json").read_text())
+
+
+def test_score_judges_new_images_with_a_run_and_with_a_model(oddlens, folder, dots, tmp_path):
+    oddlens("rank", folder, "--out", tmp_path / "run", *QUICK)
+    np.save(tmp_path / "new.npy", np.concatenate([dots[50:60], 255 - dots[60:61]])[..., 0])
+    results = []
+    for model in (tmp_path / "run", tmp_path / "run" / "model"):
+        code, out, err = oddlens("score", model, tmp_path / "new.npy", "--json")
+        assert code == 0, err
+        results.append(json.loads(out)["top"])
+    assert results[0] == results[1]
+    assert results[0][0]["name"] == "10"
+
+
+def test_score_can_write_a_run_of_its_own(oddlens, folder, tmp_path):
+    oddlens("rank", folder, "--out", tmp_path / "run", *QUICK)
+    code, _, err = oddlens("score", tmp_path / "run", folder, "--out", tmp_path / "scored", "--top", 5)
+    assert code == 0, err
+    assert (tmp_path / "scored" / "report.html").is_file()
+    assert not (tmp_path / "scored" / "model").exists()
+
+
+def test_the_folder_of_images_is_never_written_to(oddlens, folder):
+    before = sorted(folder.iterdir())
+    for out in (folder, folder / "results", folder / ".." / folder.name / "x"):
+        code, _, err = oddlens("rank", folder, "--out", out, *QUICK)
+        assert code == 2
+        assert "never written to" in err
+    assert sorted(folder.iterdir()) == before
+
+
+def test_a_run_may_be_made_again_but_other_folders_are_left_alone(oddlens, folder, tmp_path):
+    for _ in range(2):
+        assert oddlens("rank", folder, "--out", tmp_path / "run", *QUICK)[0] == 0
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter").write_text("1")
+    code, _, err = oddlens("rank", folder, "--out", tmp_path / "thesis", *QUICK)
+    assert code == 2
+    assert "not of a run" in err
+    assert [path.name for path in (tmp_path / "thesis").iterdir()] == ["chapter"]
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["rank", "no-such-folder"], "There is no no-such-folder"),
+    (["rank", "{folder}", "--encoder", "autoencodr"], "Did you mean 'autoencoder'"),
+    (["rank", "{folder}", "--detector", "forrest"], "Did you mean 'forest'"),
+    (["rank", "{folder}", "--set", "latent"], "NAME=VALUE"),
+    (["rank", "{folder}", "--set", "leitent=3"], "no option named 'leitent'"),
+    (["rank", "{folder}", "--set", "forest.k=3"], "no option named 'forest.k'"),
+    (["rank", "{folder}", "--set", "k=400"], "k must be a whole number from 1 to 39"),
+    (["rank", "{folder}", "--image-size", "big"], "--image-size"),
+    (["rank", "{folder}", "--image-size", "0"], "image_size"),
+    (["rank", "{folder}", "--device", "quantum"], "quantum"),
+    (["rank", "{folder}", "--jobs", "0"], "n_jobs"),
+    (["score", "{folder}", "{folder}"], "model.json"),
+    (["score", "nowhere", "{folder}"], "There is no nowhere"),
+    (["rank"], "Missing argument"),
+    (["sort"], "No such command"),
+])
+def test_bad_use_is_one_line_and_exit_code_2(oddlens, folder, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = oddlens(*(text.format(folder=folder) for text in arguments))
+    assert code == 2
+    assert message in err
+    assert "Traceback" not in err
+    assert out == ""
+
+
+def test_a_bug_keeps_its_traceback_and_exits_with_1(tmp_path):
+    code = ("import sys, oddlens.cli, oddlens.run\n"
+            "def bug(*a, **k): raise ZeroDivisionError\n"
+            "oddlens.run.rank_into = bug\nsys.argv = ['oddlens', 'rank', '.']\noddlens.cli.main()")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "ZeroDivisionError" in done.stderr
+
+
+def test_settings_reach_the_option_they_name(oddlens, folder, tmp_path):
+    _, out, _ = oddlens("rank", folder, "--out", tmp_path / "run", "--detector", "neighbors", "--detector", "forest",
+                        "--json", *QUICK, "--set", "neighbors.k=3", "--set", "resize=pad", "--set", "latent=7",
+                        "--seed", 5)
+    parameters = json.loads(out)["parameters"]
+    assert parameters["Detector neighbors"]["k"] == 3
+    assert parameters["Encoder autoencoder"]["latent"] == 7
+    assert parameters["Encoder autoencoder"]["random_state"] == 5
+    assert parameters["Detector forest"]["random_state"] == 5
+    assert parameters["Model"]["resize"] == "pad"
+
+
+def test_list_shows_every_option_with_its_default(oddlens):
+    from oddlens import registry
+
+    _, text, _ = oddlens("list")
+    table = json.loads(oddlens("list", "--json")[1])
+    for kind in ("encoder", "detector"):
+        for name in registry.names(kind):
+            assert table[f"{kind}s"][name] == registry.options(kind, name)
+            assert f"  {name}" in text
+            for option, default in registry.options(kind, name).items():
+                assert f"{option}={default!r}" in text
+
+
+def test_names_cannot_drive_the_terminal():
+    assert _printable("a\x1b[2Jb\nc\u202ed") == "a\\x1b[2Jb\\nc\\u202ed"
+    assert _printable("Füße 猫.png") == "Füße 猫.png"
+
+
+def test_python_dash_m_and_silence_when_not_a_terminal(folder, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "oddlens", "rank", str(folder), "--out", str(tmp_path / "run"), *QUICK],
+        capture_output=True, text=True, env={**os.environ, "PYTHONHASHSEED": "7"})
+    assert done.returncode == 0
+    assert done.stderr == ""
+
+
+def test_the_hash_seed_and_the_number_of_jobs_do_not_matter(folder, tmp_path):
+    tables = []
+    for seed, jobs in (("1", "1"), ("2", "2")):
+        out = tmp_path / seed
+        subprocess.run([sys.executable, "-m", "oddlens", "rank", str(folder), "--out", str(out), "--jobs", jobs,
+                        "--detector", "neighbors,forest,reconstruction", *QUICK],
+                       check=True, capture_output=True, env={**os.environ, "PYTHONHASHSEED": seed})
+        tables.append((out / "scores.csv").read_bytes())
+    assert tables[0] == tables[1]
