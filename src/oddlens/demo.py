@@ -32,6 +32,7 @@ def run_demo(
     """Rank the bundled digits with the paper's methods and write the run, its figure as ``gallery.png``."""
     model = build_model("autoencoder", DETECTORS, {"forest.score": "depth"}, random_state=random_state, n_jobs=n_jobs)
     return rank_into(DIGITS, out, model, top=SHOWN, command=command, title="The odd digits among 10,000",
+                     what="the handwritten digits of MNIST that come with oddlens",
                      look=Look(panels=figure, notes=how_did_it_do))
 
 

@@ -47,8 +47,8 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
     Fitted: ``encoder_``, ``detectors_`` (column name -> detector), ``format_`` (the size that images are brought
     to), ``names_``, ``unreadable_``, ``timings_`` (stage -> seconds), ``offset_``.
 
-    >>> images = np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8)
-    >>> images[7] = 255
+    >>> images = np.random.default_rng(0).integers(0, 30, (40, 8, 8), dtype=np.uint8)
+    >>> images[7, 2:6, 2:6] = 255
     >>> model = AnomalyModel(detector=["neighbors", "reconstruction"]).fit(images)
     >>> model.rank().top(1)[0].name
     '07'

@@ -12,7 +12,7 @@ import threading
 import warnings
 import zlib
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -338,7 +338,7 @@ def _reason(data: bytes | Path, error: Exception) -> str:
     message = str(error).splitlines()[0] if str(error) else type(error).__name__
     if not head:
         return "the file is empty"
-    if "truncated" in message or "ended" in message or isinstance(error, EOFError | struct.error):
+    if "truncated" in message.lower() or "ended" in message or isinstance(error, EOFError | struct.error):
         return f"the file ends early ({message})"
     if "cannot identify" in message:
         is_text = b"\0" not in head and head.isascii()
@@ -349,7 +349,7 @@ def _reason(data: bytes | Path, error: Exception) -> str:
 def _size(image_size: int | tuple[int, int] | None) -> tuple[int, int] | None:
     if image_size is None:
         return None
-    pair = (image_size, image_size) if isinstance(image_size, int | np.integer) else tuple(image_size)
+    pair = tuple(image_size) if isinstance(image_size, Sequence) else (image_size, image_size)
     if len(pair) != 2 or not all(isinstance(s, int | np.integer) and 1 <= s <= 4096 for s in pair):
         raise OptionError(f"image_size must be 1 to 4096 pixels, a number or (height, width), got {image_size!r}.")
     return int(pair[0]), int(pair[1])

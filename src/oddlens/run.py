@@ -88,18 +88,19 @@ def build_model(
 
 def rank_into(
     images: Any, out: str | Path, model: AnomalyModel, *, top: int = 20, command: str = "",
-    title: str = "The odd images", look: Look | None = None,
+    title: str = "The odd images", what: str | None = None, look: Look | None = None,
 ) -> RunResult:
     """Fit ``model`` to images, rank them and write the run into the folder ``out``.
 
-    look changes what the pictures show; see :class:`Look`. Raises ``OutputError`` before any work if ``out`` lies
-    in the folder of images or holds other files.
+    title and what head the report: what it is about, and what the images are (by default their path). look changes
+    what the pictures show; see :class:`Look`. Raises ``OutputError`` before any work if ``out`` lies in the folder of
+    images or holds other files.
     """
     source = open_source(images)
     folder = claim(out, source)
     model.fit(source)
     save_model(model, folder / "model")
-    shown = _Shown(source, described(images), model.indices_, top, command, title)
+    shown = _Shown(source, what or described(images), model.indices_, top, command, title)
     return _write(folder, model, model.rank(), shown, look or Look())
 
 

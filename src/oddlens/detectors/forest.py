@@ -33,15 +33,15 @@ class Forest(BaseEstimator):
     """Scores an image by how early random cuts of the embedding isolate it.
 
     n_estimators:  how many trees; 2,000 as in the paper.
-    max_samples:   images in a tree's sample, 2 to 65,536. Never more than half of the collection, so that many
-                   trees have not seen an image and can judge it. An image that every tree saw (one of 2 images,
-                   or of few with few trees) is judged by all of them.
+    max_samples:   images in a tree's sample, 2 to 65,536, and never more than there are.
     score:         "normalized", 2^(-depth / expected depth), in 0..1; or "depth", minus the average isolation
                    depth. The ranking is the same.
     random_state:  fixes samples and cuts; the same on any number of threads, to the last digit.
     n_jobs:        threads; by default one for each core.
 
-    Features are compared in single precision.
+    Every tree judges every image, as in the paper. A tree that has an image in its sample is not told by it what is
+    ordinary; it shows how early that image can be set apart, and a tree without it cannot isolate it at all
+    (measured: docs/lab/forest.md). Features are compared in single precision.
 
     Fitted: ``depths_`` (n,), the fitted images' average isolation depths.
 
@@ -54,8 +54,7 @@ class Forest(BaseEstimator):
     # A tree is kept as a complete binary tree of fixed height: node i has the children 2i+1 and 2i+2, so no
     # index is stored, a walk always ends, and it takes the same steps for every image. Where a branch ends
     # early, the cut is at infinity and all that is below on the left is that leaf. Leaves are single-precision
-    # depths of 1 or more, so their sums in double precision are exact: they have no order to depend on, and the
-    # trees that saw an image can be taken out of its sum again without a trace.
+    # depths of 1 or more, so their sums in double precision are exact and have no order to depend on.
     needs = frozenset({"embedding"})
 
     def __init__(
@@ -78,27 +77,19 @@ class Forest(BaseEstimator):
         rows = self._rows(encoded)
         if len(rows) < 2:
             raise OptionError(f"Forest needs 2 images or more, got {len(rows)}.")
-        self.sample_, self.columns_ = min(self.max_samples, max(2, len(rows) // 2)), rows.shape[1]
+        self.sample_, self.columns_ = min(self.max_samples, len(rows)), rows.shape[1]
         nodes = 2 ** height(self.sample_) - 1
         features = np.zeros((self.n_estimators, nodes), np.int32)
         cuts = np.full((self.n_estimators, nodes), np.inf, np.float32)
         leaves = np.zeros((self.n_estimators, nodes + 1), np.float32)
-        seen = np.empty((self.n_estimators, self.sample_), np.int64)
         with threads(self.n_jobs):
-            grow(rows, np.uint64(self.random_state), expected_depths(self.sample_), features, cuts, leaves, seen)
+            grow(rows, np.uint64(self.random_state), expected_depths(self.sample_), features, cuts, leaves)
         self.features_, self.cuts_, self.leaves_ = _read_only(features), _read_only(cuts), _read_only(leaves)
-        total = self._depth_sums(rows)
-        trees = np.full(len(rows), self.n_estimators)
-        with threads(self.n_jobs):
-            leave_out(rows, self.features_, self.cuts_, self.leaves_, seen, total, trees)
-        unjudged = trees == 0
-        if unjudged.any():
-            total[unjudged], trees[unjudged] = self._depth_sums(rows[unjudged]), self.n_estimators
-        self.depths_ = total / trees
+        self.depths_ = self._depth_sums(rows) / self.n_estimators
         return self
 
     def score_own(self) -> Doubles:
-        """(n,) the fitted images' scores, each by the trees that did not see it."""
+        """(n,) the fitted images' scores, by all trees."""
         self._require_fit()
         return self._score(self.depths_)
 
@@ -183,7 +174,10 @@ def height(sample: int) -> int:
 
 
 def expected_depths(largest: int) -> Doubles:
-    """(largest + 1,) c(m): the average depth of an unsuccessful search in a binary tree of m images."""
+    """(largest + 1,) c(m): the average depth of an unsuccessful search in a binary tree of m images.
+
+    With the harmonic numbers themselves, where the paper has ln(m - 1) + 0.5772.
+    """
     sizes = np.arange(largest + 1, dtype=np.float64)
     harmonic = np.concatenate([[0.0], np.cumsum(1 / sizes[1:])])  # H(m)
     depths = np.zeros(largest + 1)
@@ -207,7 +201,7 @@ def flaw(state: Mapping[str, NDArray[Any]], trees: int) -> str:
         return f"a cut is on feature {features.min()} or {features.max()} of {shape[1]}"
     if np.isnan(cuts).any() or not (np.isfinite(leaves) & (leaves >= 0)).all():
         return "a cut or a leaf is not a number"
-    if depths.ndim != 1 or not (np.isfinite(depths) & (depths >= 0)).all():
+    if depths.ndim != 1 or not len(depths) or not (np.isfinite(depths) & (depths >= 0)).all():
         return "the fitted images' depths are not one number each"
     return ""
 
@@ -269,13 +263,13 @@ def choose(rows: Any, members: Any, order: Any, seed: Any, counter: Any) -> Any:
 
 
 @njit
-def grow_tree(rows: Any, seed: Any, expected: Any, features: Any, cuts: Any, leaves: Any, seen: Any) -> None:
+def grow_tree(rows: Any, seed: Any, expected: Any, features: Any, cuts: Any, leaves: Any) -> None:
     """Grow one tree on a sample of its own, with random numbers of its own."""
     nodes, d = len(features), rows.shape[1]
-    draw(seed, len(rows), seen)
-    members = seen.copy()  # a node's images are members[first[node]:last[node]]
+    members = np.empty(len(expected) - 1, np.int64)  # a node's images are members[first[node]:last[node]]
+    draw(seed, len(rows), members)
     first, last = np.zeros(2 * nodes + 1, np.int64), np.zeros(2 * nodes + 1, np.int64)
-    last[0] = len(seen)
+    last[0] = len(members)
     ended = np.full(2 * nodes + 1, -1.0)  # the depth of the leaf that the node is or is below, or -1
     order = np.arange(d)
     depth, level_end = 0, 1
@@ -286,7 +280,7 @@ def grow_tree(rows: Any, seed: Any, expected: Any, features: Any, cuts: Any, lea
         start, stop = first[node], last[node]
         column, cut = -1, np.float32(0)
         if ended[node] < 0 and stop - start > 1:
-            column, cut = choose(rows, members[start:stop], order, seed, len(seen) + node * (d + 1))
+            column, cut = choose(rows, members[start:stop], order, seed, len(members) + node * (d + 1))
         if column < 0:
             if ended[node] < 0:
                 ended[node] = depth + expected[stop - start]
@@ -305,12 +299,12 @@ def grow_tree(rows: Any, seed: Any, expected: Any, features: Any, cuts: Any, lea
 
 
 @kernel
-def grow(rows: Any, seed: Any, expected: Any, features: Any, cuts: Any, leaves: Any, seen: Any) -> None:
-    """Grow all trees; what one draws does not depend on the others."""
+def grow(rows: Any, seed: Any, expected: Any, features: Any, cuts: Any, leaves: Any) -> None:
+    """Grow all trees on samples of len(expected) - 1 images; what one draws does not depend on the others."""
     forest_seed = random_bits(np.uint64(0), seed + np.uint64(1))
     for tree in prange(len(features)):
         own_seed = random_bits(forest_seed, tree + 1)
-        grow_tree(rows, own_seed, expected, features[tree], cuts[tree], leaves[tree], seen[tree])
+        grow_tree(rows, own_seed, expected, features[tree], cuts[tree], leaves[tree])
 
 
 @njit
@@ -347,21 +341,3 @@ def walk(rows: Any, features: Any, cuts: Any, leaves: Any) -> Any:
         start, stop = number * BLOCK, min(len(rows), (number + 1) * BLOCK)
         walk_block(rows[start:stop], features, cuts, leaves, sums[start:stop])
     return sums
-
-
-@kernel
-def leave_out(rows: Any, features: Any, cuts: Any, leaves: Any, seen: Any, total: Any, count: Any) -> None:
-    """Take from each row's sum the depths in trees that were grown on it, and from its count these trees."""
-    n = rows.shape[0]
-    trees, nodes = features.shape
-    parts = 16  # each takes the rows of its own range, so no two threads write to one row
-    for part in prange(parts):
-        start, stop = part * n // parts, (part + 1) * n // parts
-        for tree in range(trees):
-            for row in seen[tree]:
-                if start <= row < stop:
-                    node = 0
-                    while node < nodes:
-                        node = 2 * node + 1 + (rows[row, features[tree, node]] > cuts[tree, node])
-                    total[row] -= leaves[tree, node - nodes]
-                    count[row] -= 1

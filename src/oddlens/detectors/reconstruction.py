@@ -68,6 +68,8 @@ class Reconstruction(BaseEstimator):
         if encoded.residual is None:
             raise OptionError("Reconstruction needs the residual of an encoder that reconstructs, got none.")
         residual = np.array(encoded.residual, np.float64)
+        if residual.ndim != 1:
+            raise OptionError(f"Reconstruction needs one residual an image, got an array of shape {residual.shape}.")
         if not np.isfinite(residual).all():
             raise OptionError(f"{(~np.isfinite(residual)).sum()} reconstruction errors are not finite numbers.")
         return residual

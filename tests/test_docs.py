@@ -1,0 +1,122 @@
+"""The documents say what the code does: nothing undocumented, nothing stale, and the README's commands run."""
+
+import doctest
+import importlib
+import importlib.util
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import oddlens
+from oddlens import errors, registry
+from oddlens.cli import cli
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+PACKAGE = Path(oddlens.__file__).parent
+
+
+def modules():
+    for path in sorted(PACKAGE.rglob("*.py")):
+        name = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+        if not name.endswith(("__main__", "__init__")):
+            yield name
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_reference_is_what_the_code_says():
+    spec = importlib.util.spec_from_file_location("make_reference", ROOT / "docs" / "make_reference.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.REFERENCE.read_text() == module.reference(), "run: make docs"
+
+
+def test_every_option_of_every_method_is_explained():
+    for kind in ("encoder", "detector"):
+        for name in registry.names(kind):
+            text = registry.find(kind, name).__doc__
+            for option in registry.options(kind, name):
+                assert re.search(rf"^\s*{option}:", text, re.MULTILINE), f"{name}.{option} is not in its docstring"
+    for option in oddlens.AnomalyModel().get_params(deep=False):
+        assert re.search(rf"^\s*{option}:", oddlens.AnomalyModel.__doc__, re.MULTILINE), option
+
+
+def test_every_command_and_option_has_help():
+    for name, command in cli.commands.items():
+        assert command.help, name
+        for parameter in command.params:
+            if parameter.param_type_name == "option":
+                assert parameter.help, f"{name} {parameter.opts}"
+            else:
+                assert parameter.human_readable_name in command.help or name == "score", f"{name} {parameter.name}"
+
+
+def test_every_error_is_in_the_tree():
+    for name, thing in vars(errors).items():
+        if isinstance(thing, type) and issubclass(thing, errors.OddlensError):
+            assert name in errors.__doc__
+            assert thing.__doc__
+
+
+@pytest.mark.parametrize("name", list(modules()))
+def test_examples_in_docstrings_are_true(name):
+    module = importlib.import_module(name)
+    failed, _ = doctest.testmod(module, extraglobs={"np": np, "Encoded": oddlens.Encoded})
+    assert failed == 0
+
+
+def test_public_classes_have_an_example():
+    for kind in ("encoder", "detector"):
+        for name in registry.names(kind):
+            assert ">>>" in registry.find(kind, name).__doc__, name
+    for cls in (oddlens.AnomalyModel, oddlens.Ranking):
+        assert ">>>" in cls.__doc__
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory):
+    """A folder with what the README speaks of: photos/, more-photos/ and scans.npy."""
+    from PIL import Image
+
+    place = tmp_path_factory.mktemp("readme")
+    rng = np.random.default_rng(0)
+    for folder in ("photos", "new-photos"):
+        (place / folder).mkdir()
+        for i in range(30):
+            picture = Image.fromarray(rng.integers(0, 256, (16, 24, 3), dtype=np.uint8))
+            picture.save(place / folder / f"{i:02}.png")
+    np.save(place / "scans.npy", rng.integers(0, 256, (30, 12, 12), dtype=np.uint8))
+    return place
+
+
+def test_the_readmes_commands_run_in_their_order(workplace):
+    commands = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("oddlens ")]
+    assert len(commands) >= 4
+    for line in commands:
+        if line.split()[1] == "demo":
+            continue  # test_demo runs it
+        done = subprocess.run([sys.executable, "-m", *shlex.split(line, comments=True)], cwd=workplace,
+                              capture_output=True, text=True)
+        assert done.returncode == 0, f"{line}\n{done.stderr}"
+
+
+def test_the_readmes_python_runs(workplace, monkeypatch):
+    monkeypatch.chdir(workplace)
+    assert blocks("python")
+    for block in blocks("python"):
+        exec(compile(block, "README.md", "exec"), {})
+
+
+def test_links_lead_somewhere():
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page.name} links to {target}"
