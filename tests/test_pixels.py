@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 import messy
-from oddlens import pixels
+from oddlens import arrays
 from oddlens.errors import OptionError, SourceError, TooFewImages, UnreadableImage
 from oddlens.pixels import (
     PixelFormat,
@@ -173,7 +173,7 @@ def test_an_image_of_the_right_size_is_not_touched():
 
 def test_many_pixels_go_to_a_file_that_disappears(monkeypatch, dots):
     expected = read_pixels(ArraySource(dots), PixelFormat(8, 8, 1)).pixels
-    monkeypatch.setattr(pixels, "MEMORY", 100)
+    monkeypatch.setattr(arrays, "MEMORY", 100)
     mapped = read_pixels(ArraySource(dots), PixelFormat(8, 8, 1)).pixels
     assert isinstance(mapped.base, np.memmap) or isinstance(mapped, np.memmap)
     assert np.array_equal(mapped, expected)

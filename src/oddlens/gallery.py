@@ -11,52 +11,111 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from oddlens.errors import OptionError
 from oddlens.files import write_atomically
-from oddlens.pixels import thumbnail
 
-CELL = 72  # pixels that an image gets, on a side
+WIDTH = 1560  # pixels that a sheet of several panels stays near, so that a README shows it without shrinking
+LARGEST, SMALLEST = 140, 48  # pixels that an image gets, on a side
+ACROSS = 5  # panels in a row; more start another
 GAP = 8
-LABEL = 16  # height of the text under an image
+LABEL = 18  # height of the text under an image
+HEAD = 58  # height of a panel's title and caption
 MARGIN = 28
 INK, SOFT, PAPER, FRAME = "#1b1f24", "#59636e", "#ffffff", "#d1d9e0"
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One block of a contact sheet: a title, a line under it, and images with a short label each."""
+    """One block of a contact sheet: a title, a line under it, and images with a short label each.
+
+    Titles, captions and labels are one line; where they are too long for their place they are set smaller, then
+    cut. A panel with no images says so.
+
+    >>> Panel("Strangest", "by score", [np.zeros((28, 28, 1), np.uint8)], ["2.99"]).labels
+    ['2.99']
+    """
 
     title: str
     caption: str
     images: Sequence[NDArray[np.uint8]]  # each (height, width, 1 or 3)
     labels: Sequence[str]
 
+    def __post_init__(self) -> None:
+        if len(self.images) != len(self.labels):
+            raise OptionError(f"Panel {self.title!r} has {len(self.images)} images and {len(self.labels)} labels: "
+                              "give each image one label.")
+
 
 def write_gallery(path: str | Path, panels: Sequence[Panel], columns: int = 4) -> None:
     """Write panels side by side as a PNG, ``columns`` images across in each."""
-    rows = max([-(-len(panel.images) // columns) for panel in panels], default=1) or 1
-    width = columns * (CELL + GAP) - GAP
-    top = MARGIN + 56
-    height = top + rows * (CELL + LABEL + GAP) + MARGIN - GAP
-    # Panels stand in a single row up to four; more than that start a second one.
-    across = min(len(panels), 4) or 1
-    down = -(-len(panels) // across) or 1
-    sheet = Image.new("RGB", (MARGIN + across * (width + MARGIN), down * height), PAPER)
-    draw = ImageDraw.Draw(sheet)
-    for number, panel in enumerate(panels):
-        x = MARGIN + number % across * (width + MARGIN)
-        y = number // across * height
-        draw.text((x, y + MARGIN), panel.title, INK, ImageFont.load_default(19))
-        draw.text((x, y + MARGIN + 27), panel.caption, SOFT, ImageFont.load_default(12.5))
-        for i, (image, label) in enumerate(zip(panel.images, panel.labels, strict=True)):
-            left = x + i % columns * (CELL + GAP)
-            above = y + top + i // columns * (CELL + LABEL + GAP)
-            _paste(sheet, thumbnail(image, CELL), left, above)
-            draw.rectangle((left - 1, above - 1, left + CELL, above + CELL), outline=FRAME)
-            draw.text((left + CELL / 2, above + CELL + 3), label, SOFT, ImageFont.load_default(11), anchor="ma")
+    if columns < 1:
+        raise OptionError(f"columns takes a number of images of 1 or more, got {columns}.")
     content = io.BytesIO()
-    sheet.save(content, "PNG", optimize=True)
+    _sheet(panels, columns).save(content, "PNG", optimize=True)
     write_atomically(path, content.getvalue())
 
 
-def _paste(sheet: Image.Image, picture: Image.Image, left: int, top: int) -> None:
-    sheet.paste(picture, (left + (CELL - picture.width) // 2, top + (CELL - picture.height) // 2))
+def _sheet(panels: Sequence[Panel], columns: int) -> Image.Image:
+    down = -(-len(panels) // ACROSS) or 1
+    across = -(-len(panels) // down) or 1  # rows of equal length: six panels stand in two rows of three
+    cell = _cell(panels, across * columns)
+    rows = max([-(-len(panel.images) // columns) for panel in panels], default=1) or 1
+    width = columns * (cell + GAP) - GAP
+    height = HEAD + rows * (cell + LABEL + GAP) - GAP
+    size = (MARGIN + across * (width + MARGIN), MARGIN + down * (height + MARGIN))
+    sheet = Image.new("RGB", size, PAPER)
+    draw = ImageDraw.Draw(sheet)
+    for number, panel in enumerate(panels):
+        x = MARGIN + number % across * (width + MARGIN)
+        y = MARGIN + number // across * (height + MARGIN)
+        _write(draw, (x, y), panel.title, INK, 21, width)
+        _write(draw, (x, y + 29), panel.caption, SOFT, 14, width)
+        if not len(panel.images):  # it may be an array
+            _write(draw, (x, y + HEAD), "No images to show.", SOFT, 14, width)
+        for i, (image, label) in enumerate(zip(panel.images, panel.labels, strict=True)):
+            left = x + i % columns * (cell + GAP)
+            above = y + HEAD + i // columns * (cell + LABEL + GAP)
+            _paste(sheet, draw, _fitted(image, cell), left, above, cell)
+            _write(draw, (left + cell // 2, above + cell + 3), label, SOFT, 12, cell + GAP - 2, anchor="ma")
+    return sheet
+
+
+def _cell(panels: Sequence[Panel], across: int) -> int:
+    """The side of the square that each image gets: what the width allows, less what whole pixels leave over."""
+    cell = min(LARGEST, max(SMALLEST, (WIDTH - MARGIN) // across - GAP))
+    longest = max((max(image.shape[:2]) for panel in panels for image in panel.images), default=cell)
+    return cell // longest * longest or cell
+
+
+def _fitted(image: NDArray[np.uint8], side: int) -> Image.Image:
+    """An image in a square of ``side`` pixels, its shape kept; a small one grows by whole pixels and stays crisp."""
+    picture = Image.fromarray(np.ascontiguousarray(image[..., 0] if image.shape[2] == 1 else image))
+    longer = max(picture.size)
+    if longer <= side:
+        return picture.resize((picture.width * (side // longer), picture.height * (side // longer)),
+                              Image.Resampling.NEAREST)
+    size = (max(1, round(picture.width * side / longer)), max(1, round(picture.height * side / longer)))
+    return picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3)
+
+
+def _paste(sheet: Image.Image, draw: ImageDraw.ImageDraw, picture: Image.Image, x: int, y: int, cell: int) -> None:
+    """Put a picture in the middle of its cell, with a hairline around it so that a white one has an edge."""
+    left, top = x + (cell - picture.width) // 2, y + (cell - picture.height) // 2
+    draw.rectangle((left - 1, top - 1, left + picture.width, top + picture.height), outline=FRAME)
+    sheet.paste(picture, (left, top))
+
+
+def _write(
+    draw: ImageDraw.ImageDraw, place: tuple[int, int], text: str, colour: str, size: int, room: int, anchor: str = "la"
+) -> None:
+    """One line of text that keeps to its room: set up to a quarter smaller if it must be, then cut."""
+    text = " ".join(text.split())[:room]  # no letter is narrower than a pixel
+    for smaller in range(size, size * 3 // 4 - 1, -1):
+        font = ImageFont.load_default(smaller)
+        if font.getlength(text) <= room:
+            break
+    else:
+        while text and font.getlength(text + "...") > room:
+            text = text[:-1]
+        text = text.rstrip() + "..."
+    draw.text(place, text, colour, font, anchor=anchor)

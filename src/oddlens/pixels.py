@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import struct
-import tempfile
 import threading
 import warnings
 import zlib
@@ -23,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps
 
+from oddlens.arrays import allocate
 from oddlens.errors import OptionError, SourceError, TooFewImages, UnreadableImage
 from oddlens.kernels import resolve_jobs
 from oddlens.progress import advance
@@ -30,7 +30,6 @@ from oddlens.protocols import ImageSource, Pixels
 
 MINIMUM_IMAGES = 10  # fewer say nothing of what is ordinary
 MOST_PIXELS = 178_000_000  # in one image file; more is taken for a decompression bomb
-MEMORY = 2 * 2**30  # bytes of pixels kept in memory; more go to a temporary file that is mapped into it
 LARGEST_SIDE = 64  # of the size that is chosen by looking
 SMALLEST_SIDE = 8
 RESIZES = ("squash", "pad", "crop")
@@ -124,7 +123,7 @@ def read_pixels(source: ImageSource, form: PixelFormat, jobs: int | None = None)
     pixels beyond 2 GiB go to a temporary file, so memory does not grow with the size of the files.
     """
     n = len(source)
-    pixels = _allocate(n, form)
+    pixels: Pixels = allocate((n, form.height, form.width, form.channels), np.uint8)
     names: list[str] = []
     unreadable: list[tuple[str, str]] = []
     shapes = np.empty((n, 2), np.int32)
@@ -370,15 +369,6 @@ def _rim(picture: Image.Image) -> Any:
     rim = np.concatenate([array[0], array[-1], array[:, 0], array[:, -1]])
     mean = rim.mean(0)
     return round(float(mean)) if np.ndim(mean) == 0 else tuple(round(float(v)) for v in mean)
-
-
-def _allocate(n: int, form: PixelFormat) -> Pixels:
-    shape = (n, form.height, form.width, form.channels)
-    if int(np.prod(shape, dtype=object)) <= MEMORY:
-        return np.empty(shape, np.uint8)
-    # The file has no name any more once it is mapped, so it goes away with the array.
-    with tempfile.TemporaryFile(prefix="oddlens-pixels-") as file:
-        return np.memmap(file, np.uint8, "w+", shape=shape)
 
 
 def _in_order(work: Callable[[int], T], n: int, jobs: int) -> Iterator[T]:

@@ -44,6 +44,7 @@ class Encoded:
     activations:  layer name -> (n, units) float32, the output of every hidden node.
     pathway:      layer name -> (n, units) float32, the activations of an image less those of its own
                   reconstruction.
+    kinds:        layer name -> "sigmoid", "relu" or "linear": what its nodes are, and so when they are on.
     surprise:     (n,) float64, how badly the encoder did at the task that it taught itself, in nats.
     """
 
@@ -51,13 +52,23 @@ class Encoded:
     residual: Doubles | None = None
     activations: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     pathway: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)
     surprise: Doubles | None = None
 
     def __len__(self) -> int:
-        for array in (self.embedding, self.residual, self.surprise, *self.activations.values(), *self.pathway.values()):
+        layers = (*self.activations.values(), *self.pathway.values())
+        for array in (self.embedding, self.residual, self.surprise, *layers):
             if array is not None:
                 return len(array)
         return 0
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One thing that made an image strange, in words, and fitted images that show what is meant."""
+
+    text: str
+    examples: tuple[int, ...] = ()  # rows of the fitted images
 
 
 @runtime_checkable

@@ -18,9 +18,12 @@ Kind: TypeAlias = Literal["encoder", "detector"]
 
 ENCODERS = {
     "autoencoder": "oddlens.encoders.autoencoder:Autoencoder",
+    "conv_autoencoder": "oddlens.encoders.conv_autoencoder:ConvAutoencoder",
+    "deep_autoencoder": "oddlens.encoders.deep_autoencoder:DeepAutoencoder",
 }
 
 DETECTORS = {
+    "activations": "oddlens.detectors.activations:Activations",
     "forest": "oddlens.detectors.forest:Forest",
     "neighbors": "oddlens.detectors.neighbors:Neighbors",
     "reconstruction": "oddlens.detectors.reconstruction:Reconstruction",

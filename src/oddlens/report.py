@@ -13,16 +13,24 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
+from PIL import Image, features
 
-from oddlens.errors import UnreadableImage
+from oddlens.errors import OptionError, UnreadableImage
 from oddlens.files import write_atomically
-from oddlens.pixels import thumbnail
 from oddlens.protocols import Doubles
 from oddlens.ranking import RankedImage, Ranking
 
-THUMBNAIL = 160  # pixels on the longer side
+THUMBNAIL = 160  # pixels on the longer side, at most
+TINY = 64  # pixels on the longer side: up to here an image is kept as it is and shown in squares
+SQUARE = 144  # pixels that a tiny image is shown at, less what whole pixels leave over
+ORDINARY = 10  # of the most ordinary images, shown for comparison
 BARS = 48  # of a histogram
 MOST_UNREADABLE = 500  # listed by name; more are counted
+LONGEST_NAME = 120  # characters shown under a picture; a longer name loses its middle there
+BUDGET = 8 * 2**20  # bytes of all thumbnails together, before base64 makes them a third larger
+
+# A thumbnail that is too large for its share of the budget is made again, smaller and coarser.
+STEPS = ((THUMBNAIL, 82), (THUMBNAIL, 60), (128, 45), (96, 35), (64, 25), (40, 20))
 
 Reader = Callable[[int], NDArray[np.uint8]]
 
@@ -38,20 +46,36 @@ class Section:
 
 @dataclass(frozen=True)
 class Note:
-    """A paragraph with a small table, apart from the results proper."""
+    """A paragraph with a small table, apart from the results proper. The first cell of each row heads it."""
 
     title: str
     text: str
     header: Sequence[str] = ()
     rows: Sequence[Sequence[str]] = ()
 
+    def __post_init__(self) -> None:
+        if any(len(row) != len(self.header) for row in self.rows):
+            raise OptionError(f"Note {self.title!r} has {len(self.header)} headings: give each row as many cells.")
+
 
 @dataclass(frozen=True)
 class Report:
     """All that the page needs.
 
-    read gives the picture of a row of the ranking, as uint8 (height, width, 1 or 3); one that cannot be read any
-    more is shown as a placeholder. facts, parameters and versions are shown as tables, in their order.
+    title:       what the page is about.
+    source:      what was looked at, in words or as a path.
+    ranking:     the result; its length and its unreadable images are the page's counts.
+    read:        gives the picture of a row of the ranking, as uint8 (height, width, 1 or 3); one that raises
+                 ``UnreadableImage`` is shown as a placeholder.
+    sections:    one a detector; the one of all detectors together is shown first.
+    facts:       more lines for the table of how it was made; they replace the page's own of the same name.
+    parameters:  who -> option -> value.
+    versions:    package -> version.
+    command:     makes the same again, typed in a shell.
+    top:         how many of the strangest images each section shows.
+    notes:       what is to be said apart from the results.
+    skipped:     files that were there and are no images, if they were counted.
+    seed, timings (stage -> seconds), created: shown if given.
     """
 
     title: str
@@ -65,33 +89,93 @@ class Report:
     command: str = ""
     top: int = 20
     notes: Sequence[Note] = ()
+    skipped: int | None = None
+    seed: int | None = None
+    timings: Mapping[str, float] = field(default_factory=dict)
+    created: str = ""
+
+    @property
+    def found(self) -> int:
+        """How many images there were, readable or not."""
+        return len(self.ranking) + len(self.ranking.unreadable)
+
+    @property
+    def table(self) -> dict[str, str]:
+        """How it was made, line by line."""
+        own = {
+            "Images": self.source,
+            "Found": f"{self.found:,}",
+            "Read": f"{len(self.ranking):,}",
+            "Could not be read": f"{len(self.ranking.unreadable):,}",
+            "Other files, passed over": "" if self.skipped is None else f"{self.skipped:,}",
+            "Seed": "" if self.seed is None else str(self.seed),
+            "Time": ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in self.timings.items()),
+            "Made on": self.created,
+        }
+        return {key: value for key, value in {**own, **self.facts}.items() if value}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A thumbnail. Each image stands once in the page, where it is first shown; later places point there."""
+
+    key: str
+    uri: str | None  # a data URI; None where the picture stands further up
+    width: int
+    height: int
+    shown: int | None  # pixels on the longer side to show a tiny image at, in squares
+
+    @property
+    def shown_width(self) -> int:
+        """The width to show a tiny image at."""
+        return round(self.width * (self.shown or 0) / max(self.width, self.height)) or 1
 
 
 @dataclass(frozen=True)
 class Card:
-    """One image on the page."""
+    """One image on the page. others: detector -> the image's rank there."""
 
     image: RankedImage
-    picture: str | None  # a data URI
-    pixelated: bool
-    others: Mapping[str, int]  # detector -> the image's rank there
+    score: float
+    picture: Picture | None  # None: it can no longer be read
+    others: Mapping[str, int]
 
 
 @dataclass(frozen=True)
 class Histogram:
-    """How many images score how high; the bars that hold any of the images shown are marked."""
+    """How many images score how high. The bars' edges are laid so that one of them is the threshold.
 
-    low: float
-    high: float
+    edges:      (bars + 1) from low to high.
+    counts:     (bars) how many images score from an edge up to the next.
+    threshold:  the score of the last of the strangest images shown; bars from here up hold only those, and images
+                that score the same.
+    spread:     (in words, score) from low to high.
+    """
+
+    edges: Sequence[float]
     counts: Sequence[int]
-    marked: Sequence[bool]
     threshold: float
+    spread: Sequence[tuple[str, float]]
+
+    @property
+    def low(self) -> float:
+        """The lowest score."""
+        return self.spread[0][1]
+
+    @property
+    def high(self) -> float:
+        """The highest score."""
+        return self.spread[-1][1]
 
     @cached_property
     def heights(self) -> list[float]:
         """Each bar's height in 0..1, on a square-root scale: single images stay visible beside thousands."""
         most = max(self.counts) or 1
         return [(count / most) ** 0.5 for count in self.counts]
+
+    def place(self, score: float) -> float:
+        """Where a score lies between the first edge and the last, in 0..1."""
+        return (score - self.edges[0]) / (self.edges[-1] - self.edges[0])
 
 
 def write_report(path: str | Path, report: Report) -> None:
@@ -100,78 +184,127 @@ def write_report(path: str | Path, report: Report) -> None:
         loader=PackageLoader("oddlens"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )
-    pictures = _Pictures(report.read)
-    ranks = {column: report.ranking.ranks(column) for column in report.ranking.members}
-
-    def card(image: RankedImage, shown: str | None) -> Card:
-        others = {column: int(rank[image.index]) for column, rank in ranks.items() if column != shown}
-        picture, pixelated = pictures[image.index]
-        return Card(image, picture, pixelated, others)
-
-    sections = [
-        {
-            "section": section,
-            "cards": [card(image, section.column) for image in report.ranking.top(report.top, section.column)],
-            "ordinary": [card(image, section.column)
-                         for image in report.ranking.bottom(min(report.top, 10), section.column)],
-            "histogram": histogram(_column(report.ranking, section.column), report.top),
-        }
-        for section in report.sections
-    ]
+    environment.filters |= {"visible": visible, "short": short, "number": number}
+    ranking = report.ranking
     page = environment.get_template("report.html").render(
-        report=report, sections=sections, unreadable=report.ranking.unreadable[:MOST_UNREADABLE],
-        several=len(report.ranking.members) > 1, visible=visible, number=number,
+        report=report, sections=_shown(report), unreadable=ranking.unreadable[:MOST_UNREADABLE],
+        several=len(ranking.members) > 1, images=_counted,
     )
     write_atomically(path, page.encode("utf-8", "backslashreplace"))
 
 
-def histogram(scores: Doubles, top: int) -> Histogram:
-    """The scores in bars of equal width, with the score of the last of the ``top`` strangest."""
-    if not len(scores):
-        return Histogram(0, 0, [0], [False], 0)
-    counts, edges = np.histogram(scores, BARS if np.ptp(scores) > 0 else 1)
-    threshold = float(np.sort(scores)[::-1][min(max(top, 1), len(scores)) - 1])
-    return Histogram(float(scores.min()), float(scores.max()), [int(count) for count in counts],
-                     [bool(edge >= threshold) for edge in edges[1:]], threshold)
+def _shown(report: Report) -> list[dict[str, Any]]:
+    """The sections with their cards and histograms, the one of all detectors first."""
+    ranking = report.ranking
+    ordinary = max(0, min(ORDINARY, len(ranking) - report.top))  # an image is not shown as both
+    pictures = _Pictures(report.read, (report.top + ordinary) * len(report.sections))
+    ranks = {column: ranking.ranks(column) for column in ranking.members}
+
+    def card(image: RankedImage, shown: str | None) -> Card:
+        score = image.score if shown is None else image.members[shown]
+        others = {column: int(rank[image.index]) for column, rank in ranks.items() if column != shown}
+        return Card(image, score, pictures[image.index], others)
+
+    return [
+        {
+            "section": section,
+            "cards": [card(image, section.column) for image in ranking.top(report.top, section.column)],
+            "ordinary": [card(image, section.column) for image in ranking.bottom(ordinary, section.column)],
+            "histogram": histogram(_column(ranking, section.column), report.top),
+        }
+        for section in sorted(report.sections, key=lambda section: section.column is not None)
+    ]
 
 
-def visible(name: str) -> str:
+def histogram(scores: Doubles, top: int) -> Histogram | None:
+    """The scores in bars of equal width, one edge at the score of the last of the ``top`` strangest.
+
+    None if there is nothing to tell apart: no images shown, all of them shown, or no scores that differ.
+    """
+    scores = np.sort(scores[np.isfinite(scores)])
+    if not 0 < top < len(scores):
+        return None
+    low, high = float(scores[0]), float(scores[-1])
+    width = (high - low) / BARS
+    if not 0 < width < np.inf:
+        return None
+    threshold = float(scores[-top])
+    place = np.floor((scores - threshold) / width)
+    first, last = int(place[0]), int(place[-1])
+    counts = np.bincount((place - first).astype(np.int64), minlength=last - first + 1)
+    edges = [threshold + bar * width for bar in range(first, last + 2)]
+    edges[0], edges[-1] = min(edges[0], low), max(edges[-1], high)  # they may miss by a rounding
+    half, most, nearly = (float(q) for q in np.quantile(scores, (0.5, 0.9, 0.99)))
+    spread = [("The most ordinary image", low), ("Half of all images score below", half),
+              ("90 % score below", most), ("99 % score below", nearly), ("The strangest image", high)]
+    return Histogram(edges, counts.tolist(), threshold, spread)
+
+
+def visible(name: object) -> str:
     """A name with the characters that a reader could not see, or that would turn the line around, as escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in name)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode()
+                   for c in str(name))
+
+
+def short(name: str) -> str:
+    """A name that is too long to stand under a picture, without its middle."""
+    return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME // 2]} … {name[-LONGEST_NAME // 2:]}"
 
 
 def number(value: float) -> str:
-    """A score in at most five significant digits."""
-    return f"{value:.4g}"
+    """A score in four significant digits."""
+    return f"{value:#.4g}".rstrip(".")
 
 
 class _Pictures:
-    """Thumbnails as data URIs, each made once."""
+    """Thumbnails by row of the ranking, each made once; ``most`` of them share the budget."""
 
-    def __init__(self, read: Reader) -> None:
+    def __init__(self, read: Reader, most: int) -> None:
         self._read = read
-        self._made: dict[int, tuple[str | None, bool]] = {}
+        self._limit = BUDGET // max(most, 1)
+        self._made: dict[int, Picture | None] = {}
 
-    def __getitem__(self, index: int) -> tuple[str | None, bool]:
+    def __getitem__(self, index: int) -> Picture | None:
+        made = self._made.get(index)
+        if made is not None:
+            return Picture(made.key, None, made.width, made.height, made.shown)
         if index not in self._made:
             try:
-                self._made[index] = data_uri(self._read(index))
+                self._made[index] = picture(f"p{index}", self._read(index), self._limit)
             except UnreadableImage:
-                self._made[index] = None, False
+                self._made[index] = None
         return self._made[index]
 
 
-def data_uri(image: NDArray[np.uint8]) -> tuple[str, bool]:
-    """An image as a data URI, and whether it is so small that its pixels should be shown as squares."""
-    small = max(image.shape[:2]) <= THUMBNAIL // 2
-    picture = thumbnail(image, max(image.shape[:2]) if small else THUMBNAIL)
+def picture(key: str, image: NDArray[np.uint8], limit: int = BUDGET) -> Picture:
+    """A thumbnail of an image, in about ``limit`` bytes at most; tiny images keep every pixel if that allows it."""
+    small = Image.fromarray(np.ascontiguousarray(image[..., 0] if image.shape[2] == 1 else image))
+    longer = max(small.size)
+    if longer <= TINY:
+        content = _encoded(small, "PNG", optimize=True)
+        if len(content) <= limit:
+            return Picture(key, _uri("png", content), *small.size, max(SQUARE // longer, 1) * longer)
+    kind = "webp" if features.check("webp") else "jpeg"
+    for side, quality in STEPS:
+        small.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3)
+        content = _encoded(small, kind.upper(), quality=quality)
+        if len(content) <= limit:
+            break
+    return Picture(key, _uri(kind, content), *small.size, None)
+
+
+def _encoded(small: Image.Image, kind: str, **options: Any) -> bytes:
     content = io.BytesIO()
-    if small:
-        picture.save(content, "PNG", optimize=True)
-    else:
-        picture.save(content, "JPEG", quality=85)
-    kind = "png" if small else "jpeg"
-    return f"data:image/{kind};base64,{base64.b64encode(content.getvalue()).decode()}", small
+    small.save(content, kind, **options)
+    return content.getvalue()
+
+
+def _uri(kind: str, content: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _counted(count: int) -> str:
+    return f"{count:,} image" if count == 1 else f"{count:,} images"
 
 
 def _column(ranking: Ranking, column: str | None) -> Doubles:

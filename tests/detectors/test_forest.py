@@ -165,6 +165,8 @@ class TestEdges:
     def test_neighbouring_numbers_and_extremes(self):
         close = np.float32(1) + np.arange(3, dtype=np.float32)[:, None] * np.finfo(np.float32).eps
         assert np.isfinite(Forest(50).fit(encoded(np.repeat(close, 4, 0))).score_own()).all()
+        # between neighbours every cut is at the lower one, and it must part them all the same
+        assert Forest(20).fit(encoded(close[:2])).depths_.tolist() == [1, 1]
         wide = np.array([-3e38, 0, 1, 3e38] * 4)[:, None]
         fitted = Forest(50).fit(encoded(wide))
         assert np.isfinite(fitted.score_own()).all()

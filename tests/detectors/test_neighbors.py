@@ -108,6 +108,7 @@ class TestCopies:
 
     def test_minus_zero_is_zero(self):
         assert Neighbors(k=1).fit(line(0.0, -0.0, 3)).score_own().tolist() == [3, 3, 3]
+        assert Neighbors(k=1).fit(line(0.0, -0.0, -0.0, 3)).score_own().tolist() == [0, 0, 0, 3]
 
     @pytest.mark.parametrize("combine", ["kth", "mean"])
     @pytest.mark.parametrize("metric", ["euclidean", "cosine"])

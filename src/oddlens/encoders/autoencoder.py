@@ -19,18 +19,32 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from torch import Tensor, nn
 
-from oddlens.errors import OptionError, SavedModelError
+from oddlens.autoencoding import (
+    GIVES,
+    AutoencoderNetwork,
+    check_images,
+    check_latent,
+    encode,
+    load_weights,
+    network_state,
+    refusing,
+    saved_shape,
+)
 from oddlens.protocols import Encoded, Pixels, State
 from oddlens.training import choose_device, in_batches, one_thread, seeded, train
 
 
-class Network(nn.Module):
+class Network(AutoencoderNetwork):
     """pixels -> hidden sigmoid nodes -> pixels."""
 
-    def __init__(self, inputs: int, latent: int) -> None:
+    def __init__(self, shape: tuple[int, ...], latent: int) -> None:
         super().__init__()
+        height, width, channels = shape
+        inputs = height * width * channels
         self.encoder = nn.Linear(inputs, latent)
         self.decoder = nn.Linear(latent, inputs)
+        self.shape = (channels, height, width)
+        self.kinds = {"hidden": "sigmoid"}
 
     def start_at(self, mean: Tensor) -> None:
         """Begin with nodes at one half and the reconstruction at the mean image, (inputs,) in 0..1.
@@ -41,18 +55,13 @@ class Network(nn.Module):
             self.encoder.bias.copy_(-self.encoder.weight @ mean)
             self.decoder.bias.copy_(torch.logit(mean, eps=0.01) - self.decoder.weight.sum(1) / 2)
 
-    def hidden(self, batch: Tensor) -> Tensor:
-        """(b, latent) the nodes' outputs, each in 0..1."""
-        return torch.sigmoid(self.encoder(batch.flatten(1)))
+    def hidden(self, batch: Tensor) -> dict[str, Tensor]:
+        """The nodes' outputs, each in 0..1."""
+        return {"hidden": torch.sigmoid(self.encoder(batch.flatten(1)))}
 
-    def reconstruct(self, hidden: Tensor) -> Tensor:
-        """(b, inputs) the pixels as the nodes tell them."""
-        return torch.sigmoid(self.decoder(hidden))
-
-    def forward(self, batch: Tensor) -> Tensor:
-        """The mean squared error of the reconstruction, summed over an image's pixels."""
-        errors = self.reconstruct(self.hidden(batch)) - batch.flatten(1)
-        return errors.square().sum(1).mean()
+    def decode(self, embedding: Tensor) -> Tensor:
+        """The pixels as the nodes tell them."""
+        return torch.sigmoid(self.decoder(embedding)).view(-1, *self.shape)
 
 
 class Autoencoder(BaseEstimator):
@@ -73,7 +82,7 @@ class Autoencoder(BaseEstimator):
     (32, 4)
     """
 
-    gives = frozenset({"embedding", "residual", "activations"})
+    gives = GIVES
 
     def __init__(
         self,
@@ -93,14 +102,14 @@ class Autoencoder(BaseEstimator):
 
     def fit(self, pixels: Pixels) -> Self:
         """Learn from (n, height, width, channels) uint8."""
-        device = self._build(pixels.shape[1:])
-        # Plain division, not the mean over bytes, so that a mapped file is read in batches.
-        batches = [batch.double().sum(0) for _, batch in in_batches(pixels, 1024, torch.device("cpu"))]
-        mean = torch.stack(batches).sum(0).flatten() / len(pixels)
-        self.network_.start_at(mean.float().to(device))
+        check_latent(self.latent)
+        device = choose_device(self.device)
+        self._build(pixels.shape[1:])
+        sums = [batch.double().sum(0) for _, batch in in_batches(pixels, 1024, torch.device("cpu"))]
+        self.network_.start_at((torch.stack(sums).sum(0).flatten() / len(pixels)).float())
         with one_thread():
             self.losses_ = train(
-                self.network_,
+                self.network_.to(device),
                 pixels,
                 steps=self.steps,
                 batch_size=self.batch_size,
@@ -111,57 +120,34 @@ class Autoencoder(BaseEstimator):
         return self
 
     def encode(self, pixels: Pixels, needs: frozenset[str]) -> Encoded:
-        """Embedding, residual and activations, as far as they are named in ``needs``."""
-        if not hasattr(self, "network_"):
-            raise NotFittedError("This Autoencoder has not learned anything yet: call fit first.")
-        if pixels.shape[1:] != self.shape_:
-            raise OptionError(f"The encoder learned images of {self.shape_}, got {pixels.shape[1:]}.")
-        device = next(self.network_.parameters()).device
-        embedding = np.empty((len(pixels), self.latent), np.float32)
-        residual = np.empty(len(pixels))
-        with torch.inference_mode(), one_thread():
-            for rows, batch in in_batches(pixels, 1024, device, "encoding"):
-                hidden = self.network_.hidden(batch)
-                embedding[rows] = hidden.cpu().numpy()
-                if "residual" in needs:
-                    errors = self.network_.reconstruct(hidden) - batch.flatten(1)
-                    residual[rows] = errors.square().mean(1).cpu().numpy()
-        return Encoded(
-            embedding=embedding if "embedding" in needs else None,
-            residual=residual if "residual" in needs else None,
-            activations={"hidden": embedding} if "activations" in needs else {},
-        )
+        """Embedding, residual, activations and pathway, as far as they are named in ``needs``."""
+        self._require_fit()
+        check_images(pixels, self.shape_)
+        with one_thread():
+            return encode(self.network_, pixels, needs)
 
     def get_state(self) -> State:
         """The weights, the image shape and the training loss."""
-        if not hasattr(self, "network_"):
-            raise NotFittedError("This Autoencoder has not learned anything yet: call fit first.")
-        weights = {f"network.{name}": value.cpu().numpy() for name, value in self.network_.state_dict().items()}
-        return {**weights, "shape": np.array(self.shape_, np.int64), "losses": np.array(self.losses_)}
+        self._require_fit()
+        return network_state(self.network_, self.shape_, self.losses_)
 
     def set_state(self, state: State) -> Self:
         """Take back what ``get_state`` gave."""
-        try:
-            shape = tuple(int(size) for size in state["shape"])
+        with refusing("autoencoder"):
+            check_latent(self.latent)
+            shape = saved_shape(state)
             # The stored weights say how large the network is before any memory is asked for.
-            if state["network.encoder.weight"].shape != (self.latent, int(np.prod(shape))) or min(shape) < 1:
+            if state["network.encoder.weight"].shape != (self.latent, int(np.prod(shape))):
                 raise ValueError(f"weights {state['network.encoder.weight'].shape} do not fit images of {shape}")
             self._build(shape)
-            weights = {name.removeprefix("network."): torch.from_numpy(np.array(value))
-                       for name, value in state.items() if name.startswith("network.")}
-            self.network_.load_state_dict(weights)
-            self.losses_ = [float(loss) for loss in state["losses"]]
-            if not self.losses_ or not np.isfinite(self.losses_).all():
-                raise ValueError("no training losses")
-        except (KeyError, ValueError, TypeError, RuntimeError) as error:
-            raise SavedModelError(f"The saved autoencoder does not fit its options: {error}") from error
-        self.network_.eval()
+            self.losses_ = load_weights(self.network_, state)
+            self.network_.to(choose_device(self.device))
         return self
 
-    def _build(self, shape: tuple[int, ...]) -> torch.device:
-        if not isinstance(self.latent, int | np.integer) or self.latent < 1:
-            raise OptionError(f"latent must be a whole number of 1 or more, got {self.latent!r}.")
-        device = choose_device(self.device)
+    def _build(self, shape: tuple[int, ...]) -> None:
         self.shape_ = tuple(shape)
-        self.network_ = seeded(lambda: Network(int(np.prod(shape)), self.latent), self.random_state).to(device)
-        return device
+        self.network_ = seeded(lambda: Network(self.shape_, self.latent), self.random_state)
+
+    def _require_fit(self) -> None:
+        if not hasattr(self, "losses_"):
+            raise NotFittedError("This Autoencoder has not learned anything yet: call fit first.")

@@ -1,0 +1,20 @@
+"""Arrays that may be larger than memory."""
+
+from __future__ import annotations
+
+import tempfile
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+MEMORY = 2 * 2**30  # bytes that one array may take in memory; a larger one is a temporary file that is mapped
+
+
+def allocate(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+    """An array to be filled, in memory or, where it would take more than 2 GiB, in a temporary file."""
+    if int(np.prod(shape, dtype=object)) * np.dtype(dtype).itemsize <= MEMORY:
+        return np.empty(shape, dtype)
+    # The file has no name any more once it is mapped, so it goes away with the array.
+    with tempfile.TemporaryFile(prefix="oddlens-") as file:
+        return np.memmap(file, dtype, "w+", shape=shape)
