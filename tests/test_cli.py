@@ -152,7 +152,7 @@ def test_list_shows_every_option_with_its_default(oddlens):
     table = json.loads(oddlens("list", "--json")[1])
     for kind in ("encoder", "detector"):
         for name in registry.names(kind):
-            assert table[f"{kind}s"][name] == registry.options(kind, name)
+            assert table[f"{kind}s"][name] == json.loads(json.dumps(registry.options(kind, name)))
             assert f"  {name}" in text
             for option, default in registry.options(kind, name).items():
                 assert f"{option}={default!r}" in text

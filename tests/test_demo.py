@@ -23,7 +23,7 @@ def run(tmp_path_factory):
 def test_it_ranks_ten_thousand_digits_by_three_methods(run):
     result, out = run
     assert len(result.ranking) == 10_000
-    assert list(result.ranking.members) == ["reconstruction", "forest", "neighbors"]
+    assert list(result.ranking.members) == ["reconstruction", "forest", "neighbors", "activations"]
     with (out / "scores.csv").open() as file:
         assert sum(1 for _ in csv.reader(file)) == 10_001
 
@@ -33,10 +33,10 @@ def test_the_network_is_the_papers(run):
     assert result.model.encoder_.get_state()["network.encoder.weight"].shape == (50, 784)
 
 
-def test_the_figure_shows_twenty_digits_in_each_of_four_panels(run):
+def test_the_figure_shows_twenty_digits_in_each_of_five_panels(run):
     result, out = run
     panels = demo.figure(result.ranking, lambda row: np.zeros((28, 28, 1), np.uint8))
-    assert [len(panel.images) for panel in panels] == [20] * 4
+    assert [len(panel.images) for panel in panels] == [20] * 5
     depths = [float(label) for label in panels[2].labels]
     assert depths == sorted(depths), "the smallest isolation depth comes first"
     assert (np.array([float(label) for label in panels[0].labels]) <= float(panels[1].labels[-1])).all()
@@ -47,7 +47,7 @@ def test_the_figure_shows_twenty_digits_in_each_of_four_panels(run):
 def test_labels_are_opened_only_at_the_end(monkeypatch, run):
     result, _ = run
     note = demo.how_did_it_do(result.ranking)[0]
-    assert [sum(map(int, row[1:])) for row in note.rows] == [10_000, 20, 20, 20]
+    assert [sum(map(int, row[1:])) for row in note.rows] == [10_000, 20, 20, 20, 20]
     monkeypatch.setattr(demo, "LABELS", demo.DATA / "no such file")
     demo.figure(result.ranking, lambda row: np.zeros((28, 28, 1), np.uint8))  # needs no labels
     with pytest.raises(Exception, match="no such file"):

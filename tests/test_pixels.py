@@ -17,7 +17,6 @@ from oddlens.pixels import (
     read_near,
     read_pixels,
     require_enough,
-    thumbnail,
 )
 from oddlens.progress import listening
 from oddlens.sources import ArraySource, open_source
@@ -32,7 +31,7 @@ def folder(tmp_path_factory):
 
 
 def read(folder, name):
-    return decode(folder / name, name)
+    return decode(folder / name, name)[0]
 
 
 def near(image, expected, tolerance=6):
@@ -104,11 +103,18 @@ def test_a_jpeg_is_decoded_no_larger_than_needed_and_looks_the_same(tmp_path):
     rng = np.random.default_rng(0)
     blobs = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8))
     blobs.resize((1600, 1200), Image.Resampling.BICUBIC).save(tmp_path / "large.jpg", quality=92)
-    whole, small = decode(tmp_path / "large.jpg", "x"), decode(tmp_path / "large.jpg", "x", side=64)
+    blobs.resize((1600, 1200), Image.Resampling.BICUBIC).convert("RGBA").save(tmp_path / "large.png")
+    whole, shape = decode(tmp_path / "large.jpg", "x")
+    small, also = decode(tmp_path / "large.jpg", "x", side=64)
     assert whole.shape == (1200, 1600, 3)
     assert small.shape == (150, 200, 3)
+    assert shape == also == (1200, 1600)
+    averaged, also = decode(tmp_path / "large.png", "x", side=64)
+    assert averaged.shape[0] in range(128, 200)
+    assert also == (1200, 1600)
     form = PixelFormat(64, 64, 3)
-    assert np.abs(fit_to(whole, form).astype(int) - fit_to(small, form)).mean() < 2
+    for other in (small, averaged):
+        assert np.abs(fit_to(whole, form).astype(int) - fit_to(other, form)).mean() < 2
 
 
 def test_warnings_of_the_decoder_do_not_leak_and_filters_are_restored(tmp_path, monkeypatch):
@@ -117,7 +123,7 @@ def test_warnings_of_the_decoder_do_not_leak_and_filters_are_restored(tmp_path, 
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # Pillow warns above this
     Image.new("L", (40, 40)).save(tmp_path / "large.png")
     before = list(warnings.filters)
-    assert decode(tmp_path / "large.png", "x").shape == (40, 40, 1)
+    assert decode(tmp_path / "large.png", "x")[0].shape == (40, 40, 1)
     assert warnings.filters == before
 
 
@@ -240,14 +246,8 @@ def test_progress_is_told():
     assert reports[-1] == ("reading", 6, 6)
 
 
-def test_thumbnails_keep_the_shape_and_small_ones_grow_by_whole_pixels():
-    assert thumbnail(np.zeros((28, 28, 1), np.uint8), 72).size == (56, 56)
-    assert thumbnail(np.zeros((300, 600, 3), np.uint8), 72).size == (72, 36)
-    assert thumbnail(np.zeros((4000, 2, 3), np.uint8), 72).size == (1, 72)
-
-
 def test_bytes_decode_as_files_do(folder):
     file = io.BytesIO()
     as_picture(messy.QUARTERS).save(file, "PNG")
-    assert np.array_equal(decode(file.getvalue(), "x"), messy.QUARTERS)
-    assert read_near(ArraySource(messy.QUARTERS[None]), 0, 8).shape == (32, 48, 3)
+    assert np.array_equal(decode(file.getvalue(), "x")[0], messy.QUARTERS)
+    assert read_near(ArraySource(messy.QUARTERS[None]), 0, 8)[0].shape == (32, 48, 3)

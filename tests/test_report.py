@@ -46,9 +46,9 @@ HOSTILE = (
 VOID = {"br", "hr", "img", "input", "link", "meta"}
 # What a page of ours may hold. A tag that is not here came out of a name, or is to be added on purpose.
 TAGS = {"a", "b", "bdi", "body", "caption", "circle", "code", "desc", "details", "div", "figcaption", "figure",
-        "footer", "h1", "h2", "h3", "head", "header", "html", "i", "image", "li", "main", "meta", "nav", "ol", "p", "path", "pre",
-        "rect", "section", "span", "strong", "style", "summary", "svg", "table", "tbody", "td", "text", "th", "thead",
-        "title", "tr", "ul", "use"}
+        "footer", "h1", "h2", "h3", "head", "header", "html", "i", "image", "li", "main", "meta", "nav", "ol", "p",
+        "path", "pre", "rect", "section", "span", "strong", "style", "summary", "svg", "table", "tbody", "td", "text",
+        "th", "thead", "title", "tr", "ul", "use"}
 
 
 class Page(HTMLParser):

@@ -103,10 +103,10 @@ def look(
     shapes, grey = [], []
     for index in np.unique(np.linspace(0, len(source) - 1, min(sample, len(source))).astype(int)):
         try:
-            image = read_near(source, int(index), LARGEST_SIDE)
+            image, shape = read_near(source, int(index), LARGEST_SIDE)
         except UnreadableImage:
             continue
-        shapes.append(image.shape[:2])
+        shapes.append(shape)
         grey.append(is_grey(image))
     if not shapes:
         # None of the sample can be read. Reading all says why, image by image.
@@ -131,8 +131,8 @@ def read_pixels(source: ImageSource, form: PixelFormat, jobs: int | None = None)
 
     def read(index: int) -> tuple[NDArray[np.uint8], tuple[int, int]] | str:
         try:
-            image = read_near(source, index, max(form.height, form.width))
-            return fit_to(image, form), image.shape[:2]
+            image, shape = read_near(source, index, max(form.height, form.width))
+            return fit_to(image, form), shape
         except UnreadableImage as error:
             return error.reason
         except MemoryError:
@@ -184,24 +184,28 @@ def fit_to(image: NDArray[np.uint8], form: PixelFormat) -> NDArray[np.uint8]:
     return np.asarray(picture, np.uint8).reshape(form.height, form.width, form.channels)
 
 
-def decode(data: bytes | Path, name: str, side: int | None = None) -> NDArray[np.uint8]:
-    """An image file as uint8 (height, width, 1 or 3), upright, as a person would see it on white paper.
+def decode(data: bytes | Path, name: str, side: int | None = None) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+    """An image file as uint8 (height, width, 1 or 3), upright, as a person would see it on white paper; its size.
 
     The first frame of an animation. Transparency is flattened on white. 16-bit grey keeps its upper 8 bits. No file
     states the range of 32-bit and floating-point grey: values within 0..255 are taken as they are, within
     0..65535 as 16 bits, and others are scaled from the image's least to its greatest value.
-    With ``side``, a JPEG may be decoded at a half, a quarter or an eighth of its size, as long as its shorter side
-    keeps at least that many pixels. Raises ``UnreadableImage``.
+    With ``side``, a large image may come reduced, as long as its shorter side keeps at least that many pixels: a JPEG
+    is then decoded at a half, a quarter or an eighth of its size, others are averaged. The (height, width) given
+    beside it are those of the whole image. Raises ``UnreadableImage``.
     """
     try:
         with _quiet(), Image.open(data if isinstance(data, Path) else io.BytesIO(data)) as picture:
             if picture.width * picture.height > MOST_PIXELS:
                 raise UnreadableImage(name, f"{picture.width} x {picture.height} pixels are over the limit of "
                                             f"{MOST_PIXELS // 1_000_000} megapixels")
+            turned = picture.getexif().get(0x0112, 1) >= 5  # lying on its side
+            shape = (picture.width, picture.height) if turned else (picture.height, picture.width)
             if side is not None and picture.format == "JPEG":
                 _shrink_on_load(picture, side)
             picture.load()
-            return _as_array(_upright(picture))
+            small = picture if side is None else _reduced(picture, side)
+            return _as_array(_upright(small, picture)), shape
     except UnreadableImage:
         raise
     except Image.DecompressionBombError as error:
@@ -254,11 +258,14 @@ class _Quiet:
 _quiet = _Quiet()
 
 
-def read_near(source: ImageSource, index: int, side: int) -> NDArray[np.uint8]:
-    """Read an image, at a reduced scale where the source can; whatever goes wrong is an unreadable image."""
+def read_near(source: ImageSource, index: int, side: int) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+    """An image, reduced where the source can, and its true (height, width); whatever goes wrong, it is unreadable.
+
+    A source that can has a method ``read_near(index, side)`` that gives the same pair.
+    """
     try:
         near = getattr(source, "read_near", None)
-        image = source.read(index) if near is None else near(index, side)
+        image, shape = (source.read(index), None) if near is None else near(index, side)
     except (UnreadableImage, MemoryError):
         raise
     except Exception as error:  # a source of the user's own may fail in any way; one image never stops a run
@@ -267,18 +274,7 @@ def read_near(source: ImageSource, index: int, side: int) -> NDArray[np.uint8]:
             or image.shape[2] not in (1, 3) or 0 in image.shape):
         got = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
         raise UnreadableImage(source.name(index), f"the source gave {got}, not uint8 (height, width, 1 or 3)")
-    return image
-
-
-def thumbnail(image: NDArray[np.uint8], side: int) -> Image.Image:
-    """An image that fits a square of ``side`` pixels, its aspect ratio kept; small ones enlarged by whole pixels."""
-    picture = as_picture(image)
-    longer = max(picture.size)
-    if longer <= side:
-        scale = side // longer
-        return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
-    size = (max(1, round(picture.width * side / longer)), max(1, round(picture.height * side / longer)))
-    return picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3)
+    return image, shape or (image.shape[0], image.shape[1])
 
 
 def _shrink_on_load(picture: Image.Image, side: int) -> None:
@@ -290,8 +286,25 @@ def _shrink_on_load(picture: Image.Image, side: int) -> None:
             return
 
 
-def _upright(picture: Image.Image) -> Image.Image:
-    return ImageOps.exif_transpose(picture) if picture.getexif().get(0x0112, 1) != 1 else picture
+def _reduced(picture: Image.Image, side: int) -> Image.Image:
+    """The mean of squares of pixels, at least twice ``side`` left: a huge picture is not converted at full size."""
+    factor = min(picture.size) // (2 * side)
+    if factor < 2 or picture.mode not in ("L", "LA", "RGB", "RGBA", "P", "PA", "CMYK"):
+        return picture
+    if picture.mode in ("P", "PA"):
+        picture = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+    elif "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+    return picture.reduce(factor)
+
+
+def _upright(picture: Image.Image, original: Image.Image) -> Image.Image:
+    """Turned as its EXIF orientation says."""
+    turns = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+             5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+             8: Image.Transpose.ROTATE_90}
+    turn = turns.get(original.getexif().get(0x0112, 1))
+    return picture if turn is None else picture.transpose(turn)
 
 
 def _as_array(picture: Image.Image) -> NDArray[np.uint8]:
@@ -354,7 +367,7 @@ def _size(image_size: int | tuple[int, int] | None) -> tuple[int, int] | None:
     return int(pair[0]), int(pair[1])
 
 
-def _usual(shapes: list[tuple[int, ...]]) -> tuple[int, int]:
+def _usual(shapes: list[tuple[int, int]]) -> tuple[int, int]:
     if len(set(shapes)) == 1 and max(shapes[0]) <= LARGEST_SIDE:
         return shapes[0][0], shapes[0][1]
     height, width = np.median(np.array(shapes), axis=0)

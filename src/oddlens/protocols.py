@@ -100,7 +100,10 @@ class Detector(Protocol):
         """Learn what is ordinary."""
 
     def score_own(self) -> Doubles:
-        """(n,) the fitted images' scores, each judged without itself."""
+        """(n,) the fitted images' scores, each judged without itself as far as the method knows how.
+
+        (A forest does not: a tree that never saw an image cannot isolate it.)
+        """
 
     def score_new(self, encoded: Encoded) -> Doubles:
         """(m,) the scores of other images, each independent of the rest."""

@@ -82,6 +82,10 @@ class Ranking:
         order = self.order(by)[::-1]
         return [self._image(len(self) - place, int(i)) for place, i in enumerate(order[:k])]
 
+    def image(self, index: int) -> RankedImage:
+        """The image in a row of the ranking."""
+        return self._image(int(self.ranks()[index]), index)
+
     def rows(self) -> Iterator[dict[str, Any]]:
         """One dictionary an image, in input order: the columns of the table files."""
         ranks = self.ranks()

@@ -17,7 +17,7 @@ from PIL import Image, features
 
 from oddlens.errors import OptionError, UnreadableImage
 from oddlens.files import write_atomically
-from oddlens.protocols import Doubles
+from oddlens.protocols import Doubles, Reason
 from oddlens.ranking import RankedImage, Ranking
 
 THUMBNAIL = 160  # pixels on the longer side, at most
@@ -26,6 +26,7 @@ SQUARE = 144  # pixels that a tiny image is shown at, less what whole pixels lea
 ORDINARY = 10  # of the most ordinary images, shown for comparison
 BARS = 48  # of a histogram
 MOST_UNREADABLE = 500  # listed by name; more are counted
+MOST_TOLD = 20  # images whose reasons are shown
 LONGEST_NAME = 120  # characters shown under a picture; a longer name loses its middle there
 BUDGET = 8 * 2**20  # bytes of all thumbnails together, before base64 makes them a third larger
 
@@ -42,6 +43,7 @@ class Section:
     column: str | None  # None: the score over all detectors
     title: str
     sought: str
+    explain: Callable[[int], Sequence[Reason]] | None = None  # a row of the ranking -> what made it strange
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,14 @@ class Card:
 
 
 @dataclass(frozen=True)
+class Told:
+    """Why one image is strange. reasons: in words, with cards of images that show what is meant."""
+
+    card: Card
+    reasons: Sequence[tuple[str, Sequence[Card]]]
+
+
+@dataclass(frozen=True)
 class Histogram:
     """How many images score how high. The bars' edges are laid so that one of them is the threshold.
 
@@ -197,7 +207,9 @@ def _shown(report: Report) -> list[dict[str, Any]]:
     """The sections with their cards and histograms, the one of all detectors first."""
     ranking = report.ranking
     ordinary = max(0, min(ORDINARY, len(ranking) - report.top))  # an image is not shown as both
-    pictures = _Pictures(report.read, (report.top + ordinary) * len(report.sections))
+    explained = sum(section.explain is not None for section in report.sections)
+    shown_at_most = (report.top + ordinary) * len(report.sections) + 12 * min(report.top, MOST_TOLD) * explained
+    pictures = _Pictures(report.read, shown_at_most)
     ranks = {column: ranking.ranks(column) for column in ranking.members}
 
     def card(image: RankedImage, shown: str | None) -> Card:
@@ -205,11 +217,20 @@ def _shown(report: Report) -> list[dict[str, Any]]:
         others = {column: int(rank[image.index]) for column, rank in ranks.items() if column != shown}
         return Card(image, score, pictures[image.index], others)
 
+    def told(section: Section) -> list[Told]:
+        explain, column = section.explain, section.column
+        if explain is None:
+            return []
+        return [Told(card(image, column), [(reason.text, [card(ranking.image(row), column) for row in reason.examples])
+                                           for reason in explain(image.index)])
+                for image in ranking.top(min(report.top, MOST_TOLD), column)]
+
     return [
         {
             "section": section,
             "cards": [card(image, section.column) for image in ranking.top(report.top, section.column)],
             "ordinary": [card(image, section.column) for image in ranking.bottom(ordinary, section.column)],
+            "told": told(section),
             "histogram": histogram(_column(ranking, section.column), report.top),
         }
         for section in sorted(report.sections, key=lambda section: section.column is not None)

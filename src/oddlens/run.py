@@ -41,6 +41,7 @@ MOST_SHOWN = 500
 
 # What a stranger is told a detector looks for.
 SOUGHT = {
+    "activations": "images that switch on a pattern of nodes that few or no others do",
     "reconstruction": "images that the encoder could not rebuild from what it learned",
     "neighbors": "images whose learned features lie far from those of every other image",
     "forest": "images whose learned features a few random cuts set apart from the rest",
@@ -121,7 +122,7 @@ def score_with(
     model.timings_ = {"scoring": time.perf_counter() - start}
     position = {source.name(i): i for i in range(len(source))}
     indices = np.array([position[name] for name in ranking.names], np.int64)
-    shown = _Shown(source, described(images), indices, top, command, "New images, scored")
+    shown = _Shown(source, described(images), indices, top, command, "New images, scored", fitted=False)
     if folder is None:
         return RunResult(ranking, model, _summary(model, ranking, shown, {}))
     return _write(folder, model, ranking, shown, Look())
@@ -166,10 +167,11 @@ class _Shown:
     top: int
     command: str
     title: str
+    fitted: bool = True  # the images are those that the model was fitted to, so it can say why
 
     def read(self, row: int) -> NDArray[np.uint8]:
         """The picture of a row of the ranking, large enough for a thumbnail."""
-        return read_near(self.source, int(self.indices[row]), THUMBNAIL)
+        return read_near(self.source, int(self.indices[row]), THUMBNAIL)[0]
 
 
 def _write(folder: Path, model: AnomalyModel, ranking: Ranking, shown: _Shown, look: Look) -> RunResult:
@@ -185,7 +187,8 @@ def _write(folder: Path, model: AnomalyModel, ranking: Ranking, shown: _Shown, l
     sections = [Section(None, "All detectors together",
                         "The images that the detectors, taken together, find strangest.")
                 if column is None else
-                Section(column, f"Detector {column}", f"It looks for {SOUGHT.get(column, 'odd images')}.")
+                Section(column, f"Detector {column}", f"It looks for {SOUGHT.get(column, 'odd images')}.",
+                        getattr(model.detectors_[column], "explain_own", None) if shown.fitted else None)
                 for column in columns]
     advance("pictures", 0, 2)
     if look.panels is None:

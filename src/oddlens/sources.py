@@ -128,13 +128,13 @@ class FileSource:
 
     def read(self, index: int) -> NDArray[np.uint8]:
         """The image at full size."""
-        return self._decode(index, None)
+        return self._decode(index, None)[0]
 
-    def read_near(self, index: int, side: int) -> NDArray[np.uint8]:
-        """The image, maybe at a reduced scale, its shorter side at least ``side`` pixels or as it is."""
+    def read_near(self, index: int, side: int) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+        """The image, maybe reduced with ``side`` pixels or more left on its shorter side, and its (height, width)."""
         return self._decode(index, side)
 
-    def _decode(self, index: int, side: int | None) -> NDArray[np.uint8]:
+    def _decode(self, index: int, side: int | None) -> tuple[NDArray[np.uint8], tuple[int, int]]:
         path = self.paths[index]
         try:
             if not path.is_file():  # a pipe or a device would be read for ever

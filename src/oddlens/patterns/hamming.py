@@ -1,7 +1,8 @@
 """How far an image's pattern is from the nearest others: the paper's idea taken at its word.
 
 The nodes that are on and off make a pattern of bits. The score is the Hamming distance to the k-th nearest other
-image's pattern, as a share of the nodes: score(x) = |b(x) xor b(x_k)| / nodes. Found exactly among packed bits.
+image's pattern, as a share of the nodes: score(x) = |b(x) xor b(x_k)| / nodes. Found exactly among packed bits. Whole
+numbers of nodes make many ties, so images at the same distance are told apart by the mean of their k distances.
 """
 
 from __future__ import annotations
@@ -34,12 +35,12 @@ class Hamming:
         self.cuts_ = thresholds(layers, kinds, self.active)
         self.bits_ = pack(layers, self.cuts_)
         self.on_ = shares_on(self.bits_, len(self.cuts_))
-        # The image itself is at distance 0, among the k + 1 nearest: the last of these is the k-th other one.
-        return self._distance(self.bits_, self.k_ + 1)
+        # The image itself is at distance 0, the first of the k + 1 nearest: without it the k nearest others are left.
+        return self._distance(self.bits_, skip=1)
 
     def score(self, layers: Layers) -> Doubles:
         """(m,) other images' distances."""
-        return self._distance(pack(layers, self.cuts_), self.k_)
+        return self._distance(pack(layers, self.cuts_), skip=0)
 
     def evidence(self, block: NDArray[np.float32], inside: Bools) -> tuple[Doubles, Doubles, Bools]:  # noqa: ARG002
         """(b, nodes) how telling each node's state is, how common that state is, and whether it is on."""
@@ -60,8 +61,10 @@ class Hamming:
         self.on_ = shares_on(self.bits_, len(cuts))
         return self
 
-    def _distance(self, bits: NDArray[np.uint8], k: int) -> Doubles:
+    def _distance(self, bits: NDArray[np.uint8], skip: int) -> Doubles:
+        nodes = len(self.cuts_)
         index = faiss.IndexBinaryFlat(8 * self.bits_.shape[1])
         index.add(self.bits_)
-        distances, _ = index.search(np.ascontiguousarray(bits), min(k, len(self.bits_)))
-        return np.asarray(distances[:, -1] / len(self.cuts_), np.float64)
+        nearest = index.search(np.ascontiguousarray(bits), self.k_ + skip)[0][:, skip:]
+        # The mean is at most the number of nodes: over nodes + 1 it never outweighs a whole step of 1 / nodes.
+        return np.asarray((nearest[:, -1] + nearest.mean(1) / (nodes + 1)) / nodes, np.float64)
