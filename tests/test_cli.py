@@ -11,7 +11,7 @@ from PIL import Image
 
 from oddlens.cli import _printable, main
 
-QUICK = ["--set", "steps=30"]
+QUICK = ["--encoder", "autoencoder", "--set", "steps=30"]
 
 
 @pytest.fixture
@@ -103,12 +103,13 @@ def test_a_run_may_be_made_again_but_other_folders_are_left_alone(oddlens, folde
     (["rank", "{folder}", "--encoder", "autoencodr"], "Did you mean 'autoencoder'"),
     (["rank", "{folder}", "--detector", "forrest"], "Did you mean 'forest'"),
     (["rank", "{folder}", "--set", "latent"], "NAME=VALUE"),
+    (["rank", "{folder}", "--detector", "reconstruction"], "which the encoder Dictionary does not give"),
     (["rank", "{folder}", "--set", "leitent=3"], "no option named 'leitent'"),
     (["rank", "{folder}", "--set", "forest.k=3"], "no option named 'forest.k'"),
     (["rank", "{folder}", "--set", "k=400"], "k must be a whole number from 1 to 39"),
     (["rank", "{folder}", "--image-size", "big"], "--image-size"),
     (["rank", "{folder}", "--image-size", "0"], "image_size"),
-    (["rank", "{folder}", "--device", "quantum"], "quantum"),
+    (["rank", "{folder}", "--encoder", "autoencoder", "--device", "quantum"], "quantum"),
     (["rank", "{folder}", "--jobs", "0"], "n_jobs"),
     (["score", "{folder}", "{folder}"], "model.json"),
     (["score", "nowhere", "{folder}"], "There is no nowhere"),

@@ -54,7 +54,7 @@ def cli() -> None:
 @click.argument("images")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("oddlens-run"), show_default=True,
               help="Folder for the table, pictures, report and model.")
-@click.option("--encoder", default="autoencoder", show_default=True, help="What learns the features.")
+@click.option("--encoder", default="dictionary", show_default=True, help="What learns the features.")
 @click.option("--detector", "detectors", multiple=True, default=("neighbors",), show_default=True,
               help="What scores the images. Give it several times, or several with commas.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",

@@ -49,14 +49,14 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
 
     >>> images = np.random.default_rng(0).integers(0, 30, (40, 8, 8), dtype=np.uint8)
     >>> images[7, 2:6, 2:6] = 255
-    >>> model = AnomalyModel(detector=["neighbors", "reconstruction"]).fit(images)
+    >>> model = AnomalyModel(detector=["neighbors", "forest"]).fit(images)
     >>> model.rank().top(1)[0].name
     '07'
     """
 
     def __init__(
         self,
-        encoder: str | Encoder = "autoencoder",
+        encoder: str | Encoder = "dictionary",
         detector: str | Detector | Sequence[str | Detector] = "neighbors",
         *,
         image_size: int | tuple[int, int] | None = None,

@@ -20,6 +20,7 @@ ENCODERS = {
     "autoencoder": "oddlens.encoders.autoencoder:Autoencoder",
     "conv_autoencoder": "oddlens.encoders.conv_autoencoder:ConvAutoencoder",
     "deep_autoencoder": "oddlens.encoders.deep_autoencoder:DeepAutoencoder",
+    "dictionary": "oddlens.encoders.dictionary:Dictionary",
 }
 
 DETECTORS = {

@@ -1,0 +1,270 @@
+"""A dictionary of patches: an image is described by the small pieces that it is made of.
+
+Small patches are cut from the images, brought to the same mean and contrast, and clustered on the sphere; the cluster
+centres are the atoms. At each pixel every atom answers with a softmax of its cosine, weighted by the root of the local
+contrast; the answers are averaged over a grid of overlapping parts of the picture. Then some images are moved slightly,
+and the directions along which *one* image moves are shrunk: what is left tells images apart, not their poses.
+
+Coates, Lee, Ng, *An analysis of single-layer networks in unsupervised feature learning*, 2011 (patches, k-means,
+pooling); Hatch, Kajarekar, Stolcke, *Within-class covariance normalization for SVM-based speaker recognition*, 2006
+(shrinking what varies within).
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
+from torch import Tensor
+from torch.nn import functional
+
+from oddlens.arrays import allocate
+from oddlens.errors import OptionError, SavedModelError
+from oddlens.progress import advance
+from oddlens.protocols import Encoded, Pixels, State
+from oddlens.training import as_batch, one_thread
+
+SHARPNESS = 15.0  # of the softmax over cosines
+CONTRAST = 0.5  # the power of the contrast that weighs an answer
+ROOT = 0.3  # the power that evens out large and small averages
+PATCHES = 25_000
+IMAGES = 4_000  # that the whitening is learned from
+MOVED = 400  # that are moved to learn what to shrink
+BATCH = 64
+SIDES = (28, 56)  # of the scales that larger pictures are seen at
+
+# Shifts in shares of the side, angles in degrees: too small to turn one kind of thing into another.
+MOVES = (
+    {"right": 1 / 28}, {"down": 1 / 28}, {"angle": 6.0}, {"scale": 1.07}, {"shear": 0.1},
+    {"right": -1 / 28, "angle": -6.0}, {"down": -1 / 28, "scale": 0.93},
+)
+
+
+class Dictionary(BaseEstimator):
+    """Learns atoms from patches of the images and describes each image by how much of each atom is where.
+
+    atoms:         how many patches the dictionary holds.
+    patch:         their side in pixels, odd.
+    grid:          parts of the picture a side over which the answers are averaged.
+    latent:        principal components kept, at most; fewer where there are fewer images.
+    ridge:         how gently directions of small movements are shrunk, in units of their mean variance.
+    random_state:  fixes the patches, the first atoms and the images that are moved.
+
+    Pictures up to 40 pixels on the shorter side are seen as they are, larger ones at 28 and 56 pixels. It computes on
+    one thread: the same features on any machine with the same libraries.
+
+    >>> images = np.random.default_rng(0).integers(0, 256, (40, 12, 12, 1), dtype=np.uint8)
+    >>> encoder = Dictionary(atoms=8).fit(images)
+    >>> encoder.encode(images, frozenset({"embedding"})).embedding.shape
+    (40, 39)
+    """
+
+    gives = frozenset({"embedding"})
+
+    def __init__(
+        self, atoms: int = 64, patch: int = 5, grid: int = 4, latent: int = 300, ridge: float = 1.0,
+        random_state: int = 0,
+    ) -> None:
+        self.atoms = atoms
+        self.patch = patch
+        self.grid = grid
+        self.latent = latent
+        self.ridge = ridge
+        self.random_state = random_state
+
+    def fit(self, pixels: Pixels) -> Self:
+        """Learn from (n, height, width, channels) uint8."""
+        self._check(pixels.shape[1:])
+        rng = np.random.default_rng(self.random_state)
+        self.shape_ = tuple(pixels.shape[1:])
+        some = np.sort(rng.permutation(len(pixels))[:IMAGES])
+        with torch.inference_mode(), one_thread():
+            images = as_batch(torch.from_numpy(np.array(pixels[some])))
+            self.dictionaries_ = []
+            for size in scales(self.shape_):
+                patches = self._patches(resized(images, size), rng)
+                self.dictionaries_.append(spherical_means(patches, self.atoms, rng))
+                advance("learning", len(self.dictionaries_), len(scales(self.shape_)) + 1)
+            self._whiten(images, rng)
+        advance("learning", len(self.dictionaries_) + 1, len(self.dictionaries_) + 1)
+        return self
+
+    def encode(self, pixels: Pixels, needs: frozenset[str]) -> Encoded:
+        """The embedding, (n, d)."""
+        self._require_fit()
+        if pixels.shape[1:] != self.shape_:
+            raise OptionError(f"The encoder learned images of {self.shape_}, got {pixels.shape[1:]}.")
+        if "embedding" not in needs:
+            return Encoded()
+        embedding = allocate((len(pixels), self.turn_.shape[1]), np.float32)
+        with torch.inference_mode(), one_thread():
+            for start in range(0, len(pixels), BATCH):
+                rows = slice(start, min(start + BATCH, len(pixels)))
+                images = as_batch(torch.from_numpy(np.array(pixels[rows])))
+                embedding[rows] = ((self._features(images) - self.mean_) @ self.turn_).numpy()
+                advance("encoding", rows.stop, len(pixels))
+        return Encoded(embedding=embedding)
+
+    def get_state(self) -> State:
+        """The atoms of each scale, the mean and the whitening."""
+        self._require_fit()
+        atoms = {f"atoms.{i}": atoms.numpy() for i, atoms in enumerate(self.dictionaries_)}
+        return {**atoms, "mean": self.mean_.numpy(), "turn": self.turn_.numpy(), "shape": np.array(self.shape_)}
+
+    def set_state(self, state: State) -> Self:
+        """Take back what ``get_state`` gave."""
+        try:
+            shape = tuple(int(size) for size in state["shape"])
+            if len(shape) != 3 or not (min(shape) >= 1 and max(shape) <= 4096 and shape[2] in (1, 3)):
+                raise ValueError(f"images of {shape}")
+            self._check(shape)
+            dictionaries = [state[f"atoms.{i}"] for i in range(len(scales(shape)))]
+            mean, turn = state["mean"], state["turn"]
+            width = self.atoms * self.grid**2 * len(dictionaries)
+            if any(atoms.shape != (self.atoms, shape[2] * self.patch**2) for atoms in dictionaries):
+                raise ValueError("atoms of another size")
+            if mean.shape != (width,) or turn.ndim != 2 or turn.shape[0] != width or not turn.shape[1]:
+                raise ValueError(f"a whitening of {turn.shape} for {width} features")
+            arrays = [*dictionaries, mean, turn]
+            if not all(array.dtype == np.float32 and np.isfinite(array).all() for array in arrays):
+                raise ValueError("numbers that are not finite")
+        except (KeyError, ValueError, TypeError, OptionError) as error:
+            raise SavedModelError(f"The saved dictionary does not fit its options: {error}") from error
+        self.shape_ = shape
+        self.dictionaries_ = [torch.from_numpy(np.array(atoms)) for atoms in dictionaries]
+        self.mean_, self.turn_ = torch.from_numpy(np.array(mean)), torch.from_numpy(np.array(turn))
+        return self
+
+    def _check(self, shape: tuple[int, ...]) -> None:
+        for name in ("atoms", "patch", "grid", "latent"):
+            value = getattr(self, name)
+            if not isinstance(value, int | np.integer) or not 1 <= value <= 4096:
+                raise OptionError(f"{name} must be a whole number from 1 to 4096, got {value!r}.")
+        if self.patch % 2 == 0 or self.patch > min(shape[:2]):
+            raise OptionError(f"patch must be odd and at most the images' {min(shape[:2])} pixels, got {self.patch}.")
+        if not self.ridge > 0:
+            raise OptionError(f"ridge must be above 0, got {self.ridge!r}.")
+
+    def _require_fit(self) -> None:
+        if not hasattr(self, "turn_"):
+            raise NotFittedError("This Dictionary has not learned anything yet: call fit first.")
+
+    def _patches(self, images: Tensor, rng: np.random.Generator) -> Tensor:
+        """(about 25,000, channels * patch^2) patches with some contrast, mean 0 and length 1."""
+        images = images[:2000]
+        n, _, height, width = images.shape
+        windows = np.lib.stride_tricks.sliding_window_view(images.numpy(), (self.patch, self.patch), axis=(2, 3))
+        found: list[np.ndarray[tuple[int, ...], np.dtype[np.float32]]] = []
+        for _ in range(8):  # flat places are thrown away, so it may take several rounds
+            place = (rng.integers(n, size=2 * PATCHES), rng.integers(height - self.patch + 1, size=2 * PATCHES),
+                     rng.integers(width - self.patch + 1, size=2 * PATCHES))
+            cut = windows[place[0], :, place[1], place[2]].reshape(2 * PATCHES, -1)
+            cut = cut - cut.mean(1, keepdims=True)
+            found.append(cut[cut.std(1) > 0.05])
+            if sum(len(part) for part in found) >= PATCHES:
+                break
+        patches = np.concatenate(found)[:PATCHES]
+        if len(patches) < 4 * self.atoms:  # a nearly flat collection: noise, so that there are atoms at all
+            noise = rng.normal(size=(4 * self.atoms, windows.shape[1] * self.patch**2)).astype(np.float32)
+            patches = np.concatenate([patches, noise])
+        return torch.from_numpy(patches / np.linalg.norm(patches, axis=1, keepdims=True))
+
+    def _features(self, images: Tensor) -> Tensor:
+        """(n, scales * atoms * grid^2) before whitening, the part of each scale of length 1."""
+        parts = []
+        for start in range(0, len(images), BATCH):
+            batch = images[start : start + BATCH]
+            sizes = zip(scales(self.shape_), self.dictionaries_, strict=True)
+            parts.append(torch.cat([self._pooled(resized(batch, size), atoms) for size, atoms in sizes], 1))
+        return torch.cat(parts)
+
+    def _pooled(self, images: Tensor, atoms: Tensor) -> Tensor:
+        channels = images.shape[1]
+        padded = functional.pad(images, (self.patch // 2,) * 4)
+        mean = functional.avg_pool2d(padded.mean(1, keepdim=True), self.patch, 1)
+        square = functional.avg_pool2d(padded.square().mean(1, keepdim=True), self.patch, 1)
+        contrast = (square - mean.square()).clamp_min(0).sqrt()
+        length = contrast * (channels * self.patch**2) ** 0.5
+        cosine = functional.conv2d(padded, atoms.view(-1, channels, self.patch, self.patch)) / (length + 1e-4)
+        answers = torch.softmax(SHARPNESS * cosine, 1) * contrast**CONTRAST
+        rows, columns = tents(images.shape[2], self.grid), tents(images.shape[3], self.grid)
+        pooled: Tensor = (rows @ (answers @ columns.T)).flatten(1) ** ROOT
+        length = pooled.norm(dim=1, keepdim=True).clamp_min(1e-9)
+        return pooled.div(length)
+
+    def _whiten(self, images: Tensor, rng: np.random.Generator) -> None:
+        """Principal components, then small movements shrunk: the mean and the (features, d) to multiply with."""
+        features = self._features(images)
+        self.mean_ = features.mean(0)
+        basis = principal(features - self.mean_, self.latent)
+        some = torch.from_numpy(rng.permutation(len(images))[:MOVED])
+        moves = [(self._features(moved(images[some], **move)) - features[some]) @ basis for move in MOVES]
+        differences = torch.cat(moves).double()
+        within = differences.T @ differences / len(differences)
+        scale = within.trace().clamp_min(1e-12) / len(within)
+        variance, axes = torch.linalg.eigh(within + self.ridge * scale * torch.eye(len(within)))
+        self.turn_ = basis @ (axes * (scale / variance).sqrt()).float()
+
+
+def scales(shape: tuple[int, ...]) -> list[tuple[int, int]]:
+    """The sizes at which pictures of (height, width, channels) are seen."""
+    height, width = shape[:2]
+    short = min(height, width)
+    if short <= 40:
+        return [(height, width)]
+    return [(max(8, round(height * side / short)), max(8, round(width * side / short)))
+            for side in SIDES if side <= short * 1.25]
+
+
+def resized(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Pictures brought to a size by averaging."""
+    if tuple(images.shape[2:]) == size:
+        return images
+    return functional.interpolate(images, size=size, mode="bilinear", antialias=True, align_corners=False)
+
+
+def moved(
+    images: Tensor, angle: float = 0, scale: float = 1, right: float = 0, down: float = 0, shear: float = 0
+) -> Tensor:
+    """Pictures turned, scaled, shifted or sheared a little, their rim repeated."""
+    a, ratio = np.deg2rad(angle), images.shape[2] / images.shape[3]
+    matrix = torch.tensor([[np.cos(a) / scale, (-np.sin(a) / scale + shear) * ratio, 2 * right],
+                           [np.sin(a) / scale / ratio, np.cos(a) / scale, 2 * down]], dtype=torch.float32)
+    grid = functional.affine_grid(matrix.expand(len(images), 2, 3), list(images.shape), align_corners=False)
+    return functional.grid_sample(images, grid, align_corners=False, padding_mode="border")
+
+
+def tents(size: int, count: int) -> Tensor:
+    """(count, size) weights of overlapping parts of an axis, each a tent about its middle."""
+    middle = (torch.arange(count) + 0.5) * size / count
+    reach = (1 - (torch.arange(size) + 0.5 - middle[:, None]).abs() * count / size).clamp_min(0)
+    return reach * count / size
+
+
+def spherical_means(patches: Tensor, count: int, rng: np.random.Generator) -> Tensor:
+    """(count, values) of length 1: k-means by cosine, 20 rounds; an empty cluster begins again at a patch."""
+    means = patches[torch.from_numpy(rng.choice(len(patches), count, replace=False))].clone()
+    for _ in range(20):
+        nearest = (patches @ means.T).argmax(1)
+        total = torch.zeros_like(means).index_add_(0, nearest, patches)
+        empty = total.norm(dim=1) < 1e-6
+        if empty.any():
+            total[empty] = patches[torch.from_numpy(rng.choice(len(patches), int(empty.sum())))]
+        means = total / total.norm(dim=1, keepdim=True)
+    return means
+
+
+def principal(centred: Tensor, most: int) -> Tensor:
+    """(features, d) the principal axes, at most ``most`` and one less than there are rows."""
+    n, width = centred.shape
+    count = max(1, min(most, n - 1, width))
+    if n < width:  # the axes from the smaller of the two matrices of products
+        variance, rows = torch.linalg.eigh((centred @ centred.T).double())
+        variance, rows = variance.flip(0)[:count].clamp_min(1e-12), rows.flip(1)[:, :count]
+        axes: Tensor = centred.T @ (rows / variance.sqrt()).float()
+    else:
+        axes = torch.linalg.eigh((centred.T @ centred).double())[1].flip(1)[:, :count].float()
+    return axes
