@@ -9,7 +9,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageCms
 
 # A picture whose four quarters differ, so that a turn or a flip shows: red, green / blue, grey.
 QUARTERS = np.zeros((32, 48, 3), np.uint8)
@@ -30,6 +30,16 @@ def png_header(width: int, height: int) -> bytes:
     for kind, data in ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b"")):
         content += struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
     return content
+
+
+def big_endian_tiff(values: np.ndarray) -> bytes:
+    """Grey of 16 bits in the byte order that Pillow reads but does not write."""
+    height, width = values.shape
+    tags = {256: width, 257: height, 258: 16, 259: 1, 262: 1, 273: 8, 277: 1, 278: height, 279: values.nbytes}
+    directory = b"".join(struct.pack(">HHII", tag, 4, 1, value) for tag, value in tags.items())
+    start = 8 + values.nbytes
+    return (b"MM\0*" + struct.pack(">I", start) + values.astype(">u2").tobytes()
+            + struct.pack(">H", len(tags)) + directory + bytes(4))
 
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
@@ -78,6 +88,11 @@ def make(folder: Path) -> Path:
     turned = Image.Exif()
     turned[0x0112] = 6  # "turn me clockwise": stored lying on its left side
     put("turned.jpg", encoded(rgb.transpose(Image.Transpose.ROTATE_90), "JPEG", quality=95, exif=turned))
+    put("turned.tif", encoded(rgb.transpose(Image.Transpose.ROTATE_90), "TIFF", exif=turned))
+    put("camera.mpo", encoded(rgb, "MPO", quality=95, save_all=True, append_images=[rgb]))
+    put("lab.tif", encoded(ImageCms.profileToProfile(rgb, ImageCms.createProfile("sRGB"),
+                                                     ImageCms.createProfile("LAB"), outputMode="LAB"), "TIFF"))
+    put("16-bit-big-endian.tif", big_endian_tiff(np.asarray(grey).astype(">u2") * 257))
     put("moving.gif", encoded(rgb, "GIF", save_all=True, append_images=[Image.new("RGB", rgb.size)]))
     put("moving.webp", encoded(rgb, "WEBP", lossless=True, save_all=True, append_images=[Image.new("RGB", rgb.size)]))
     put("two\nlines.png", encoded(rgb, "PNG"))
@@ -88,6 +103,9 @@ def make(folder: Path) -> Path:
     put("notes.md", b"# not an image and does not claim to be\n")
     put(os.fsdecode(b"\xff\xfe.png"), encoded(rgb, "PNG"))
     (folder / "deep" / "circle").symlink_to(folder, target_is_directory=True)
+    (folder / "linked.png").symlink_to(folder / "bmp.bmp")
+    (folder / "bad-circle.png").symlink_to(folder / "bad-circle.png")
+    (folder / "circle").symlink_to(folder / "circle")
     (folder / "bad-link.png").symlink_to(folder / "nowhere.png")
     os.mkfifo(folder / "bad-pipe.png")
     return folder

@@ -1,11 +1,13 @@
 import io
+import struct
+import time
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import messy
-from oddlens import arrays
+from oddlens import arrays, pixels
 from oddlens.errors import OptionError, SourceError, TooFewImages, UnreadableImage
 from oddlens.pixels import (
     PixelFormat,
@@ -41,7 +43,8 @@ def near(image, expected, tolerance=6):
 @pytest.mark.parametrize(("name", "tolerance"), [
     ("deep/er/rgb.png", 0), ("webp.webp", 0), ("bmp.bmp", 0), ("tiff.tif", 0), ("wrong-suffix.txt", 0),
     ("no-suffix", 0), ("plain.jpg", 6), ("turned.jpg", 6), ("palette.png", 4), ("moving.gif", 4),
-    ("moving.webp", 0), ("cmyk.jpg", 12), ("two\nlines.png", 0),
+    ("moving.webp", 0), ("cmyk.jpg", 12), ("two\nlines.png", 0), ("turned.tif", 0), ("camera.mpo", 6),
+    ("lab.tif", 8), ("linked.png", 0), ("UPPER.JPEG", 6),
 ])
 def test_every_colour_format_shows_the_same_picture_upright(folder, name, tolerance):
     image = read(folder, name)
@@ -50,7 +53,7 @@ def test_every_colour_format_shows_the_same_picture_upright(folder, name, tolera
     near(image, [RED, GREEN, BLUE, GREY], tolerance)
 
 
-@pytest.mark.parametrize("name", ["grey.png", "16-bit.png", "float.tif"])
+@pytest.mark.parametrize("name", ["grey.png", "16-bit.png", "16-bit-big-endian.tif", "float.tif"])
 def test_grey_formats_of_any_depth_show_the_same_grey(folder, name):
     image = read(folder, name)
     assert image.shape == (32, 48, 1)
@@ -84,12 +87,13 @@ def test_a_run_over_the_messy_folder_reads_all_that_can_be_read(folder):
     collection = read_pixels(source, PixelFormat(16, 24, 3))
     bad = {name for name, _ in collection.unreadable}
     assert bad == {source.name(i) for i in range(len(source)) if source.name(i).startswith("bad")}
-    assert {"bad-link.png", "bad-pipe.png"} <= bad
+    assert {"bad-link.png", "bad-pipe.png", "bad-circle.png"} <= bad
     assert len(collection.names) + len(bad) == len(source)
     assert collection.pixels.shape == (len(collection.names), 16, 24, 3)
     at = collection.names.index("turned.jpg")
     near(collection.pixels[at], [RED, GREEN, BLUE, GREY])
     assert collection.shapes[at].tolist() == [32, 48]
+    assert collection.shapes[collection.names.index("turned.tif")].tolist() == [32, 48]
     assert [source.name(int(i)) for i in collection.indices] == list(collection.names)
 
 
@@ -109,12 +113,134 @@ def test_a_jpeg_is_decoded_no_larger_than_needed_and_looks_the_same(tmp_path):
     assert whole.shape == (1200, 1600, 3)
     assert small.shape == (150, 200, 3)
     assert shape == also == (1200, 1600)
+    blobs.resize((1600, 1200)).save(tmp_path / "camera.mpo", save_all=True, append_images=[blobs])
+    assert decode(tmp_path / "camera.mpo", "x", side=64)[0].shape == (150, 200, 3), "by libjpeg, as any JPEG"
     averaged, also = decode(tmp_path / "large.png", "x", side=64)
     assert averaged.shape[0] in range(128, 200)
     assert also == (1200, 1600)
     form = PixelFormat(64, 64, 3)
     for other in (small, averaged):
         assert np.abs(fit_to(whole, form).astype(int) - fit_to(other, form)).mean() < 2
+
+
+def exif(value):
+    """A JPEG whose metadata give its orientation as ``value``, or hold ``value`` where they are bytes."""
+    if isinstance(value, bytes):
+        return b"Exif\0\0" + value
+    block = Image.Exif()
+    block[0x0112] = value
+    return block.tobytes()
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
+def test_each_of_the_eight_orientations_comes_upright(turn, kind):
+    undo = {6: 8, 8: 6}.get(turn, turn)  # all others undo themselves
+    upright = Image.fromarray(messy.QUARTERS)
+    back = pixels.TURNS.get(undo)
+    stored = upright if back is None else upright.transpose(back)
+    content = messy.encoded(stored, kind, exif=exif(turn), **({"lossless": True} if kind == "WEBP" else {}))
+    image, shape = decode(content, "x")
+    assert np.array_equal(image, messy.QUARTERS)
+    assert shape == (32, 48)
+
+
+@pytest.mark.parametrize("value", [
+    0, 9, 99, b"garbage", b"II*\0\x08\0\0\0\x01\0" + struct.pack("<HHI4s", 0x0112, 2, 4, b"six") + bytes(4)])
+def test_nonsense_in_the_metadata_costs_no_image(value):
+    image, _ = decode(messy.encoded(Image.fromarray(messy.QUARTERS), "JPEG", quality=95, exif=exif(value)), "x")
+    near(image, [RED, GREEN, BLUE, GREY])
+
+
+@pytest.mark.parametrize(("values", "expected"), [
+    ([0.0, 0.5, 1.0], [0, 128, 255]), ([0.0, 100.0, 255.0], [0, 100, 255]), ([0.0, 25700.0, 65535.0], [0, 100, 255]),
+    ([-1.0, 0.0, 1.0], [0, 128, 255]), ([0.5, 0.5, 0.5], [128, 128, 128]),
+])
+def test_numbers_without_a_stated_range(values, expected):
+    stored = Image.fromarray(np.array([values], np.float32))
+    assert decode(messy.encoded(stored, "TIFF"), "x")[0].ravel().tolist() == expected
+
+
+def test_whole_numbers_of_32_bits_are_never_taken_for_shares_of_white():
+    stored = Image.fromarray(np.array([[0, 1, 1]], np.int32))
+    assert decode(messy.encoded(stored, "TIFF"), "x")[0].ravel().tolist() == [0, 1, 1]
+
+
+def test_numbers_that_are_none_are_unreadable():
+    stored = Image.fromarray(np.array([[0, np.nan]], np.float32))
+    with pytest.raises(UnreadableImage, match="not finite"):
+        decode(messy.encoded(stored, "TIFF"), "x")
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP"])
+@pytest.mark.parametrize("side", [None, 16])
+def test_half_a_file_is_never_read_as_a_whole_one(kind, side):
+    noise = np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)
+    content = messy.encoded(Image.fromarray(noise), kind)
+    assert decode(content, "x", side)[1] == (200, 300)
+    with pytest.raises(UnreadableImage, match=r"ends early|damaged"):
+        decode(content[: len(content) // 2], "x", side)
+
+
+@pytest.mark.parametrize(("content", "reason"), [
+    ("<html>größe – «not found»</html>".encode(), "text, not an image"),
+    (("é" * 300).encode(), "text, not an image"),  # cut in the middle of a character
+    (b"\x80\x00\x81" * 50, "not an image in a format"),
+    (b"\0\0\0\x1cftypavif" + bytes(100), "begins as an image does"),
+])
+def test_what_is_no_image_is_told_in_words(content, reason):
+    with pytest.raises(UnreadableImage, match=reason):
+        decode(content, "x")
+
+
+def test_a_decoder_may_fail_in_any_way(monkeypatch):
+    for error in (AssertionError("of memory"), SystemError("of memory"), KeyError("of memory"), MemoryError()):
+        def fail(*_, error=error):
+            raise error
+
+        monkeypatch.setattr(pixels.Image, "open", fail)
+        with pytest.raises(UnreadableImage, match="memory"):
+            decode(b"x", "x")
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "P", "PA", "CMYK"])
+def test_reducing_by_bands_is_reducing_at_once(mode, monkeypatch):
+    rng = np.random.default_rng(0)
+    colours = Image.fromarray(rng.integers(0, 256, (157, 203, 4), dtype=np.uint8), "RGBA")
+    picture = colours.convert("RGB").convert(mode) if mode in ("P", "CMYK") else colours.convert(mode)
+    once = np.asarray(pixels._reduced(picture, 16))
+    assert once.shape[:2] == (40, 51)
+    if mode not in ("P", "PA"):
+        assert np.array_equal(once, np.asarray(picture.reduce(4)))
+    monkeypatch.setattr(pixels, "BAND", 1000)
+    assert np.array_equal(np.asarray(pixels._reduced(picture, 16)), once)
+
+
+def test_hidden_colours_do_not_bleed_when_transparent_images_are_reduced():
+    image = np.zeros((200, 200, 4), np.uint8)  # transparent, black underneath
+    image[::2] = (200, 30, 30, 255)
+    seen, _ = decode(messy.encoded(Image.fromarray(image, "RGBA"), "PNG"), "x", 16)
+    assert np.abs(seen[8, 8].astype(int) - [228, 142, 142]).max() <= 2, "half red, half white paper"
+
+
+def test_huge_images_are_decoded_one_at_a_time(monkeypatch, tmp_path):
+    monkeypatch.setattr(pixels, "HUGE", 100)
+    for i in range(6):
+        Image.fromarray(messy.QUARTERS).save(tmp_path / f"{i}.png")
+    inside, most = 0, 0
+    real = pixels._as_array
+
+    def count(picture):
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        time.sleep(0.01)
+        inside -= 1
+        return real(picture)
+
+    monkeypatch.setattr(pixels, "_as_array", count)
+    assert len(read_pixels(open_source(tmp_path), PixelFormat(8, 8, 3), jobs=4).names) == 6
+    assert most == 1
 
 
 def test_warnings_of_the_decoder_do_not_leak_and_filters_are_restored(tmp_path, monkeypatch):
@@ -224,9 +350,21 @@ def test_interrupting_works():
         read_pixels(Own([GOOD, KeyboardInterrupt(), GOOD]), PixelFormat(8, 8, 1))
 
 
-def test_names_must_be_unique():
+def test_names_must_be_unique_and_are_asked_for_before_anything_is_read():
     with pytest.raises(SourceError, match="'a' stands for 2"):
-        read_pixels(Own([GOOD, GOOD], ["a", "a"]), PixelFormat(8, 8, 1))
+        read_pixels(Own([KeyboardInterrupt(), GOOD], ["a", "a"]), PixelFormat(8, 8, 1))
+
+
+def test_looking_survives_what_reading_does_and_does_not_depend_on_jobs(folder):
+    assert look(Own([MemoryError(), RuntimeError(), GOOD])) == PixelFormat(8, 8, 1)
+    assert look(Own([MemoryError()])) == PixelFormat(64, 64, 1)
+    assert look(open_source(folder), jobs=1) == look(open_source(folder), jobs=3)
+
+
+@pytest.mark.parametrize("resize", ["squash", "pad", "crop"])
+@pytest.mark.parametrize("shape", [(4000, 1, 3), (1, 4000, 3), (1, 1, 3), (7, 500, 1)])
+def test_any_shape_meets_the_format(resize, shape):
+    assert fit_to(np.full(shape, 77, np.uint8), PixelFormat(8, 12, 3, resize)).tolist() == [[[77] * 3] * 12] * 8
 
 
 def test_too_few_images_name_the_broken_ones():

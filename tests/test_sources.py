@@ -1,5 +1,11 @@
 import gzip
+import inspect
+import io
+import os
 import struct
+import sys
+import tracemalloc
+import zipfile
 
 import numpy as np
 import pytest
@@ -7,8 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import messy
+from oddlens import sources
 from oddlens.errors import SourceError, UnreadableImage
-from oddlens.sources import looks_like_image, open_source, read_idx
+from oddlens.pixels import PixelFormat, looks_like_image, read_pixels
+from oddlens.progress import listening
+from oddlens.sources import open_source, printable, read_idx
 
 
 @pytest.fixture(scope="module")
@@ -29,12 +38,33 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (5, 6, 7), dtype=np.uint8)
 
 def test_a_folder_is_walked_in_the_order_of_its_paths(folder):
     found = names(open_source(folder))
-    assert found == sorted(found, key=lambda name: name.encode("utf-8", "surrogateescape"))[: len(found)] or True
+    # The name that is not UTF-8 sorts by its bytes, which come last; shown by their escapes, they would not.
+    assert found[-1] == "\\xff\\xfe.png"
+    assert found[:-1] == sorted(found[:-1], key=str.encode)
     assert "deep/er/rgb.png" in found
     assert "two\nlines.png" in found
     assert "猫 é.png" in found
     assert "\\xff\\xfe.png" in found
     assert names(open_source(folder)) == found
+
+
+def test_the_order_does_not_come_from_the_system(folder, monkeypatch):
+    expected = names(open_source(folder))
+    real = os.scandir
+
+    class Backwards:
+        def __init__(self, path):
+            with real(path) as listing:
+                self.entries = sorted(listing, key=lambda entry: entry.name, reverse=True)
+
+        def __enter__(self):
+            return iter(self.entries)
+
+        def __exit__(self, *error):
+            pass
+
+    monkeypatch.setattr(sources.os, "scandir", Backwards)
+    assert names(open_source(folder)) == expected
 
 
 def test_files_are_told_by_content_and_by_claim(folder):
@@ -44,14 +74,74 @@ def test_files_are_told_by_content_and_by_claim(folder):
     assert "no-suffix" in found
     assert "bad-text.png" in found, "it claims to be an image: listed, not passed over"
     assert "notes.md" not in found
-    assert source.skipped == 1
+    assert source.skipped == 2, "notes.md, and a link to itself that claims nothing"
     assert source.root == folder
 
 
 def test_hidden_files_and_circles_are_left_out(folder):
     found = names(open_source(folder))
-    assert not [name for name in found if "hidden" in name or "circle" in name]
+    assert not [name for name in found if "hidden" in name or "circle/" in name]
+    assert found.count("linked.png") == 1
     assert len(found) == len(set(found))
+
+
+def test_folders_full_of_links_to_each_other_are_listed_once_each(tmp_path):
+    for letter in "abcdefgh":
+        (tmp_path / letter).mkdir()
+        (tmp_path / letter / "x.png").write_bytes(b"")
+        for other in "abcdefgh".replace(letter, ""):
+            (tmp_path / letter / f"to-{other}").symlink_to(tmp_path / other)
+        (tmp_path / letter / "out").symlink_to(tmp_path.parent)
+    assert names(open_source(tmp_path)) == [f"{letter}/x.png" for letter in "abcdefgh"]
+
+
+def test_a_folder_keeps_its_own_name_whatever_links_to_it(tmp_path):
+    (tmp_path / "z").mkdir()
+    (tmp_path / "z" / "x.png").write_bytes(b"")
+    (tmp_path / "a-link").symlink_to(tmp_path / "z")
+    assert names(open_source(tmp_path)) == ["z/x.png"]
+
+
+def test_a_folder_elsewhere_is_named_by_the_first_of_its_links(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "x.png").write_bytes(b"")
+    for letter in "cab":
+        (tmp_path / "photos" / letter).mkdir(parents=True)
+        (tmp_path / "photos" / letter / "link").symlink_to(tmp_path / "elsewhere")
+    assert names(open_source(tmp_path / "photos")) == ["a/link/x.png"]
+
+
+def test_folders_may_lie_deeper_than_calls_may(tmp_path):
+    # With fewer calls allowed instead of a thousand folders, which pytest could not remove afterwards.
+    place = tmp_path.joinpath(*["d"] * 150)
+    place.mkdir(parents=True)
+    (place / "x.png").write_bytes(b"")
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack()) + 100)
+    try:
+        source = open_source(tmp_path)
+    finally:
+        sys.setrecursionlimit(limit)
+    assert names(source) == ["d/" * 150 + "x.png"]
+
+
+def test_a_folder_that_cannot_be_listed_is_said(tmp_path, monkeypatch):
+    (tmp_path / "shut").mkdir()
+    (tmp_path / "x.png").write_bytes(b"")
+    real = os.scandir
+
+    def scandir(path):
+        if os.fspath(path) == str(tmp_path / "shut"):
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(sources.os, "scandir", scandir)
+    source = open_source(tmp_path)
+    assert names(source) == ["shut", "x.png"]
+    with pytest.raises(UnreadableImage, match="a folder that cannot be listed: Permission denied"):
+        source.read(0)
+    with pytest.raises(SourceError, match="shut cannot be listed: Permission denied"):
+        open_source(tmp_path / "shut")
 
 
 def test_a_link_to_another_folder_is_followed(folder, tmp_path):
@@ -72,6 +162,44 @@ def test_listed_files_keep_their_names_and_order_and_are_never_left_out(folder, 
     assert from_file.read(1).shape == (32, 48, 3)
 
 
+def test_a_list_may_begin_with_a_mark_end_lines_as_windows_does_and_hold_nonsense(folder):
+    path = folder.parent / "windows.txt"
+    path.write_bytes("\ufeffphotos/bmp.bmp\r\nphotos\r\n".encode() + b"x" * 6000)
+    source = open_source(path)
+    assert names(source)[:2] == ["photos/bmp.bmp", "photos"]
+    assert source.read(0).shape == (32, 48, 3)
+    for index, reason in ((1, "a folder, not a file"), (2, "cannot be opened: File name too long")):
+        with pytest.raises(UnreadableImage, match=reason):
+            source.read(index)
+    path.write_bytes(b"x" * 6000)
+    with pytest.raises(SourceError, match="none of its 1 lines") as error:
+        open_source(path)
+    assert len(str(error.value)) < 1000
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(SourceError, match="neither a file nor a folder"):
+        open_source(tmp_path / "pipe")
+
+
+def test_a_film_is_no_list_of_paths(tmp_path):
+    (tmp_path / "film.mp4").write_bytes(b"\0\0\0\x18ftypmp42" + bytes(100))
+    with pytest.raises(SourceError, match="neither an image nor a text file of paths"):
+        open_source(tmp_path / "film.mp4")
+
+
+@given(st.text())
+def test_any_name_can_be_printed(name):
+    printable(name).encode()
+    if name.isascii():
+        assert printable(name) == name
+
+
+def test_half_a_surrogate_pair_in_a_list_is_printed():
+    assert names(open_source(["\ud800.png"])) == ["\\ud800.png"]
+
+
 def test_one_file_named_twice_gets_two_names(folder):
     path = folder / "bmp.bmp"
     assert names(open_source([path, path, path])) == [str(path), f"{path} (2)", f"{path} (3)"]
@@ -81,6 +209,7 @@ def test_one_file_named_twice_gets_two_names(folder):
     (IMAGES, IMAGES[..., None]),
     (IMAGES > 127, (IMAGES > 127)[..., None] * np.uint8(255)),
     (IMAGES.astype(np.uint16) << 8, IMAGES[..., None]),
+    ((IMAGES.astype(np.uint16) << 8).astype(">u2"), IMAGES[..., None]),
     (IMAGES.astype(np.float32) / 255, IMAGES[..., None]),
     (np.stack([IMAGES] * 3, -1), np.stack([IMAGES] * 3, -1)),
     (np.stack([IMAGES] * 3 + [np.zeros_like(IMAGES)], -1), np.full((5, 6, 7, 3), 255)),
@@ -99,6 +228,7 @@ def test_arrays_of_every_kind(array, expected):
     (np.zeros((0, 6, 7), np.uint8), "no pixels"),
     (np.zeros((5, 6, 7), np.int64), "astype"),
     (np.zeros((5, 6, 7), complex), "astype"),
+    (np.zeros((5, 6, 7), ">u4"), "astype"),
     ([], "empty"),
     (object(), "Give a folder"),
     ([object()], "Give a folder"),
@@ -132,12 +262,105 @@ def test_array_files(tmp_path):
         assert np.array_equal(np.stack([source.read(i)[..., 0] for i in range(5)]), IMAGES), path.name
 
 
+@pytest.mark.parametrize("zipped", [False, True])
+def test_idx_numbers_of_several_bytes_have_the_highest_first(tmp_path, zipped):
+    content = idx((IMAGES / 255).astype(">f4"), 0x0D)
+    (tmp_path / "shares").write_bytes(gzip.compress(content) if zipped else content)
+    assert np.array_equal(open_source(tmp_path / "shares").read(1)[..., 0], IMAGES[1])
+
+
 def test_an_array_file_with_objects_is_never_unpickled(tmp_path):
     np.save(tmp_path / "evil.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     np.savez(tmp_path / "evil.npz", images=np.array([{"a": 1}], dtype=object))
     for path in tmp_path.iterdir():
         with pytest.raises(SourceError, match="cannot be read"):
             open_source(path)
+
+
+def npy(header, content=b""):
+    header += b" " * (118 - len(header) - 1) + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + content
+
+
+HUGE = b"{'descr': '|u1', 'fortran_order': False, 'shape': (4611686018427387904, 4, 4), }"
+
+
+@pytest.mark.parametrize("content", [npy(HUGE), npy(HUGE.replace(b", 4, 4", b", 1, 1"), b"abc"), npy(b"{'descr': "),
+                                     b"\x93NUMPY", npy(b"__import__('os').abort()")])
+def test_npy_headers_that_lie(tmp_path, content):
+    (tmp_path / "a.npy").write_bytes(content)
+    with pytest.raises(SourceError, match=r"cannot be read as \.npy"):
+        open_source(tmp_path / "a.npy")
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("images.npy", content)
+    with pytest.raises(SourceError, match=r"promises|cannot be read as \.npz"):
+        open_source(tmp_path / "a.npz")
+
+
+def test_an_npy_of_python_2_is_read_without_a_warning(tmp_path):
+    header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (5L, 6, 7), }"
+    (tmp_path / "old.npy").write_bytes(npy(header, IMAGES.tobytes()))
+    assert np.array_equal(open_source(tmp_path / "old.npy").read(2)[..., 0], IMAGES[2])
+
+
+def test_an_npz_stored_by_columns_keeps_its_axes(tmp_path):
+    np.savez(tmp_path / "a.npz", np.asfortranarray(IMAGES))
+    assert np.array_equal(open_source(tmp_path / "a.npz").read(3)[..., 0], IMAGES[3])
+
+
+def test_arrays_that_were_not_asked_for_are_not_unpacked(tmp_path):
+    rows = 400  # megabytes
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        with archive.open("labels.npy", "w") as file:
+            file.write(npy(b"{'descr': '|u1', 'fortran_order': False, 'shape': (%d, 1000000), }" % rows))
+            for _ in range(rows):
+                file.write(bytes(1_000_000))
+        images = io.BytesIO()
+        np.save(images, IMAGES)
+        archive.writestr("pictures.npy", images.getvalue())
+    tracemalloc.start()
+    try:
+        assert len(open_source(tmp_path / "a.npz")) == 5
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_unpacks_to_more_than_there_is_room_for_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "MEMORY", 100)
+    monkeypatch.setattr(sources.shutil, "disk_usage", lambda place: type("Usage", (), {"free": 150})())
+    (tmp_path / "a.gz").write_bytes(gzip.compress(idx(IMAGES)))
+    with pytest.raises(SourceError, match=r"promises 210 bytes .* room for 150"):
+        open_source(tmp_path / "a.gz")
+
+
+def test_arrays_that_are_pixels_already_are_taken_in_blocks_and_equal_those_read_one_by_one(tmp_path):
+    (tmp_path / "a").write_bytes(idx(IMAGES))
+    source = open_source(tmp_path / "a")
+    assert isinstance(source.array, np.memmap)
+    reports = []
+    with listening(lambda *report: reports.append(report)):
+        blocks = read_pixels(source, PixelFormat(6, 7, 1))
+    assert reports == [("reading", 5, 5)], "all at once"
+    one_by_one = read_pixels(Slow(source), PixelFormat(6, 7, 1))
+    assert np.array_equal(blocks.pixels, one_by_one.pixels)
+    assert np.array_equal(blocks.pixels[..., 0], IMAGES)
+    assert np.array_equal(blocks.shapes, one_by_one.shapes)
+    assert np.array_equal(blocks.indices, one_by_one.indices)
+    assert (blocks.shapes.dtype, blocks.indices.dtype) == (np.int32, np.int64)
+    assert blocks.names == one_by_one.names
+    for other in (np.zeros((2, 6, 7, 4), np.uint8), np.zeros((2, 6, 7), np.uint16), np.zeros((2, 6, 7))):
+        assert open_source(other).pixels is None
+
+
+class Slow:
+    """A source with the three methods and nothing else."""
+
+    def __init__(self, source):
+        self.name, self.read, self.length = source.name, source.read, len(source)
+
+    def __len__(self):
+        return self.length
 
 
 def test_an_npz_of_several_arrays_must_say_which(tmp_path):

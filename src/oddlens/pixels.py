@@ -6,14 +6,15 @@ An image that cannot be read is listed with its reason; it never stops the run a
 from __future__ import annotations
 
 import io
+import re
 import struct
 import threading
 import warnings
-import zlib
+from codecs import getincrementaldecoder
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,13 +31,15 @@ from oddlens.protocols import ImageSource, Pixels
 
 MINIMUM_IMAGES = 10  # fewer say nothing of what is ordinary
 MOST_PIXELS = 178_000_000  # in one image file; more is taken for a decompression bomb
+HUGE = 32_000_000  # pixels; images that are larger are decoded one at a time, so that cores do not multiply memory
+BLOCK = 4096  # rows of an array that are copied at a time
+BAND = 4_000_000  # pixels of a picture that are converted at a time
 LARGEST_SIDE = 64  # of the size that is chosen by looking
 SMALLEST_SIDE = 8
 RESIZES = ("squash", "pad", "crop")
-
-# What Pillow's decoders let through when a file is broken, beside OSError.
-_BROKEN = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error, IndexError, KeyError, TypeError,
-           OverflowError, AttributeError, RuntimeError, ZeroDivisionError, NotImplementedError)
+TURNS = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+         5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+         8: Image.Transpose.ROTATE_90}  # EXIF orientation -> what brings it upright; from 5 on it lies on its side
 
 T = TypeVar("T")
 
@@ -85,13 +88,15 @@ def look(
     channels: int | None = None,
     resize: str = "squash",
     sample: int = 256,
+    jobs: int | None = 1,
 ) -> PixelFormat:
     """The format that suits a source, found out by looking at ``sample`` images spread over it.
 
     Size: where all of them share one shape of at most 64 pixels a side, that shape; otherwise their median height
     and width, scaled to 64 pixels on the longer side and rounded to multiples of 4. Channels: 1 where at least
     95 % of them are grey in content, whatever their mode, and 3 otherwise. ``image_size`` and ``channels`` are
-    taken instead where given; ``image_size`` is one number for a square or (height, width).
+    taken instead where given; ``image_size`` is one number for a square or (height, width). ``jobs`` is as in
+    ``read_pixels``, and changes nothing but the time.
     """
     if resize not in RESIZES:
         raise OptionError.unknown("resize", resize, RESIZES)
@@ -100,14 +105,17 @@ def look(
     size = _size(image_size)
     if size is not None and channels is not None:
         return PixelFormat(*size, channels, resize)
-    shapes, grey = [], []
-    for index in np.unique(np.linspace(0, len(source) - 1, min(sample, len(source))).astype(int)):
+    chosen = np.unique(np.linspace(0, len(source) - 1, min(sample, len(source))).astype(int)).tolist()
+
+    def read(place: int) -> tuple[tuple[int, int], bool] | None:
         try:
-            image, shape = read_near(source, int(index), LARGEST_SIDE)
+            image, shape = read_near(source, chosen[place], LARGEST_SIDE)
+            return shape, is_grey(image)
         except UnreadableImage:
-            continue
-        shapes.append(shape)
-        grey.append(is_grey(image))
+            return None
+
+    seen = [found for found in _in_order(read, len(chosen), resolve_jobs(jobs)) if found is not None]
+    shapes, grey = [shape for shape, _ in seen], [grey for _, grey in seen]
     if not shapes:
         # None of the sample can be read. Reading all says why, image by image.
         return PixelFormat(*(size or (LARGEST_SIDE, LARGEST_SIDE)), channels or 1, resize)
@@ -123,7 +131,15 @@ def read_pixels(source: ImageSource, form: PixelFormat, jobs: int | None = None)
     pixels beyond 2 GiB go to a temporary file, so memory does not grow with the size of the files.
     """
     n = len(source)
+    every = [source.name(index) for index in range(n)]
+    _require_distinct(every)
     pixels: Pixels = allocate((n, form.height, form.width, form.channels), np.uint8)
+    if (rows := _as_they_stand(source, pixels.shape)) is not None:
+        for start in range(0, n, BLOCK):
+            pixels[start : start + BLOCK] = rows[start : start + BLOCK]
+            advance("reading", min(n, start + BLOCK), n)
+        shapes = np.tile(np.array([form.height, form.width], np.int32), (n, 1))
+        return Collection(pixels, tuple(every), (), shapes, np.arange(n))
     names: list[str] = []
     unreadable: list[tuple[str, str]] = []
     shapes = np.empty((n, 2), np.int32)
@@ -135,21 +151,25 @@ def read_pixels(source: ImageSource, form: PixelFormat, jobs: int | None = None)
             return fit_to(image, form), shape
         except UnreadableImage as error:
             return error.reason
-        except MemoryError:
-            return "too large for this machine's memory"
 
     for index, result in enumerate(_in_order(read, n, resolve_jobs(jobs))):
         if isinstance(result, str):
-            unreadable.append((source.name(index), result))
+            unreadable.append((every[index], result))
         else:
             row = len(names)
             pixels[row], shapes[row] = result
             indices[row] = index
-            names.append(source.name(index))
+            names.append(every[index])
         advance("reading", index + 1, n)
-    _require_distinct([*names, *(name for name, _ in unreadable)])
     row = len(names)
     return Collection(pixels[:row], tuple(names), tuple(unreadable), shapes[:row], indices[:row])
+
+
+def _as_they_stand(source: ImageSource, shape: tuple[int, ...]) -> Pixels | None:
+    """The rows of a source that says it holds nothing but pixels, if they have the shape that is wanted."""
+    rows = getattr(source, "pixels", None)
+    fits = isinstance(rows, np.ndarray) and rows.dtype == np.uint8 and rows.shape == shape
+    return rows if fits else None
 
 
 def require_enough(collection: Collection, needed: int = MINIMUM_IMAGES) -> None:
@@ -188,8 +208,9 @@ def decode(data: bytes | Path, name: str, side: int | None = None) -> tuple[NDAr
     """An image file as uint8 (height, width, 1 or 3), upright, as a person would see it on white paper; its size.
 
     The first frame of an animation. Transparency is flattened on white. 16-bit grey keeps its upper 8 bits. No file
-    states the range of 32-bit and floating-point grey: values within 0..255 are taken as they are, within
-    0..65535 as 16 bits, and others are scaled from the image's least to its greatest value.
+    states the range of 32-bit and floating-point grey: floating-point values within 0..1 are taken for shares of
+    white, others within 0..255 as they are, within 0..65535 as 16 bits, and the rest are scaled from the image's
+    least to its greatest value.
     With ``side``, a large image may come reduced, as long as its shorter side keeps at least that many pixels: a JPEG
     is then decoded at a half, a quarter or an eighth of its size, others are averaged. The (height, width) given
     beside it are those of the whole image. Raises ``UnreadableImage``.
@@ -199,19 +220,35 @@ def decode(data: bytes | Path, name: str, side: int | None = None) -> tuple[NDAr
             if picture.width * picture.height > MOST_PIXELS:
                 raise UnreadableImage(name, f"{picture.width} x {picture.height} pixels are over the limit of "
                                             f"{MOST_PIXELS // 1_000_000} megapixels")
-            turned = picture.getexif().get(0x0112, 1) >= 5  # lying on its side
-            shape = (picture.width, picture.height) if turned else (picture.height, picture.width)
-            if side is not None and picture.format == "JPEG":
+            width, height = picture.size
+            if side is not None and picture.format in ("JPEG", "MPO"):  # MPO: a JPEG with more behind it, from cameras
                 _shrink_on_load(picture, side)
-            picture.load()
-            small = picture if side is None else _reduced(picture, side)
-            return _as_array(_upright(small, picture)), shape
+            with _one_at_a_time if picture.width * picture.height > HUGE else nullcontext():
+                picture.load()
+                turn = _orientation(picture)  # asked for now, because Pillow turns a TIFF itself when it loads it
+                small = picture if side is None else _reduced(picture, side)
+                upright = small if turn == 1 else small.transpose(TURNS[turn])
+                return _as_array(upright), (width, height) if turn >= 5 else (height, width)
     except UnreadableImage:
         raise
     except Image.DecompressionBombError as error:
         raise UnreadableImage(name, f"over the limit of {MOST_PIXELS // 1_000_000} megapixels") from error
-    except _BROKEN as error:
+    except MemoryError as error:
+        raise UnreadableImage(name, "too large for this machine's memory") from error
+    except Exception as error:  # Pillow's decoders let nearly anything through when a file is broken
         raise UnreadableImage(name, _reason(data, error)) from error
+
+
+def looks_like_image(head: bytes) -> bool:
+    """Whether a file's first 16 bytes are those of an image format, whatever the file is called."""
+    return (
+        head.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*",
+                         b"\0\0\0\x0cjP  "))
+        or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
+        or (head[:2] == b"BM" and len(head) >= 14 and head[6:10] == b"\0\0\0\0")
+        or (head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"avis", b"mif1"))
+        or re.match(rb"P[1-6]\s+[#0-9]", head) is not None
+    )
 
 
 def is_grey(image: NDArray[np.uint8], tolerance: int = 8) -> bool:
@@ -256,6 +293,7 @@ class _Quiet:
 
 
 _quiet = _Quiet()
+_one_at_a_time = threading.Lock()
 
 
 def read_near(source: ImageSource, index: int, side: int) -> tuple[NDArray[np.uint8], tuple[int, int]]:
@@ -266,8 +304,10 @@ def read_near(source: ImageSource, index: int, side: int) -> tuple[NDArray[np.ui
     try:
         near = getattr(source, "read_near", None)
         image, shape = (source.read(index), None) if near is None else near(index, side)
-    except (UnreadableImage, MemoryError):
+    except UnreadableImage:
         raise
+    except MemoryError as error:
+        raise UnreadableImage(source.name(index), "too large for this machine's memory") from error
     except Exception as error:  # a source of the user's own may fail in any way; one image never stops a run
         raise UnreadableImage(source.name(index), f"{type(error).__name__}: {error}") from error
     if (not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3
@@ -287,24 +327,32 @@ def _shrink_on_load(picture: Image.Image, side: int) -> None:
 
 
 def _reduced(picture: Image.Image, side: int) -> Image.Image:
-    """The mean of squares of pixels, at least twice ``side`` left: a huge picture is not converted at full size."""
+    """The mean of squares of pixels, at least twice ``side`` left.
+
+    It goes by bands, because Pillow converts a picture with transparency whole, twice, before it takes means.
+    """
     factor = min(picture.size) // (2 * side)
     if factor < 2 or picture.mode not in ("L", "LA", "RGB", "RGBA", "P", "PA", "CMYK"):
         return picture
-    if picture.mode in ("P", "PA"):
-        picture = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
-    elif "transparency" in picture.info:
-        picture = picture.convert("RGBA")
-    return picture.reduce(factor)
+    mode = picture.mode
+    if mode in ("P", "PA") or "transparency" in picture.info:
+        mode = "RGBA" if picture.has_transparency_data else "RGB"
+    width, height = picture.size
+    small = Image.new(mode, (-(-width // factor), -(-height // factor)))
+    step = factor * max(1, BAND // (factor * width))
+    for top in range(0, height, step):
+        band = picture.crop((0, top, width, min(height, top + step)))
+        small.paste((band if band.mode == mode else band.convert(mode)).reduce(factor), (0, top // factor))
+    return small
 
 
-def _upright(picture: Image.Image, original: Image.Image) -> Image.Image:
-    """Turned as its EXIF orientation says."""
-    turns = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
-             5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
-             8: Image.Transpose.ROTATE_90}
-    turn = turns.get(original.getexif().get(0x0112, 1))
-    return picture if turn is None else picture.transpose(turn)
+def _orientation(picture: Image.Image) -> int:
+    """How a loaded picture lies, 1 to 8 as EXIF counts; 1, upright, where EXIF says nothing or nonsense."""
+    try:
+        turn = picture.getexif().get(0x0112, 1)
+    except Exception:  # damaged metadata; the picture itself is sound
+        return 1
+    return turn if turn in TURNS else 1
 
 
 def _as_array(picture: Image.Image) -> NDArray[np.uint8]:
@@ -313,7 +361,9 @@ def _as_array(picture: Image.Image) -> NDArray[np.uint8]:
     if mode.startswith("I;16"):
         return (np.asarray(picture).astype(np.uint16) >> 8).astype(np.uint8)[..., None]
     if mode in ("I", "F"):
-        return _scaled(np.asarray(picture, np.float64))[..., None]
+        values = np.asarray(picture, np.float64)
+        shares = mode == "F" and values.min() >= 0 and values.max() <= 1
+        return _scaled(values * 255 if shares else values)[..., None]
     if picture.has_transparency_data:
         layer = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
@@ -330,7 +380,7 @@ def _scaled(values: NDArray[np.float64]) -> NDArray[np.uint8]:
     if not np.isfinite(values).all():
         raise ValueError("its values are not finite numbers")
     low, high = float(values.min()), float(values.max())
-    if low >= 0 and high <= 255 and high > 1:
+    if low >= 0 and high <= 255:
         return values.round().astype(np.uint8)
     if low >= 0 and 255 < high <= 65535:
         return (values / 257).round().astype(np.uint8)
@@ -352,10 +402,18 @@ def _reason(data: bytes | Path, error: Exception) -> str:
         return "the file is empty"
     if "truncated" in message.lower() or "ended" in message or isinstance(error, EOFError | struct.error):
         return f"the file ends early ({message})"
+    if "cannot identify" in message and looks_like_image(head):
+        return "begins as an image does, but ends early or is damaged"
     if "cannot identify" in message:
-        is_text = b"\0" not in head and head.isascii()
-        return "text, not an image" if is_text else "not an image in a format that Pillow reads"
+        return "text, not an image" if _is_text(head) else "not an image in a format that Pillow reads"
     return f"damaged ({message})"
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        return "\0" not in getincrementaldecoder("utf-8")().decode(head)  # its last character may be cut in two
+    except UnicodeDecodeError:
+        return False
 
 
 def _size(image_size: int | tuple[int, int] | None) -> tuple[int, int] | None:

@@ -222,6 +222,7 @@ def _summary(model: AnomalyModel, ranking: Ranking, shown: _Shown, files: dict[s
         "skipped": getattr(shown.source, "skipped", 0),
         "unreadable": [{"name": name, "reason": reason} for name, reason in ranking.unreadable],
         "learned_at": {"height": form.height, "width": form.width, "channels": form.channels, "resize": form.resize},
+        "seed": model.random_state,
         "seconds": {stage: round(seconds, 3) for stage, seconds in model.timings_.items()},
         "top": [{"rank": i.rank, "name": i.name, "score": i.score, **i.members} for i in ranking.top(shown.top)],
         "parameters": _parameters(model),
@@ -240,6 +241,7 @@ def _facts(summary: dict[str, Any]) -> dict[str, str]:
         "Could not be read": f"{len(summary['unreadable']):,}",
         "Other files, passed over": f"{summary['skipped']:,}",
         "Looked at as": f"{size['width']} x {size['height']} pixels, {kind}; other shapes: {size['resize']}",
+        "Seed": str(summary["seed"]),
         "Time": ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in summary["seconds"].items()),
         "Made on": summary["created"],
     }
