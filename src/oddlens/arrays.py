@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from typing import Any
 
@@ -15,6 +16,9 @@ def allocate(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     """An array to be filled, in memory or, where it would take more than 2 GiB, in a temporary file."""
     if int(np.prod(shape, dtype=object)) * np.dtype(dtype).itemsize <= MEMORY:
         return np.empty(shape, dtype)
-    # The file has no name any more once it is mapped, so it goes away with the array.
+    # The file has no name any more once it is mapped, so it goes away with the array. Its room is claimed first: a full
+    # disk is then an error here, not a crash when a page of the map cannot be written.
     with tempfile.TemporaryFile(prefix="oddlens-") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, int(np.prod(shape, dtype=object)) * np.dtype(dtype).itemsize)
         return np.memmap(file, dtype, "w+", shape=shape)

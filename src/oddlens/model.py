@@ -87,7 +87,7 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         timings: dict[str, float] = {}
         with _timed("reading", timings):
             source = open_source(images)
-            form = look(source, image_size=self.image_size, channels=self.channels, resize=self.resize)
+            form = look(source, self.image_size, self.channels, self.resize, jobs=self.n_jobs)
             collection = read_pixels(source, form, jobs=self.n_jobs)
             require_enough(collection)
         with _timed("learning", timings):
