@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from oddlens.errors import OptionError
 from oddlens.files import write_atomically
+from oddlens.pixels import as_picture
 
 WIDTH = 1560  # pixels that a sheet of several panels stays near, so that a README shows it without shrinking
 LARGEST, SMALLEST = 140, 48  # pixels that an image gets, on a side
@@ -89,7 +90,7 @@ def _cell(panels: Sequence[Panel], across: int) -> int:
 
 def _fitted(image: NDArray[np.uint8], side: int) -> Image.Image:
     """An image in a square of ``side`` pixels, its shape kept; a small one grows by whole pixels and stays crisp."""
-    picture = Image.fromarray(np.ascontiguousarray(image[..., 0] if image.shape[2] == 1 else image))
+    picture = as_picture(image)
     longer = max(picture.size)
     if longer <= side:
         return picture.resize((picture.width * (side // longer), picture.height * (side // longer)),

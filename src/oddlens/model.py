@@ -93,7 +93,7 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         with _timed("learning", timings):
             encoder.fit(collection.pixels)
         with _timed("encoding", timings):
-            encoded = encoder.encode(collection.pixels, _needs(detectors))
+            encoded = encoder.encode(collection.pixels, needs_of(detectors))
         with _timed("scoring", timings):
             own = {}
             for done, (column, detector) in enumerate(detectors.items(), start=1):
@@ -185,7 +185,7 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         collection = read_pixels(open_source(images), self.format_, jobs=self.n_jobs)
         if len(collection.names) == 0:
             return collection, {column: np.empty(0) for column in self.detectors_}
-        encoded: Encoded = self.encoder_.encode(collection.pixels, _needs(self.detectors_))
+        encoded: Encoded = self.encoder_.encode(collection.pixels, needs_of(self.detectors_))
         return collection, {column: detector.score_new(encoded) for column, detector in self.detectors_.items()}
 
     def _ranking(
@@ -215,7 +215,8 @@ def rank(images: Any, **options: Any) -> Ranking:
     return AnomalyModel(**options).fit(images).rank()
 
 
-def _needs(detectors: dict[str, Detector]) -> frozenset[str]:
+def needs_of(detectors: dict[str, Detector]) -> frozenset[str]:
+    """All that several detectors read of an encoder."""
     return frozenset().union(*(detector.needs for detector in detectors.values()))
 
 

@@ -10,6 +10,7 @@ import csv
 import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ class Ranking:
 
     def image(self, index: int) -> RankedImage:
         """The image in a row of the ranking."""
-        return self._image(int(self.ranks()[index]), index)
+        return self._image(int(self._overall[index]), index)
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """One dictionary an image, in input order: the columns of the table files."""
@@ -117,6 +118,11 @@ class Ranking:
         except ImportError as error:
             raise MissingExtra.named("pandas", "pandas", "Ranking.to_pandas") from error
         return pandas.DataFrame(self._columns())
+
+    @cached_property
+    def _overall(self) -> np.ndarray[Any, np.dtype[np.intp]]:
+        """The ranks by the score, found once however many single images are asked for."""
+        return self.ranks()
 
     def _columns(self) -> dict[str, Any]:
         return {"name": list(self.names), "rank": self.ranks(), "score": self.scores, **self.members}

@@ -17,6 +17,7 @@ from PIL import Image, features
 
 from oddlens.errors import OptionError, UnreadableImage
 from oddlens.files import write_atomically
+from oddlens.pixels import as_picture
 from oddlens.protocols import Doubles, Reason
 from oddlens.ranking import RankedImage, Ranking
 
@@ -299,7 +300,7 @@ class _Pictures:
 
 def picture(key: str, image: NDArray[np.uint8], limit: int = BUDGET) -> Picture:
     """A thumbnail of an image, in about ``limit`` bytes at most; tiny images keep every pixel if that allows it."""
-    small = Image.fromarray(np.ascontiguousarray(image[..., 0] if image.shape[2] == 1 else image))
+    small = as_picture(image)
     longer = max(small.size)
     if longer <= TINY:
         content = _encoded(small, "PNG", optimize=True)

@@ -200,8 +200,9 @@ def _write(folder: Path, model: AnomalyModel, ranking: Ranking, shown: _Shown, l
     advance("pictures", 1, 2)
     write_report(folder / "report.html", Report(
         title=shown.title, source=shown.what, ranking=ranking, read=shown.read, sections=sections,
-        facts=_facts(summary), parameters=summary["parameters"], versions=summary["versions"],
-        command=shown.command, top=top, notes=look.notes(ranking) if look.notes else (),
+        facts={"Looked at as": _looked_at(summary["learned_at"])}, skipped=summary["skipped"], seed=summary["seed"],
+        timings=summary["seconds"], created=summary["created"], parameters=summary["parameters"],
+        versions=summary["versions"], command=shown.command, top=top, notes=look.notes(ranking) if look.notes else (),
     ))
     advance("pictures", 2, 2)
     write_atomically(folder / "run.json", (json.dumps(summary, indent=1) + "\n").encode())
@@ -231,20 +232,9 @@ def _summary(model: AnomalyModel, ranking: Ranking, shown: _Shown, files: dict[s
     }
 
 
-def _facts(summary: dict[str, Any]) -> dict[str, str]:
-    size = summary["learned_at"]
+def _looked_at(size: dict[str, Any]) -> str:
     kind = "colour" if size["channels"] == 3 else "grey"
-    return {
-        "Images": summary["images"],
-        "Found": f"{summary['found']:,}",
-        "Read": f"{summary['read']:,}",
-        "Could not be read": f"{len(summary['unreadable']):,}",
-        "Other files, passed over": f"{summary['skipped']:,}",
-        "Looked at as": f"{size['width']} x {size['height']} pixels, {kind}; other shapes: {size['resize']}",
-        "Seed": str(summary["seed"]),
-        "Time": ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in summary["seconds"].items()),
-        "Made on": summary["created"],
-    }
+    return f"{size['width']} x {size['height']} pixels, {kind}; other shapes: {size['resize']}"
 
 
 def _parameters(model: AnomalyModel) -> dict[str, dict[str, Any]]:

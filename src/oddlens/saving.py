@@ -29,7 +29,7 @@ import oddlens
 from oddlens import registry
 from oddlens.errors import OddlensError, OptionError, SavedModelError
 from oddlens.files import write_atomically
-from oddlens.model import AnomalyModel
+from oddlens.model import AnomalyModel, needs_of
 from oddlens.pixels import PixelFormat
 from oddlens.protocols import State
 
@@ -103,8 +103,7 @@ def _try_out(model: AnomalyModel) -> None:
     size = (form.height, form.width, form.channels)
     if not (min(size) >= 1 and int(np.prod(size, dtype=object)) <= LARGEST_IMAGE):
         raise ValueError(f"images of {size}")
-    needs = frozenset().union(*(detector.needs for detector in model.detectors_.values()))
-    encoded = model.encoder_.encode(np.zeros((1, *size), np.uint8), needs)
+    encoded = model.encoder_.encode(np.zeros((1, *size), np.uint8), needs_of(model.detectors_))
     for column, detector in model.detectors_.items():
         if detector.score_new(encoded).shape != (1,):
             raise ValueError(f"{column} does not score what the encoder gives")
