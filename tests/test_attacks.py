@@ -49,23 +49,24 @@ def part_of(folder, part):
     "os:system", "oddlens.run:rank_into", "../encoders/autoencoder", "__class__", "", 7, None, ["autoencoder"],
 ])
 def test_a_name_cannot_stand_for_code(folder, name):
-    edit(folder, lambda content: content["encoder"].update(name=name))
+    edit(folder, lambda content: content["encoders"][0].update(name=name))
     with pytest.raises(SavedModelError):
         load_model(folder)
 
 
 @pytest.mark.parametrize("name", [
-    "../../secret-0123456789abcdef.safetensors", "/etc/passwd", "model.json", "encoder-0123456789abcdef.safetensors/..",
-    "own-0123456789abcdef.safetensors", "encoder-0123456789abcdef.safetensors\n", 3, None,
+    "../../secret-0123456789abcdef.safetensors", "/etc/passwd", "model.json",
+    "encoder-0-0123456789abcdef.safetensors/..",
+    "own-0123456789abcdef.safetensors", "encoder-0-0123456789abcdef.safetensors\n", 3, None,
 ])
 def test_a_file_name_cannot_lead_elsewhere(folder, name):
-    edit(folder, lambda content: content["files"]["encoder"].update(name=name))
+    edit(folder, lambda content: content["files"]["encoder-0"].update(name=name))
     with pytest.raises(SavedModelError):
         load_model(folder)
 
 
 def test_a_changed_file_is_noticed(folder):
-    path = part_of(folder, "encoder")
+    path = part_of(folder, "encoder-0")
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(bytes(data))
@@ -76,14 +77,14 @@ def test_a_changed_file_is_noticed(folder):
 @pytest.mark.parametrize("data", [
     b"", b"\xff" * 8, b"\xff" * 100, b"\x08\0\0\0\0\0\0\0{}{}{}{}", pickle.dumps({"a": 1}),
 ])
-@pytest.mark.parametrize("part", ["encoder", "detector-1", "own"])
+@pytest.mark.parametrize("part", ["encoder-0", "detector-1", "own"])
 def test_bytes_that_are_no_safetensors(folder, part, data):
     replace_file(folder, part, data)
     with pytest.raises(SavedModelError):
         load_model(folder)
 
 
-@pytest.mark.parametrize("part", ["encoder", "detector-1", "detector-2", "own"])
+@pytest.mark.parametrize("part", ["encoder-0", "detector-1", "detector-2", "own"])
 @pytest.mark.parametrize("poison", [np.nan, np.inf, -1, 2**31 - 1])
 def test_poisoned_arrays_never_reach_compiled_code(folder, part, poison, dots):
     arrays = load(part_of(folder, part).read_bytes())
@@ -102,7 +103,7 @@ def test_poisoned_arrays_never_reach_compiled_code(folder, part, poison, dots):
             continue
 
 
-@pytest.mark.parametrize("part", ["encoder", "detector-0", "detector-1", "detector-2", "own"])
+@pytest.mark.parametrize("part", ["encoder-0", "detector-0", "detector-1", "detector-2", "own"])
 def test_missing_and_misshapen_arrays_are_refused(folder, part):
     arrays = load(part_of(folder, part).read_bytes())
     for key, array in arrays.items():
@@ -119,8 +120,8 @@ def test_missing_and_misshapen_arrays_are_refused(folder, part):
     lambda c: c.update(pixels={"height": 10**9, "width": 10**9, "channels": 3, "resize": "squash"}),
     lambda c: c.update(detectors=[]),
     lambda c: c.update(model={"no_such_option": 1}),
-    lambda c: c["encoder"]["options"].update(latent=10**12),
-    lambda c: c["encoder"]["options"].update(latent="many"),
+    lambda c: c["encoders"][0]["options"].update(latent=10**12),
+    lambda c: c["encoders"][0]["options"].update(latent="many"),
     lambda c: c.update(files=[]),
     lambda c: c.update(unreadable=[["one"]]),
     lambda c: c.update(indices=["a"]),

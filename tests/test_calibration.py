@@ -1,41 +1,57 @@
 import numpy as np
 
-from oddlens.calibration import fuse, log_tail
+from oddlens.calibration import Fusion, fit_tail, fuse
 
 
-def test_bulk_is_the_share_at_or_above():
-    fitted = np.arange(100.0)
-    # half of the scores lie above the median: minus log of one half
-    assert np.isclose(log_tail(fitted, np.array([49.5]))[0], np.log(2))
-    assert log_tail(fitted, np.array([-5.0]))[0] == 0
+def test_half_at_the_median_and_a_tenth_at_the_ninth_decile():
+    fitted = np.random.default_rng(0).gamma(2, 1, 1000)
+    surprise = fit_tail(fitted).surprise(np.quantile(fitted, [0.5, 0.9]))
+    assert np.allclose(surprise, [np.log(2), np.log(10)], atol=0.01)
 
 
-def test_an_exponential_tail_is_found_exactly_beyond_all_fitted_scores():
-    scores = -np.log(1 - (np.arange(5000) + 0.5) / 5000)  # quantiles of the exponential law
-    new = np.array([3.0, 6.0, 12.0, 24.0])
-    assert np.allclose(log_tail(scores, new), new, rtol=0.02)
+def test_a_power_law_is_found_exactly_beyond_all_fitted_scores():
+    # quantiles of a Pareto law: the logarithm of the score is exponential
+    scores = (1 - (np.arange(5000) + 0.5) / 5000) ** -0.5
+    new = np.array([2.0, 5.0, 100.0, 1e4])
+    assert np.allclose(fit_tail(scores).surprise(new), 2 * np.log(new), rtol=0.01)
 
 
 def test_order_is_kept_and_units_do_not_matter():
     rng = np.random.default_rng(0)
-    fitted, new = rng.gamma(2, 1, 300), np.sort(rng.gamma(2, 3, 200))
-    tail = log_tail(fitted, new)
-    assert (np.diff(tail) >= 0).all()
-    assert np.allclose(log_tail(fitted * 1e-6, new * 1e-6), tail)
+    fitted, new = rng.gamma(2, 1, 300), np.sort(rng.gamma(2, 3, 200)) + 0.1
+    surprise = fit_tail(fitted).surprise(new)
+    assert (np.diff(surprise) > 0).all()
+    assert np.allclose(fit_tail(fitted * 1e-6).surprise(new * 1e-6), surprise)
+
+
+def test_scores_that_may_be_negative_are_taken_as_they_are():
+    fitted = np.random.default_rng(0).normal(size=500)
+    one, two = fit_tail(fitted).surprise(np.array([1.0, 2.0]))
+    three, four = fit_tail(fitted + 50 - 100).surprise(np.array([1.0, 2.0]) - 50)
+    assert np.isclose(two - one, four - three)
 
 
 def test_the_batch_being_scored_has_no_say():
     fitted, new = np.random.default_rng(1).normal(size=(2, 50))
-    alone = np.array([log_tail(fitted, new[i : i + 1])[0] for i in range(50)])
-    assert np.array_equal(alone, log_tail(fitted, new))
+    tail = fit_tail(fitted)
+    alone = np.array([tail.surprise(new[i : i + 1])[0] for i in range(50)])
+    assert np.array_equal(alone, tail.surprise(new))
 
 
-def test_all_scores_equal_and_one_score_are_no_trouble():
-    assert np.isfinite(log_tail(np.ones(20), np.array([0.0, 1.0, 2.0]))).all()
-    assert (np.diff(log_tail(np.ones(20), np.array([0.0, 1.0, 2.0]))) > 0).all()
-    assert np.isfinite(log_tail(np.ones(1), np.array([1.0]))).all()
+def test_scores_that_are_mostly_or_all_one_value_are_no_trouble():
+    for fitted in (np.ones(20), np.zeros(20), np.r_[np.zeros(95), np.arange(5.0)], np.ones(1)):
+        surprise = fit_tail(fitted).surprise(np.array([1.0, 2.0, 3.0]))
+        assert np.isfinite(surprise).all()
+        assert (np.diff(surprise) > 0).all()
 
 
-def test_fusion_is_the_mean_of_log_tails():
-    a, b = np.random.default_rng(2).normal(size=(2, 80))
-    assert np.allclose(fuse([a, b], [a, b]), (log_tail(a, a) + log_tail(b, b)) / 2)
+def test_a_lead_alone_is_its_own_surprise():
+    own = {"a": np.random.default_rng(2).gamma(2, 1, 80)}
+    assert np.allclose(fuse(Fusion({"a": 1.0}, {}), own, own), fit_tail(own["a"]).surprise(own["a"]))
+
+
+def test_a_quiet_view_is_heard_in_its_tail_alone():
+    surprises = {"lead": np.array([1.0, 1.0, 3.0, -2.0]), "quiet": np.array([-5.0, 8.0, 0.5, -1.0])}
+    alone, helped = (Fusion({"lead": 1.0}, tails).combine(surprises) for tails in ({}, {"quiet": 0.25}))
+    assert np.allclose(alone, surprises["lead"])
+    assert np.allclose(helped, [1.0, np.sqrt(1 + 16), np.sqrt(9 + 0.25**2), -2.0])

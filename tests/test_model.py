@@ -48,6 +48,39 @@ def test_every_detector_is_a_column_and_the_encoder_learns_once(planted):
     assert Counting.calls == ["fit", frozenset({"embedding", "residual"})]
 
 
+def test_views_that_share_an_encoder_share_what_it_learned(planted):
+    model = AnomalyModel(views=["dictionary+neighbors", "autoencoder+forest", "dictionary+forest"]).fit(planted)
+    assert list(model.encoders_) == ["dictionary", "autoencoder"]
+    assert model.sees_ == {"dictionary+neighbors": "dictionary", "autoencoder+forest": "autoencoder",
+                           "dictionary+forest": "dictionary"}
+    assert list(model.rank().members) == list(model.sees_)
+
+
+def test_the_same_encoder_with_other_options_is_another(planted):
+    views = [(Reconstructing(), Neighbors()), (Reconstructing(5), Neighbors(k=3))]
+    model = AnomalyModel(views=views).fit(planted)
+    assert list(model.rank().members) == ["reconstructing+neighbors", "reconstructing-2+neighbors"]
+
+
+class Reconstructing(InstantEncoder, BaseEstimator):
+    def __init__(self, latent=8):
+        super().__init__(latent)
+
+
+def test_the_default_of_each_effort_finds_what_is_planted(planted):
+    for effort in ("fast", "default"):
+        assert {image.index for image in AnomalyModel(effort=effort).fit(planted).rank().top(2)} == {11, 60}
+
+
+@pytest.mark.parametrize("options", [
+    {"views": ["dictionary+neighbors"], "encoder": "dictionary"}, {"views": []}, {"views": "dictionary+neighbors"},
+    {"views": ["dictionary"]}, {"effort": "extreme"},
+])
+def test_views_that_cannot_work_are_refused(planted, options):
+    with pytest.raises(OptionError):
+        AnomalyModel(**options).fit(planted)
+
+
 def test_with_one_detector_the_score_is_its_own(planted):
     ranking = AnomalyModel(InstantEncoder(), Neighbors()).fit(planted).rank()
     assert np.array_equal(ranking.scores, ranking.members["neighbors"])

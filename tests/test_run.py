@@ -15,10 +15,23 @@ def model():
 
 def test_settings_go_to_whoever_has_the_option():
     model = build_model("autoencoder", ["neighbors", "forest"], {"random_state": 3, "forest.n_jobs": 1}, n_jobs=2)
-    assert model.encoder.random_state == 3
-    assert model.detector[1].random_state == 3
+    neighbors, forest = model.views
+    assert neighbors.encoder.random_state == forest.encoder.random_state == 3
+    assert forest.detector.random_state == 3
     assert model.random_state == 3
-    assert (model.detector[0].n_jobs, model.detector[1].n_jobs, model.n_jobs) == (2, 1, 2)
+    assert (neighbors.detector.n_jobs, forest.detector.n_jobs, model.n_jobs) == (2, 1, 2)
+
+
+def test_a_setting_can_go_to_one_view_alone():
+    model = build_model(views=["dictionary+neighbors", "autoencoder+neighbors"],
+                        settings={"neighbors.combine": "mean", "autoencoder+neighbors.k": 3})
+    assert [view.detector.k for view in model.views] == [None, 3]
+    assert [view.detector.combine for view in model.views] == ["mean", "mean"]
+
+
+def test_views_and_an_encoder_together_are_refused():
+    with pytest.raises(OptionError, match="not both"):
+        build_model("autoencoder", views=["dictionary+neighbors"])
 
 
 def test_a_setting_that_nothing_takes_is_an_error_with_the_list():

@@ -6,8 +6,6 @@ embedding) and ``decode`` (back to pixels). How many layers of which kind is eac
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -15,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from oddlens.arrays import allocate
-from oddlens.errors import OptionError, SavedModelError
+from oddlens.errors import OptionError
 from oddlens.protocols import Encoded, Pixels, State
 from oddlens.training import in_batches
 
@@ -107,29 +105,6 @@ def load_weights(network: nn.Module, state: State) -> list[float]:
     if not losses or not np.isfinite(losses).all():
         raise ValueError("no training losses")
     return losses
-
-
-def saved_shape(state: State) -> tuple[int, ...]:
-    """The (height, width, channels) of a saved state, before any memory is asked for."""
-    height, width, channels = (int(size) for size in state["shape"])
-    if not (1 <= height <= 4096 and 1 <= width <= 4096 and channels in (1, 3)):
-        raise ValueError(f"images of {(height, width, channels)}")
-    return height, width, channels
-
-
-@contextmanager
-def refusing(what: str) -> Iterator[None]:
-    """Turn whatever goes wrong while a saved state is taken into one clear error."""
-    try:
-        yield
-    except (KeyError, ValueError, TypeError, RuntimeError, OptionError) as error:
-        raise SavedModelError(f"The saved {what} does not fit its options: {error}") from error
-
-
-def check_images(pixels: Pixels, shape: tuple[int, ...]) -> None:
-    """Raise ``OptionError`` for images of another shape than was learned."""
-    if pixels.shape[1:] != shape:
-        raise OptionError(f"The encoder learned images of {shape}, got {pixels.shape[1:]}.")
 
 
 def check_latent(latent: object) -> None:

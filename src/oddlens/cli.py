@@ -54,16 +54,21 @@ def cli() -> None:
 @click.argument("images")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("oddlens-run"), show_default=True,
               help="Folder for the table, pictures, report and model.")
-@click.option("--encoder", default="dictionary", show_default=True, help="What learns the features.")
-@click.option("--detector", "detectors", multiple=True, default=("neighbors",), show_default=True,
-              help="What scores the images. Give it several times, or several with commas.")
+@click.option("--fast", "effort", flag_value="fast", help="The best single view alone: half the time, less is seen.")
+@click.option("--encoder", default=None, help="What learns the features, in place of the default views.")
+@click.option("--detector", "detectors", multiple=True,
+              help="What scores the images, in place of the default views. Give it several times, or several with "
+                   "commas.")
+@click.option("--view", "views", multiple=True, metavar="ENCODER+DETECTOR",
+              help="A view of the images, in place of the default ones; several count equally. Repeatable.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",
               help="Any option of the encoder, the detectors or the model; NAME may be neighbors.k. Repeatable.")
 @click.option("--image-size", default=None, metavar="N or HxW",
               help="The size that images are brought to.  [default: found by looking, at most 64]")
 @_shared("top", "seed", "device", "jobs", "quiet", "json")
 def rank_command(
-    images: str, out: Path, encoder: str, detectors: tuple[str, ...], settings: tuple[str, ...],
+    images: str, out: Path, effort: str | None, encoder: str | None, detectors: tuple[str, ...],
+    views: tuple[str, ...], settings: tuple[str, ...],
     image_size: str | None, top: int, seed: int, device: str, jobs: int | None, quiet: bool, as_json: bool,
 ) -> None:
     """Rank the images in IMAGES from the strangest to the most ordinary.
@@ -75,7 +80,7 @@ def rank_command(
 
     model = build_model(
         encoder, [name.strip() for value in detectors for name in value.split(",")],
-        dict(_setting(text) for text in settings),
+        dict(_setting(text) for text in settings), views=views, effort=effort or "default",
         image_size=_size(image_size), random_state=seed, device=device, n_jobs=jobs,
     )
     with _progress(quiet or as_json):
@@ -111,6 +116,57 @@ def demo_command(out: Path, seed: int, jobs: int | None, quiet: bool, as_json: b
     with _progress(quiet or as_json):
         result = run_demo(out, random_state=seed, n_jobs=jobs, command=_command())
     _show(result.ranking, 10, result.summary, as_json)
+
+
+@cli.command("evaluate")
+@click.option("--protocol", default="A", show_default=True, metavar="A|B|C|C5|D|all",
+              help="What is measured: A one class with others among it, unlabelled; B one class, clean; C all classes "
+                   "but one, clean; C5 the same with 5 % of the one; D foreign or damaged images. Several with commas.")
+@click.option("--labels", "folder", type=click.Path(path_type=Path), default=None, metavar="FOLDER",
+              help="Measure on a folder of your own with one subfolder a label, instead of a protocol.")
+@click.option("--odd", default=None, metavar="LABEL",
+              help="The label that is odd among all others.  [default: each label in turn is nominal]")
+@click.option("--data", default=None, help="Data sets, with commas.  [default: all of the protocol]")
+@click.option("--contamination", default=None, metavar="SHARES",
+              help="Odd images per nominal one, with commas; for A and --labels.  [default: 0.1]")
+@click.option("--seeds", default=None, help="Which draws, with commas.  [default: 0; for elpv 0 to 4]")
+@click.option("--classes", default=None, help="Nominal (in C left out) classes, with commas.  [default: all]")
+@click.option("--methods", default=None,
+              help="Methods, with commas; also ENCODER+DETECTOR.  [default: oddlens and all its rivals]")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("oddlens-evaluation"), show_default=True,
+              help="Folder for the rows, summary and plot. What is kept there is not measured again.")
+@click.option("--table", is_flag=True, help="Only print the kept results, as Markdown.")
+@_shared("jobs", "quiet", "json")
+def evaluate_command(
+    protocol: str, folder: Path | None, odd: str | None, data: str | None, contamination: str | None,
+    seeds: str | None, classes: str | None, methods: str | None, out: Path, table: bool, jobs: int | None,
+    quiet: bool, as_json: bool,
+) -> None:
+    """Measure how well oddlens works, with labels, beside its rivals.
+
+    Labels are read for measuring alone. Every row is kept in --out as soon as it is measured, so a run that was cut
+    off goes on. See docs/evaluate.md.
+    """
+    from oddlens.evaluate import evaluate, evaluate_folder, kept
+
+    options: dict[str, Any] = {"seeds": _numbers(seeds, int, "--seeds"), "classes": _listed(classes),
+                               "methods": _listed(methods), "out": out, "n_jobs": jobs}
+    shares = _numbers(contamination, float, "--contamination")
+    if odd is not None and folder is None:
+        raise OptionError("--odd names a label of --labels FOLDER: give both.")
+    with _progress(quiet or as_json):
+        if table:
+            result = kept(out)
+        elif folder is not None:
+            result = evaluate_folder(folder, odd=odd, contamination=shares, **options)
+        else:
+            result = evaluate(_listed(protocol) or (), data=_listed(data), contamination=shares or (0.1,), **options)
+    if as_json:
+        click.echo(json.dumps(result.summary(), indent=2))
+        return
+    click.echo(_lines(result.markdown() if table else result.text()))
+    for line in [*result.notes, *(f"{label}: {path}" for label, path in result.files.items())]:
+        click.echo(_printable(line), err=table)
 
 
 @cli.command("list")
@@ -154,6 +210,17 @@ def _setting(text: str) -> tuple[str, Any]:
         return name.strip(), value
 
 
+def _listed(text: str | None) -> list[str] | None:
+    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _numbers(text: str | None, kind: type[Any], option: str) -> list[Any] | None:
+    try:
+        return None if text is None else [kind(part) for part in _listed(text) or ()]
+    except ValueError:
+        raise OptionError(f"{option} takes numbers with commas between them, got {text!r}.") from None
+
+
 def _size(text: str | None) -> int | tuple[int, int] | None:
     if text is None:
         return None
@@ -185,6 +252,10 @@ def _show(ranking: Ranking, top: int, summary: dict[str, Any], as_json: bool) ->
 def _printable(text: str) -> str:
     """Text that cannot move the cursor or break the line of a terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
+
+
+def _lines(text: str) -> str:
+    return "\n".join(map(_printable, text.split("\n")))
 
 
 def _first_line(cls: type[Any]) -> str:

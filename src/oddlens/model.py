@@ -1,14 +1,15 @@
 """The whole way from images to scores: read, learn, encode, score, rank.
 
-``AnomalyModel`` puts one encoder and one or several detectors together. The encoder learns once, the
-collection is encoded once, and every detector's score is a column of the ranking.
+``AnomalyModel`` puts views of the images together, each an encoder and a detector. An encoder that several views
+share learns once and encodes the collection once, and every view's score is a column of the ranking.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -16,22 +17,27 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OutlierMixin, clone
 from sklearn.exceptions import NotFittedError
 
-from oddlens import registry
-from oddlens.calibration import fuse
+from oddlens import registry, views
+from oddlens.calibration import Fusion, fuse
 from oddlens.errors import OptionError
+from oddlens.modes import one_mode
 from oddlens.pixels import Collection, PixelFormat, look, read_pixels, require_enough
 from oddlens.progress import advance
-from oddlens.protocols import Detector, Doubles, Encoded, Encoder
+from oddlens.protocols import Detector, Doubles, Encoded, Encoder, Pixels
 from oddlens.ranking import Ranking
 from oddlens.sources import open_source
+from oddlens.views import View
 
 
 class AnomalyModel(OutlierMixin, BaseEstimator):
     """Learns what the images of a collection look like and scores how strange each one is.
 
     encoder:        the name of an encoder (``oddlens list`` shows them) or an encoder object.
-    detector:       the name of a detector or a detector object, or a list of several. With several, the score
-                    is the mean of their calibrated log tails, and each one's own score is a column.
+    detector:       the name of a detector or a detector object, or a list of several.
+    views:          pairs of an encoder and a detector, each as text ("dictionary+neighbors"), as a pair or as a
+                    ``views.View``, in place of ``encoder`` and ``detector``. Views that lead equally count equally.
+    effort:         where none of these is given: "fast", the best single view; "default", several views that fail
+                    in different ways; see ``views.py`` for what they are and how they are put together.
     image_size:     the size that all images are brought to, one number for a square or (height, width), in
                     pixels; by default found out by looking, at most 64.
     channels:       1 for grey, 3 for colour; by default found out by looking.
@@ -44,8 +50,9 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
     Inside oddlens a larger score is stranger. ``score_samples``, ``decision_function`` and ``predict`` have
     scikit-learn's signs, where a lower value is stranger and odd images are -1.
 
-    Fitted: ``encoder_``, ``detectors_`` (column name -> detector), ``format_`` (the size that images are brought
-    to), ``names_``, ``unreadable_``, ``timings_`` (stage -> seconds), ``offset_``.
+    Fitted: ``encoders_`` (name -> encoder), ``detectors_`` (column -> detector), ``sees_`` (column -> the name of the
+    encoder that it sees by), ``fusion_`` (how the columns make the score), ``format_`` (the size that images are
+    brought to), ``names_``, ``unreadable_``, ``timings_`` (stage -> seconds), ``offset_``.
 
     >>> images = np.random.default_rng(0).integers(0, 30, (40, 8, 8), dtype=np.uint8)
     >>> images[7, 2:6, 2:6] = 255
@@ -56,9 +63,11 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
 
     def __init__(
         self,
-        encoder: str | Encoder = "dictionary",
-        detector: str | Detector | Sequence[str | Detector] = "neighbors",
+        encoder: str | Encoder | None = None,
+        detector: str | Detector | Sequence[str | Detector] | None = None,
         *,
+        views: Sequence[str | View | tuple[str | Encoder, str | Detector]] | None = None,
+        effort: str = "default",
         image_size: int | tuple[int, int] | None = None,
         channels: int | None = None,
         resize: str = "squash",
@@ -69,6 +78,8 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
     ) -> None:
         self.encoder = encoder
         self.detector = detector
+        self.views = views
+        self.effort = effort
         self.image_size = image_size
         self.channels = channels
         self.resize = resize
@@ -83,23 +94,17 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         Raises ``OptionError`` for an option that cannot work, before any image is read; ``SourceError`` for
         images that cannot be opened; ``TooFewImages`` when too few of them can be read.
         """
-        encoder, detectors = self._build()
+        seen = self._build()
         timings: dict[str, float] = {}
         with _timed("reading", timings):
             source = open_source(images)
             form = look(source, self.image_size, self.channels, self.resize, jobs=self.n_jobs)
             collection = read_pixels(source, form, jobs=self.n_jobs)
             require_enough(collection)
-        with _timed("learning", timings):
-            encoder.fit(collection.pixels)
-        with _timed("encoding", timings):
-            encoded = encoder.encode(collection.pixels, needs_of(detectors))
-        with _timed("scoring", timings):
-            own = {}
-            for done, (column, detector) in enumerate(detectors.items(), start=1):
-                own[column] = detector.fit(encoded).score_own()
-                advance("scoring", done, len(detectors))
-        self._take(encoder, detectors, form, collection.names, collection.unreadable, own)
+        own = seen.fit(collection.pixels, timings)
+        n = len(collection.names)
+        fusion = views.fusion(seen.views, n, form.channels, seen.one_kind)
+        self._take(seen, fusion, form, collection.names, collection.unreadable, own)
         self.shapes_, self.indices_, self.timings_ = collection.shapes, collection.indices, timings
         return self
 
@@ -134,34 +139,54 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         labels[self.indices_] = np.where(-self._fuse(self.own_) >= self.offset_, 1, -1)
         return labels
 
-    def _build(self) -> tuple[Encoder, dict[str, Detector]]:
-        """The encoder and the detectors by column name, checked against each other."""
+    def _chosen(self) -> Sequence[View]:
+        """The views as asked for: by ``views``, by ``encoder`` and ``detector``, or by ``effort``."""
+        if self.views is not None:
+            if self.encoder is not None or self.detector is not None:
+                raise OptionError("Give either views, or encoder and detector, not both.")
+            if not self.views or isinstance(self.views, str):
+                raise OptionError(f"views takes a list of one or more views, got {self.views!r}.")
+            return [views.parsed(v) if isinstance(v, str) else v if isinstance(v, View) else View(*v)
+                    for v in self.views]
+        if self.encoder is None and self.detector is None:
+            return views.chosen(self.effort)
+        detectors = "neighbors" if self.detector is None else self.detector
+        if isinstance(detectors, str) or not isinstance(detectors, Sequence):
+            detectors = [detectors]
+        if not detectors:
+            raise OptionError(f"No detector is given; known: {', '.join(registry.names('detector'))}.")
+        return [View("dictionary" if self.encoder is None else self.encoder, detector) for detector in detectors]
+
+    def _build(self) -> Seen:
+        """The views with their encoders and detectors made and checked against each other."""
         if not 0 < self.contamination <= 0.5:
             raise OptionError(f"contamination must be above 0 and at most 0.5, got {self.contamination!r}.")
-        encoder = self._make("encoder", self.encoder)
-        several = isinstance(self.detector, Sequence) and not isinstance(self.detector, str)
-        detectors: dict[str, Detector] = {}
-        for spec in self.detector if several else [self.detector]:  # type: ignore[union-attr]
-            detector = self._make("detector", spec)
-            column = registry.name_of("detector", detector) or type(detector).__name__.lower()
-            if column in detectors:
-                raise OptionError(f"Detector {column} is given twice; give each one once.")
+        encoders: dict[str, Encoder] = {}
+        made: list[tuple[View, str, Detector]] = []
+        for view in self._chosen():
+            encoder = self._make("encoder", view.encoder, view.encoder_options)
+            detector = self._make("detector", view.detector, view.options)
             missing = detector.needs - encoder.gives
             if missing:
                 raise OptionError(
-                    f"Detector {column} needs {', '.join(sorted(missing))}, which the encoder "
+                    f"Detector {_named('detector', detector)} needs {', '.join(sorted(missing))}, which the encoder "
                     f"{type(encoder).__name__} does not give (it gives {', '.join(sorted(encoder.gives))})."
                 )
-            detectors[column] = detector
-        if not detectors:
-            raise OptionError(f"No detector is given; known: {', '.join(registry.names('detector'))}.")
-        return encoder, detectors
+            made.append((view, _shared(encoders, encoder), detector))
+        names = views.columns([(encoder, _named("detector", detector)) for _, encoder, detector in made])
+        for name in names:
+            if names.count(name) > 1:
+                raise OptionError(f"Detector {name} is given twice; give each one once.")
+        return Seen(encoders, {name: detector for name, (_, _, detector) in zip(names, made, strict=True)},
+                    {name: encoder for name, (_, encoder, _) in zip(names, made, strict=True)},
+                    {name: view for name, (view, _, _) in zip(names, made, strict=True)})
 
-    def _make(self, kind: registry.Kind, spec: Any) -> Any:
+    def _make(self, kind: registry.Kind, spec: Any, options: Mapping[str, Any]) -> Any:
         if isinstance(spec, str):
             shared = {"device": self.device, "n_jobs": self.n_jobs, "random_state": self.random_state}
             known = registry.options(kind, spec)
-            return registry.create(kind, spec, **{key: value for key, value in shared.items() if key in known})
+            given = {key: value for key, value in shared.items() if key in known}
+            return registry.create(kind, spec, **{**given, **options})
         if not isinstance(spec, {"encoder": Encoder, "detector": Detector}[kind]):
             raise OptionError(f"{spec!r} is not an {kind}: give a name of {registry.names(kind)} or an object "
                               f"with the methods of oddlens.{kind.capitalize()}.")
@@ -169,24 +194,43 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
 
     def _take(
         self,
-        encoder: Encoder,
-        detectors: dict[str, Detector],
+        seen: Seen,
+        fusion: Fusion,
         form: PixelFormat,
         names: tuple[str, ...],
         unreadable: tuple[tuple[str, str], ...],
         own: dict[str, Doubles],
     ) -> None:
         """Become fitted; loading a saved model ends here too."""
-        self.encoder_, self.detectors_, self.format_ = encoder, detectors, form
+        self.seen_, self.fusion_, self.format_ = seen, fusion, form
         self.names_, self.unreadable_, self.own_ = names, unreadable, own
         self.offset_ = float(np.quantile(-self._fuse(own), self.contamination))
+
+    @property
+    def encoders_(self) -> dict[str, Encoder]:
+        """The fitted encoders by name."""
+        return self.seen_.encoders
+
+    @property
+    def encoder_(self) -> Encoder:
+        """The fitted encoder, the first where there are several."""
+        return next(iter(self.seen_.encoders.values()))
+
+    @property
+    def detectors_(self) -> dict[str, Detector]:
+        """The fitted detectors by column."""
+        return self.seen_.detectors
+
+    @property
+    def sees_(self) -> dict[str, str]:
+        """Column -> the name of the encoder that its detector sees by."""
+        return self.seen_.sees
 
     def _score(self, images: Any) -> tuple[Collection, dict[str, Doubles]]:
         collection = read_pixels(open_source(images), self.format_, jobs=self.n_jobs)
         if len(collection.names) == 0:
             return collection, {column: np.empty(0) for column in self.detectors_}
-        encoded: Encoded = self.encoder_.encode(collection.pixels, needs_of(self.detectors_))
-        return collection, {column: detector.score_new(encoded) for column, detector in self.detectors_.items()}
+        return collection, self.seen_.score(collection.pixels)
 
     def _ranking(
         self, names: tuple[str, ...], unreadable: tuple[tuple[str, str], ...], members: dict[str, Doubles]
@@ -196,11 +240,61 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
     def _fuse(self, members: dict[str, Doubles]) -> Doubles:
         if len(members) == 1:
             return next(iter(members.values()))
-        return fuse(list(self.own_.values()), [members[column] for column in self.own_])
+        return fuse(self.fusion_, self.own_, members)
 
     def _require_fit(self) -> None:
-        if not hasattr(self, "encoder_"):
+        if not hasattr(self, "seen_"):
             raise NotFittedError("This AnomalyModel has not seen any images yet: call fit first.")
+
+
+@dataclass
+class Seen:
+    """The views of one model, fitted or to be fitted.
+
+    encoders:   name -> encoder.
+    detectors:  column -> detector.
+    sees:       column -> the name of the encoder that its detector sees by.
+    views:      column -> what was asked for.
+    one_kind:   0 (the collection holds many kinds of image) to 1 (one), by the first view's embedding.
+    """
+
+    encoders: dict[str, Encoder]
+    detectors: dict[str, Detector]
+    sees: dict[str, str]
+    views: dict[str, View]
+    one_kind: float = 0.0
+
+    def fit(self, pixels: Pixels, timings: dict[str, float]) -> dict[str, Doubles]:
+        """Learn, encode and score, one encoder after the other: column -> (n,) the images' own scores."""
+        own: dict[str, Doubles] = {}
+        for number, (name, encoder) in enumerate(self.encoders.items()):
+            with _timed("learning", timings):
+                encoder.fit(pixels)
+            with _timed("encoding", timings):
+                encoded = encoder.encode(pixels, self.needs(name))
+            with _timed("scoring", timings):
+                if number == 0 and encoded.embedding is not None:
+                    self.one_kind = one_mode(encoded.embedding)
+                for column in self.columns(name):
+                    own[column] = self.detectors[column].fit(encoded).score_own()
+                    advance("scoring", len(own), len(self.detectors))
+        return {column: own[column] for column in self.detectors}
+
+    def score(self, pixels: Pixels) -> dict[str, Doubles]:
+        """Column -> (m,) the scores of other images, each independent of the rest."""
+        members: dict[str, Doubles] = {}
+        for name, encoder in self.encoders.items():
+            encoded: Encoded = encoder.encode(pixels, self.needs(name))
+            members |= {column: self.detectors[column].score_new(encoded) for column in self.columns(name)}
+        return {column: members[column] for column in self.detectors}
+
+    def columns(self, encoder: str) -> list[str]:
+        """The columns whose detectors see by an encoder."""
+        return [column for column, name in self.sees.items() if name == encoder]
+
+    def needs(self, encoder: str) -> frozenset[str]:
+        """All that the detectors of an encoder read of it."""
+        return frozenset().union(*(self.detectors[column].needs for column in self.columns(encoder)))
 
 
 def rank(images: Any, **options: Any) -> Ranking:
@@ -215,13 +309,33 @@ def rank(images: Any, **options: Any) -> Ranking:
     return AnomalyModel(**options).fit(images).rank()
 
 
-def needs_of(detectors: dict[str, Detector]) -> frozenset[str]:
-    """All that several detectors read of an encoder."""
-    return frozenset().union(*(detector.needs for detector in detectors.values()))
+def _named(kind: registry.Kind, thing: object) -> str:
+    return registry.name_of(kind, thing) or type(thing).__name__.lower()
+
+
+def _shared(encoders: dict[str, Encoder], encoder: Encoder) -> str:
+    """The name of an encoder among the others, where an equal one is there already as that one's."""
+    base = name = _named("encoder", encoder)
+    number = 1
+    while name in encoders:
+        if _alike(encoders[name], encoder):
+            return name
+        number += 1
+        name = f"{base}-{number}"
+    encoders[name] = encoder
+    return name
+
+
+def _alike(one: Encoder, other: Encoder) -> bool:
+    if one is other:
+        return True
+    if not (isinstance(one, BaseEstimator) and isinstance(other, BaseEstimator) and type(one) is type(other)):
+        return False
+    return bool(one.get_params(deep=False) == other.get_params(deep=False))
 
 
 @contextmanager
 def _timed(stage: str, timings: dict[str, float]) -> Iterator[None]:
     start = time.perf_counter()
     yield
-    timings[stage] = time.perf_counter() - start
+    timings[stage] = timings.get(stage, 0.0) + time.perf_counter() - start

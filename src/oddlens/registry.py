@@ -21,6 +21,10 @@ ENCODERS = {
     "conv_autoencoder": "oddlens.encoders.conv_autoencoder:ConvAutoencoder",
     "deep_autoencoder": "oddlens.encoders.deep_autoencoder:DeepAutoencoder",
     "dictionary": "oddlens.encoders.dictionary:Dictionary",
+    "hog": "oddlens.encoders.hog:Hog",
+    "pixels": "oddlens.encoders.pixels:Pixels",
+    "statistics": "oddlens.encoders.statistics:Statistics",
+    "transforms": "oddlens.encoders.transforms:Transforms",
 }
 
 DETECTORS = {
@@ -28,6 +32,9 @@ DETECTORS = {
     "forest": "oddlens.detectors.forest:Forest",
     "neighbors": "oddlens.detectors.neighbors:Neighbors",
     "reconstruction": "oddlens.detectors.reconstruction:Reconstruction",
+    "self_training": "oddlens.detectors.self_training:SelfTraining",
+    "subspace": "oddlens.detectors.subspace:Subspace",
+    "surprise": "oddlens.detectors.surprise:Surprise",
 }
 
 

@@ -13,7 +13,7 @@ import json
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -35,6 +35,7 @@ from oddlens.ranking import RankedImage, Ranking
 from oddlens.report import THUMBNAIL, Note, Reader, Report, Section, number, write_report
 from oddlens.saving import load_model, save_model
 from oddlens.sources import open_source
+from oddlens.views import View, chosen, parsed
 
 #: Above the number of images at which a page of thumbnails stops being read.
 MOST_SHOWN = 500
@@ -45,6 +46,9 @@ SOUGHT = {
     "reconstruction": "images that the encoder could not rebuild from what it learned",
     "neighbors": "images whose learned features lie far from those of every other image",
     "forest": "images whose learned features a few random cuts set apart from the rest",
+    "self_training": "images like those that lie farthest from the others, by a rule that these taught",
+    "subspace": "images that the main directions in which the features vary cannot put together",
+    "surprise": "images that the encoder did badly at, at the task that it taught itself",
 }
 
 
@@ -58,33 +62,52 @@ class RunResult:
 
 
 def build_model(
-    encoder: str, detectors: Sequence[str], settings: Mapping[str, Any], **options: Any
+    encoder: str | None = None, detectors: Sequence[str] = (), settings: Mapping[str, Any] | None = None, *,
+    views: Sequence[str] = (), effort: str = "default", **options: Any,
 ) -> AnomalyModel:
     """An unfitted model from names and NAME=VALUE settings.
 
-    A setting goes to the encoder, the detectors or the model, wherever there is an option of that name;
-    ``neighbors.k`` goes to that one alone. Raises ``OptionError`` for a setting that nothing takes.
+    Without encoder, detectors and views it is the default of ``effort``. A setting goes to the encoders, the detectors
+    or the model, wherever there is an option of that name; ``neighbors.k`` goes to each of that name alone, and
+    ``dictionary+neighbors.k`` to the one in that view. Raises ``OptionError`` for a setting that nothing takes.
     """
+    settings = settings or {}
     shared = {key: options[key] for key in ("device", "n_jobs", "random_state") if key in options}
-    takers: dict[str, tuple[registry.Kind, dict[str, Any]]] = {}
-    for kind, names in (("encoder", [encoder]), ("detector", detectors)):
-        for name in names:
-            known = registry.options(kind, name)  # type: ignore[arg-type]
-            takers[name] = (kind, {key: value for key, value in shared.items() if key in known})  # type: ignore[assignment]
-    mine = {key for key in AnomalyModel().get_params(deep=False) if key not in ("encoder", "detector")}
-    for setting, value in settings.items():
-        owner, dot, option = setting.rpartition(".")
-        chosen = [name for name, (kind, _) in takers.items()
-                  if (not dot or owner == name) and option in registry.options(kind, name)]
-        for name in chosen:
-            takers[name][1][option] = value
-        if not dot and option in mine:
-            options[option] = value
-        elif not chosen:
-            every = [f"{name}.{key}" for name, (kind, _) in takers.items() for key in registry.options(kind, name)]
-            raise OptionError.unknown("option", setting, [*every, *mine])
-    made = {name: registry.create(kind, name, **values) for name, (kind, values) in takers.items()}
-    return AnomalyModel(made[encoder], [made[name] for name in detectors], **options)
+    mine = set(AnomalyModel().get_params(deep=False)) - {"encoder", "detector", "views", "effort"}
+    taken = mine & set(settings)
+    every = set(mine)
+
+    def make(kind: registry.Kind, name: str, column: str, given: Mapping[str, Any]) -> Any:
+        known = registry.options(kind, name)
+        every.update(f"{name}.{key}" for key in known)
+        values: dict[str, Any] = {**{key: value for key, value in shared.items() if key in known}, **given}
+        for setting, value in settings.items():
+            owner, dot, option = setting.rpartition(".")
+            if option in known and (not dot or owner in (name, column)):
+                values[option] = value
+                taken.add(setting)
+        return registry.create(kind, name, **values)
+
+    made = []
+    for view in _asked(encoder, detectors, views, effort):
+        column = f"{view.encoder}+{view.detector}"
+        made.append(replace(view, encoder=make("encoder", str(view.encoder), column, view.encoder_options),
+                            detector=make("detector", str(view.detector), column, view.options)))
+    for setting in settings:
+        if setting not in taken:
+            raise OptionError.unknown("option", setting, every)
+    options.update((setting, value) for setting, value in settings.items() if setting in mine)
+    return AnomalyModel(views=made, effort=effort, **options)
+
+
+def _asked(encoder: str | None, detectors: Sequence[str], views: Sequence[str], effort: str) -> Sequence[View]:
+    if views and (encoder or detectors):
+        raise OptionError("Give either views, or an encoder and detectors, not both.")
+    if views:
+        return [parsed(text) for text in views]
+    if encoder or detectors:
+        return [View(encoder or "dictionary", detector) for detector in detectors or ("neighbors",)]
+    return chosen(effort)
 
 
 def rank_into(
@@ -238,11 +261,10 @@ def _looked_at(size: dict[str, Any]) -> str:
 
 
 def _parameters(model: AnomalyModel) -> dict[str, dict[str, Any]]:
-    own = {key: value for key, value in model.get_params(deep=False).items() if key not in ("encoder", "detector")}
-    parts: dict[str, Any] = {
-        f"Encoder {registry.name_of('encoder', model.encoder_) or type(model.encoder_).__name__}": model.encoder_,
-        **{f"Detector {column}": detector for column, detector in model.detectors_.items()},
-    }
+    own = {key: value for key, value in model.get_params(deep=False).items()
+           if key not in ("encoder", "detector", "views")}
+    parts: dict[str, Any] = {f"Encoder {name}": encoder for name, encoder in model.encoders_.items()}
+    parts |= {f"Detector {column}": detector for column, detector in model.detectors_.items()}
     listed = {title: part.get_params(deep=False) for title, part in parts.items() if hasattr(part, "get_params")}
     return {title: {key: value if isinstance(value, int | float | str | None) else repr(value)
                     for key, value in options.items()}

@@ -1,10 +1,10 @@
 """A fitted model as a folder of JSON and safetensors, loaded without running any code from it.
 
-    model.json                     options, names of encoder and detectors, image size, names of the images,
-                                   and the name and SHA-256 of every other file
-    encoder-<hash>.safetensors     what the encoder learned
+    model.json                      options, names of encoders and detectors, image size, names of the images,
+                                    and the name and SHA-256 of every other file
+    encoder-<n>-<hash>.safetensors  what each encoder learned
     detector-<n>-<hash>.safetensors
-    own-<hash>.safetensors         the fitted images' scores
+    own-<hash>.safetensors          the fitted images' scores
 
 ``model.json`` is replaced last and in one step, so a save that is cut off leaves the old model whole. Encoder
 and detector names stand for classes only by way of the registry; nothing in the folder can name code. What
@@ -27,15 +27,17 @@ from sklearn.base import BaseEstimator
 
 import oddlens
 from oddlens import registry
+from oddlens.calibration import Fusion
 from oddlens.errors import OddlensError, OptionError, SavedModelError
 from oddlens.files import write_atomically
-from oddlens.model import AnomalyModel, needs_of
+from oddlens.model import AnomalyModel, Seen
 from oddlens.pixels import PixelFormat
 from oddlens.protocols import State
+from oddlens.views import View
 
-FORMAT = 1
+FORMAT = 2
 LARGEST_IMAGE = 2**26  # values in one image that a saved model may ask for
-_FILE = re.compile(r"(encoder|own|detector-\d{1,3})-[0-9a-f]{16}\.safetensors")
+_FILE = re.compile(r"(own|(?:encoder|detector)-\d{1,3})-[0-9a-f]{16}\.safetensors")
 
 
 def save_model(model: AnomalyModel, path: str | Path) -> None:
@@ -44,16 +46,22 @@ def save_model(model: AnomalyModel, path: str | Path) -> None:
     folder = Path(path)
     if (folder / "model.json").is_symlink() or (folder.exists() and not _is_ours(folder)):
         raise OptionError(f"{folder} holds other files than a saved model; choose an empty or new folder.")
-    states: dict[str, State] = {"encoder": model.encoder_.get_state(), "own": dict(model.own_)}
+    states: dict[str, State] = {"own": dict(model.own_)}
+    for number, encoder in enumerate(model.encoders_.values()):
+        states[f"encoder-{number}"] = encoder.get_state()
     for number, detector in enumerate(model.detectors_.values()):
         states[f"detector-{number}"] = detector.get_state()
     files = {part: _write_state(folder, part, state) for part, state in states.items()}
     content = {
         "format": FORMAT,
         "oddlens": oddlens.__version__,
-        "model": _options(model, exclude=("encoder", "detector")),
-        "encoder": _described("encoder", model.encoder_),
-        "detectors": [_described("detector", detector) for detector in model.detectors_.values()],
+        "model": _options(model, exclude=("encoder", "detector", "views")),
+        "encoders": [{"called": called, **_described("encoder", encoder)}
+                     for called, encoder in model.encoders_.items()],
+        "detectors": [{"column": column, "sees": model.sees_[column], **_described("detector", detector),
+                       **_weights(model.seen_.views[column])} for column, detector in model.detectors_.items()],
+        "one_kind": model.seen_.one_kind,
+        "fusion": {"leads": dict(model.fusion_.leads), "tails": dict(model.fusion_.tails)},
         "pixels": {"height": model.format_.height, "width": model.format_.width,
                    "channels": model.format_.channels, "resize": model.format_.resize},
         "names": list(model.names_),
@@ -75,16 +83,13 @@ def load_model(path: str | Path) -> AnomalyModel:
     try:
         states = {part: _read_state(folder, part, file) for part, file in content["files"].items()}
         model = AnomalyModel(**content["model"])
-        encoder = _revived("encoder", content["encoder"], states["encoder"])
-        detectors = {item["name"]: _revived("detector", item, states[f"detector-{number}"])
-                     for number, item in enumerate(content["detectors"])}
-        if not detectors:
-            raise ValueError("no detectors")
+        seen = _seen(content, states)
+        fusion = _fusion(content["fusion"], seen)
         names = tuple(str(name) for name in content["names"])
         unreadable = tuple((str(name), str(reason)) for name, reason in content["unreadable"])
-        own = {column: _scores(states["own"], column, len(names)) for column in detectors}
-        model.encoder, model.detector = encoder, list(detectors.values())
-        model._take(encoder, detectors, PixelFormat(**content["pixels"]), names, unreadable, own)
+        own = {column: _scores(states["own"], column, len(names)) for column in seen.detectors}
+        model.views = list(seen.views.values())
+        model._take(seen, fusion, PixelFormat(**content["pixels"]), names, unreadable, own)
         model.indices_ = np.array(content["indices"], np.int64)
         if model.indices_.shape != (len(names),):
             raise ValueError(f"{len(model.indices_)} indices for {len(names)} names")
@@ -97,15 +102,42 @@ def load_model(path: str | Path) -> AnomalyModel:
     return model
 
 
+def _weights(view: View) -> dict[str, Any]:
+    return {"lead": view.lead, "tail": view.tail}
+
+
+def _seen(content: dict[str, Any], states: dict[str, State]) -> Seen:
+    """The encoders and detectors, each with what it learned, and which detector sees by which encoder."""
+    encoders = {str(item["called"]): _revived("encoder", item, states[f"encoder-{number}"])
+                for number, item in enumerate(content["encoders"])}
+    detectors = {str(item["column"]): _revived("detector", item, states[f"detector-{number}"])
+                 for number, item in enumerate(content["detectors"])}
+    sees = {str(item["column"]): str(item["sees"]) for item in content["detectors"]}
+    if not detectors or len(detectors) != len(content["detectors"]) or set(sees.values()) != set(encoders):
+        raise ValueError("no detectors, or detectors without encoders")
+    asked = {str(item["column"]): View(encoders[item["sees"]], detectors[item["column"]], float(item["lead"]),
+                                       float(item["tail"])) for item in content["detectors"]}
+    return Seen(encoders, detectors, sees, asked, float(content["one_kind"]))
+
+
+def _fusion(item: dict[str, Any], seen: Seen) -> Fusion:
+    parts = [{str(view): float(weight) for view, weight in item[part].items()} for part in ("leads", "tails")]
+    weights = [weight for part in parts for weight in part.values()]
+    if not parts[0] or not all(np.isfinite(weight) and weight >= 0 for weight in weights):
+        raise ValueError("a fusion without weights")
+    if not {*parts[0], *parts[1]} <= set(seen.detectors):
+        raise ValueError("a fusion of other views")
+    return Fusion(*parts)
+
+
 def _try_out(model: AnomalyModel) -> None:
     """Send one blank image all the way, so that parts that do not fit each other are found now."""
     form = model.format_
     size = (form.height, form.width, form.channels)
     if not (min(size) >= 1 and int(np.prod(size, dtype=object)) <= LARGEST_IMAGE):
         raise ValueError(f"images of {size}")
-    encoded = model.encoder_.encode(np.zeros((1, *size), np.uint8), needs_of(model.detectors_))
-    for column, detector in model.detectors_.items():
-        if detector.score_new(encoded).shape != (1,):
+    for column, scores in model.seen_.score(np.zeros((1, *size), np.uint8)).items():
+        if scores.shape != (1,):
             raise ValueError(f"{column} does not score what the encoder gives")
 
 

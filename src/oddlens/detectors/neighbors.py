@@ -24,6 +24,7 @@ from sklearn.exceptions import NotFittedError
 
 from oddlens.errors import OptionError, SavedModelError
 from oddlens.kernels import helper, kernel, resolve_jobs, threads
+from oddlens.modes import neighbours, one_mode
 from oddlens.progress import advance
 from oddlens.protocols import Bools, Doubles, Encoded, State
 
@@ -36,7 +37,8 @@ class Neighbors(BaseEstimator):
     """Scores an image by its distance to its nearest neighbours among the fitted images.
 
     k:        how many neighbours, 1 to n - 1 of n images. By default 50, enough that a few odd images of one
-              kind do not vouch for each other; and a twentieth of the collection where that is fewer.
+              kind do not vouch for each other; a twentieth of the collection where that is fewer; and in a
+              collection of one kind of image a share of .045 where that is more, to at most 500.
     combine:  "kth", the distance to the k-th; or "mean", the mean distance to the k nearest.
     metric:   "euclidean", in the embedding's units; or "cosine", one minus the cosine of the angle. A row of
               zeros has no angle: it is 1/2 from every other row.
@@ -142,7 +144,7 @@ class Neighbors(BaseEstimator):
                 raise OptionError.unknown(f"{name} of neighbors", getattr(self, name), known)
         if self.k is not None and not (isinstance(self.k, int | np.integer) and 1 <= self.k < n):
             raise OptionError(f"k must be a whole number from 1 to {n - 1} for {n} images, got {self.k!r}.")
-        self.k_ = min(50, max(1, n // 20)) if self.k is None else int(self.k)
+        self.k_ = neighbours(n, one_mode(rows)) if self.k is None else int(self.k)
         self.rows_ = rows
         self._tell_copies_apart(rows)
         # Distances stay the same when all rows move together, and near the origin FAISS loses the least.

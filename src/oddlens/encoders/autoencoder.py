@@ -19,18 +19,9 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from torch import Tensor, nn
 
-from oddlens.autoencoding import (
-    GIVES,
-    AutoencoderNetwork,
-    check_images,
-    check_latent,
-    encode,
-    load_weights,
-    network_state,
-    refusing,
-    saved_shape,
-)
+from oddlens.autoencoding import GIVES, AutoencoderNetwork, check_latent, encode, load_weights, network_state
 from oddlens.protocols import Encoded, Pixels, State
+from oddlens.states import check_images, refusing, saved_shape
 from oddlens.training import choose_device, in_batches, one_thread, seeded, train
 
 

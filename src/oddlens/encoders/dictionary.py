@@ -22,9 +22,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from oddlens.arrays import allocate
-from oddlens.errors import OptionError, SavedModelError
+from oddlens.errors import OptionError
 from oddlens.progress import advance
 from oddlens.protocols import Encoded, Pixels, State
+from oddlens.states import check_images, refusing, saved_shape
 from oddlens.training import as_batch, one_thread
 
 SHARPNESS = 15.0  # of the softmax over cosines
@@ -95,8 +96,7 @@ class Dictionary(BaseEstimator):
     def encode(self, pixels: Pixels, needs: frozenset[str]) -> Encoded:
         """The embedding, (n, d)."""
         self._require_fit()
-        if pixels.shape[1:] != self.shape_:
-            raise OptionError(f"The encoder learned images of {self.shape_}, got {pixels.shape[1:]}.")
+        check_images(pixels, self.shape_)
         if "embedding" not in needs:
             return Encoded()
         embedding = allocate((len(pixels), self.turn_.shape[1]), np.float32)
@@ -116,10 +116,8 @@ class Dictionary(BaseEstimator):
 
     def set_state(self, state: State) -> Self:
         """Take back what ``get_state`` gave."""
-        try:
-            shape = tuple(int(size) for size in state["shape"])
-            if len(shape) != 3 or not (min(shape) >= 1 and max(shape) <= 4096 and shape[2] in (1, 3)):
-                raise ValueError(f"images of {shape}")
+        with refusing("dictionary"):
+            shape = saved_shape(state)
             self._check(shape)
             dictionaries = [state[f"atoms.{i}"] for i in range(len(scales(shape)))]
             mean, turn = state["mean"], state["turn"]
@@ -131,8 +129,6 @@ class Dictionary(BaseEstimator):
             arrays = [*dictionaries, mean, turn]
             if not all(array.dtype == np.float32 and np.isfinite(array).all() for array in arrays):
                 raise ValueError("numbers that are not finite")
-        except (KeyError, ValueError, TypeError, OptionError) as error:
-            raise SavedModelError(f"The saved dictionary does not fit its options: {error}") from error
         self.shape_ = shape
         self.dictionaries_ = [torch.from_numpy(np.array(atoms)) for atoms in dictionaries]
         self.mean_, self.turn_ = torch.from_numpy(np.array(mean)), torch.from_numpy(np.array(turn))

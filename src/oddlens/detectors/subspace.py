@@ -1,0 +1,154 @@
+"""Distance from the subspace of the principal components: an image that they cannot rebuild is strange.
+
+The leading principal components hold what the features of ordinary images have in common; the length of what is left
+of an image beyond them is its score. Components follow whatever they are fitted to, odd images too, so each fitted
+image is judged by components found without it.
+
+Jackson, Mudholkar, *Control procedures for residuals associated with principal component analysis*, 1979.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
+
+from oddlens.errors import OptionError, SavedModelError
+from oddlens.progress import advance
+from oddlens.protocols import Doubles, Encoded, State
+
+FOLDS = 5
+SAMPLE = 4000  # rows that the components of a fold are found from
+WIDE = 1024  # features, above which half as many rows must do: finding components takes the cube of their number
+BATCH = 2**22  # numbers that are looked at at a time
+SMALL = 2**17  # numbers in the components
+
+
+class Subspace(BaseEstimator):
+    """Scores an image by how far its features lie from the subspace of the leading principal components.
+
+    share:         of the variance that the components keep, above 0 and below 1. What is left must be more than noise
+                   to be worth looking at: take less of features that are noisy.
+    random_state:  fixes the folds and which of very many images the components are found from.
+
+    A fitted image is judged by the components of the four fifths of the collection that it is not in, a new one by the
+    mean over all five. At most 4,000 images find the components of a fold, 2,000 where there are more than 1,024
+    features, so that cost grows with the images, not with their square.
+
+    >>> rows = np.arange(20.0, dtype=np.float32)[:, None] * np.ones(3, np.float32)
+    >>> rows[7, 0] += 5
+    >>> int(Subspace(share=0.9).fit(Encoded(embedding=rows)).score_own().argmax())
+    7
+    """
+
+    needs = frozenset({"embedding"})
+
+    def __init__(self, share: float = 0.9, random_state: int = 0) -> None:
+        self.share = share
+        self.random_state = random_state
+
+    def fit(self, encoded: Encoded) -> Self:
+        """Find the components of each fold's complement, and score the fold by them."""
+        if not 0 < self.share < 1:
+            raise OptionError(f"share must be above 0 and below 1, got {self.share!r}.")
+        rows = _rows(encoded)
+        n = len(rows)
+        if n < 2:
+            raise OptionError(f"Subspace needs 2 images or more, got {n}.")
+        rng = np.random.default_rng(self.random_state)
+        fold = rng.permutation(n) % min(FOLDS, n)
+        means, axes, self.own_ = [], [], np.zeros(n)
+        for number in range(min(FOLDS, n)):
+            others = np.flatnonzero(fold != number)
+            chosen = np.sort(rng.permutation(others)[: SAMPLE if rows.shape[1] <= WIDE else SAMPLE // 2])
+            mean, kept = _components(rows[chosen], self.share)
+            means.append(mean)
+            axes.append(kept)
+            inside = np.flatnonzero(fold == number)
+            self.own_[inside] = _beyond(rows, inside, mean, kept)
+            advance("subspace", number + 1, min(FOLDS, n))
+        self.means_, self.axes_ = np.array(means), axes
+        return self
+
+    def score_own(self) -> Doubles:
+        """(n,) the fitted images' distances, each from components found without it."""
+        self._require_fit()
+        return self.own_.copy()
+
+    def score_new(self, encoded: Encoded) -> Doubles:
+        """(m,) other images' distances, the mean over the folds."""
+        self._require_fit()
+        rows = _rows(encoded)
+        if rows.shape[1] != self.means_.shape[1]:
+            raise OptionError(f"Subspace was fitted to {self.means_.shape[1]} features, got {rows.shape[1]}.")
+        everyone = np.arange(len(rows))
+        parts = [_beyond(rows, everyone, mean, kept) for mean, kept in zip(self.means_, self.axes_, strict=True)]
+        return np.asarray(np.mean(parts, axis=0))
+
+    def get_state(self) -> State:
+        """The means and components of each fold, and the fitted images' scores."""
+        self._require_fit()
+        axes = {f"axes.{number}": kept for number, kept in enumerate(self.axes_)}
+        return {"means": self.means_, "own": self.own_, **axes}
+
+    def set_state(self, state: State) -> Self:
+        """Take back what ``get_state`` gave."""
+        means, own = state.get("means"), state.get("own")
+        if means is None or own is None or means.ndim != 2 or not 1 <= len(means) <= FOLDS or own.ndim != 1:
+            raise SavedModelError("The saved subspace lacks its means or its scores.")
+        axes = [state.get(f"axes.{number}") for number in range(len(means))]
+        if any(kept is None or kept.ndim != 2 or kept.shape[0] != means.shape[1] for kept in axes):
+            raise SavedModelError("The saved subspace lacks components that fit its means.")
+        known = [kept for kept in axes if kept is not None]
+        if any(array.dtype != np.float64 or not np.isfinite(array).all() for array in (means, own, *known)):
+            raise SavedModelError("The saved subspace holds numbers that are not finite or not as they are saved.")
+        self.means_, self.axes_, self.own_ = means, known, own
+        return self
+
+    def _require_fit(self) -> None:
+        if not hasattr(self, "own_"):
+            raise NotFittedError("This Subspace has seen no images yet: call fit first.")
+
+
+def _rows(encoded: Encoded) -> NDArray[np.float32]:
+    if encoded.embedding is None or encoded.embedding.ndim != 2 or not encoded.embedding.shape[1]:
+        raise OptionError("Subspace needs an embedding of (n, d) features, got none.")
+    if not all(np.isfinite(encoded.embedding[part]).all() for part in _batches(encoded.embedding.shape)):
+        raise OptionError("Subspace needs finite features; the embedding holds nan or infinity.")
+    return encoded.embedding
+
+
+def _batches(shape: tuple[int, ...]) -> Iterator[slice]:
+    step = max(1, BATCH // shape[1])
+    return (slice(start, start + step) for start in range(0, shape[0], step))
+
+
+def _components(rows: NDArray[np.float32], share: float) -> tuple[Doubles, Doubles]:
+    """The (d,) mean and the (d, q) axes that keep ``share`` of the variance, from the smaller of the two products."""
+    mean = rows.mean(0, dtype=np.float64)
+    centred = rows - mean
+    n, d = centred.shape
+    variance, vectors = np.linalg.eigh(centred @ centred.T if n < d else centred.T @ centred)
+    variance, vectors = np.maximum(variance[::-1], 0), vectors[:, ::-1]
+    total = np.cumsum(variance)
+    if not total[-1] > 0:  # all rows alike: whatever is not like them is all beyond
+        return mean, np.zeros((d, 0))
+    count = int(np.searchsorted(total, share * total[-1])) + 1
+    if n < d:
+        return mean, centred.T @ (vectors[:, :count] / np.sqrt(np.maximum(variance[:count], 1e-300)))
+    return mean, np.ascontiguousarray(vectors[:, :count])
+
+
+def _beyond(rows: NDArray[np.float32], chosen: NDArray[np.int64], mean: Doubles, axes: Doubles) -> Doubles:
+    """(m,) the lengths of what the components leave of the chosen rows."""
+    found = np.empty(len(chosen))
+    for part in _batches((len(chosen), rows.shape[1])):
+        centred = rows[chosen[part]] - mean
+        # einsum: a row's sum is the same whatever other rows are in the batch; too slow for very wide features
+        kept = np.einsum("nd,dq->nq", centred, axes) if axes.size <= SMALL else centred @ axes
+        found[part] = np.sqrt(np.maximum((centred**2).sum(1) - (kept**2).sum(1), 0))
+    return found

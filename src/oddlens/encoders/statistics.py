@@ -1,0 +1,182 @@
+"""A few statistics of the whole picture: how bright, how much contrast, how much detail of what size, what colours.
+
+They say nothing of what is shown, and see at once what a description by content is blind to: blur, noise, darkness,
+and pictures of another kind altogether. The energies of bands of detail are those of a Laplacian pyramid: a picture
+less its average over 3 x 3 pixels, over three octaves. The whitening is learned from the nine tenths of the pictures
+that lie most in the middle: odd ones would stretch it towards themselves and hide in it (docs/lab/fusion.md).
+
+Burt, Adelson, *The Laplacian pyramid as a compact image code*, 1983; Gnanadesikan, Kettenring, *Robust estimates,
+residuals, and outlier detection with multiresponse data*, 1972 (trimming the scatter).
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
+from torch import Tensor
+from torch.nn import functional
+
+from oddlens.arrays import allocate
+from oddlens.errors import OptionError
+from oddlens.progress import advance
+from oddlens.protocols import Doubles, Encoded, Pixels, State
+from oddlens.states import check_images, refusing, saved_shape
+from oddlens.training import as_batch, one_thread
+
+OCTAVES = 3
+DETAIL = (0.3, 0.5, 0.75, 0.9, 0.97)  # quantiles of the detail of an octave
+BRIGHTNESS = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)
+LARGEST = 64  # pixels of the shorter side that are looked at
+FAINT = 0.01  # added before a logarithm: detail fainter than this is none
+BATCH = 256
+SAMPLE = 20_000  # images that the whitening is learned from
+KEPT = 0.9  # of them, those nearest to the middle
+DECILES = 2.563  # standard deviations from the first decile to the ninth of a normal law
+LEAST = 0.01  # of the scale: what does not vary at all is not blown up
+
+
+class Statistics(BaseEstimator):
+    """Gives statistics of brightness, detail and colour: 33 of a grey picture, 41 of one in colour, whitened.
+
+    ridge:  how gently directions in which the collection hardly varies are stretched, in units of the mean variance.
+
+    For each of three octaves: the mean detail and five quantiles of it, and the mean step across and down; then seven
+    quantiles, mean and spread of the brightness; in colour, mean and spread of the saturation and of red, green and
+    blue. Pictures of more than 64 pixels on the shorter side are averaged down to that.
+
+    Fitted: ``middle_``, ``scale_`` (of each statistic), ``turn_`` (the whitening).
+
+    >>> images = np.random.default_rng(0).integers(0, 256, (40, 12, 12, 1), dtype=np.uint8)
+    >>> Statistics().fit(images).encode(images, frozenset({"embedding"})).embedding.shape
+    (40, 33)
+    """
+
+    gives = frozenset({"embedding"})
+
+    def __init__(self, ridge: float = 0.02) -> None:
+        self.ridge = ridge
+
+    def fit(self, pixels: Pixels) -> Self:
+        """Learn from (n, height, width, channels) uint8 how much each statistic varies, and which vary together."""
+        self._check()
+        self.shape_ = tuple(pixels.shape[1:])
+        some = np.sort(np.random.default_rng(0).permutation(len(pixels))[:SAMPLE])
+        measured = self._measured(pixels, some, "learning").astype(np.float64)
+        self.middle_ = np.median(measured, axis=0)
+        low, high = np.quantile(measured, [0.1, 0.9], axis=0)
+        self.scale_ = (high - low) / DECILES + LEAST
+        scaled = (measured - self.middle_) / self.scale_
+        turned = scaled @ self._whitening(scaled)
+        away = np.linalg.norm(turned - np.median(turned, axis=0), axis=1)
+        self.turn_ = self._whitening(scaled[away <= np.quantile(away, KEPT)])
+        return self
+
+    def _whitening(self, scaled: Doubles) -> Doubles:
+        """(statistics, statistics) to multiply with, so that the rows vary by about 1 in every direction."""
+        centred = scaled - scaled.mean(0)
+        variance, axes = np.linalg.eigh(centred.T @ centred / len(centred))
+        variance = np.maximum(variance, 0)
+        return np.asarray(axes / np.sqrt(variance + max(self.ridge * float(variance.mean()), 1e-9)))
+
+    def encode(self, pixels: Pixels, needs: frozenset[str]) -> Encoded:
+        """The embedding, (n, 33) or (n, 41)."""
+        if not hasattr(self, "turn_"):
+            raise NotFittedError("This Statistics has not learned anything yet: call fit first.")
+        check_images(pixels, self.shape_)
+        if "embedding" not in needs:
+            return Encoded()
+        measured = self._measured(pixels, np.arange(len(pixels)), "encoding")
+        embedding = allocate(measured.shape, np.float32)
+        # einsum, not a matrix product: a row's sum is the same whatever other rows are in the batch
+        embedding[:] = np.einsum("ns,st->nt", (measured - self.middle_) / self.scale_, self.turn_)
+        return Encoded(embedding=embedding)
+
+    def get_state(self) -> State:
+        """The middle, the scale and the whitening."""
+        if not hasattr(self, "turn_"):
+            raise NotFittedError("This Statistics has not learned anything yet: call fit first.")
+        return {"middle": self.middle_, "scale": self.scale_, "turn": self.turn_, "shape": np.array(self.shape_)}
+
+    def set_state(self, state: State) -> Self:
+        """Take back what ``get_state`` gave."""
+        with refusing("statistics"):
+            self._check()
+            shape = saved_shape(state)
+            middle, scale, turn = (state[key] for key in ("middle", "scale", "turn"))
+            width = count(shape[2])
+            if middle.shape != (width,) or scale.shape != (width,) or turn.shape != (width, width):
+                raise ValueError(f"a whitening of {turn.shape} for {width} statistics")
+            if not all(a.dtype == np.float64 and np.isfinite(a).all() for a in (middle, scale, turn)):
+                raise ValueError("numbers that are not finite")
+            if (scale <= 0).any():
+                raise ValueError("scales that are not above 0")
+        self.shape_, self.middle_, self.scale_, self.turn_ = shape, middle, scale, turn
+        return self
+
+    def _check(self) -> None:
+        if not self.ridge > 0:
+            raise OptionError(f"ridge must be above 0, got {self.ridge!r}.")
+
+    def _measured(self, pixels: Pixels, chosen: NDArray[np.int64], stage: str) -> NDArray[np.float32]:
+        found = np.empty((len(chosen), count(self.shape_[2])), np.float32)
+        with torch.inference_mode(), one_thread():
+            for start in range(0, len(chosen), BATCH):
+                rows = slice(start, min(start + BATCH, len(chosen)))
+                images = as_batch(torch.from_numpy(np.array(pixels[chosen[rows]])))
+                found[rows] = measure(images).numpy()
+                advance(stage, rows.stop, len(chosen))
+        return found
+
+
+def count(channels: int) -> int:
+    """How many statistics there are of a picture."""
+    return OCTAVES * (1 + len(DETAIL) + 2) + len(BRIGHTNESS) + 2 + (8 if channels == 3 else 0)
+
+
+def measure(images: Tensor) -> Tensor:
+    """(n, 33 or 41) statistics of (n, channels, height, width) in 0..1; those of detail are logarithms."""
+    short = min(images.shape[2:])
+    if short > LARGEST:
+        size = [max(1, round(side * LARGEST / short)) for side in images.shape[2:]]
+        images = functional.interpolate(images, size=size, mode="bilinear", antialias=True, align_corners=False)
+    grey = images.mean(1, keepdim=True)
+    found = []
+    octave = grey
+    for _ in range(OCTAVES):
+        smooth = functional.avg_pool2d(functional.pad(octave, (1, 1, 1, 1), mode="replicate"), 3, 1)
+        detail = (octave - smooth).abs().flatten(1)
+        found += [_log(detail.mean(1, keepdim=True)), _log(_quantiles(detail, DETAIL))]
+        found += [_log(_steps(octave, 3)), _log(_steps(octave, 2))]
+        octave = functional.avg_pool2d(smooth, 2) if min(smooth.shape[2:]) > 1 else smooth
+    brightness = grey.flatten(1)
+    found += [_quantiles(brightness, BRIGHTNESS), _mean_and_spread(brightness)]
+    if images.shape[1] == 3:
+        found.append(_mean_and_spread((images.amax(1) - images.amin(1)).flatten(1)))
+        found += [_mean_and_spread(images[:, channel].flatten(1)) for channel in range(3)]
+    return torch.cat(found, 1)
+
+
+def _quantiles(values: Tensor, shares: tuple[float, ...]) -> Tensor:
+    ordered = values.sort(1).values
+    last = ordered.shape[1] - 1
+    return ordered[:, [min(last, int(share * ordered.shape[1])) for share in shares]]
+
+
+def _mean_and_spread(values: Tensor) -> Tensor:
+    return torch.stack([values.mean(1), values.std(1, correction=0)], 1)
+
+
+def _steps(images: Tensor, axis: int) -> Tensor:
+    """(n, 1) the mean absolute difference of neighbouring pixels along an axis; 0 where there is but one."""
+    if images.shape[axis] < 2:
+        return torch.zeros(len(images), 1)
+    return images.diff(dim=axis).abs().flatten(1).mean(1, keepdim=True)
+
+
+def _log(values: Tensor) -> Tensor:
+    return torch.log(values + FAINT)

@@ -1,0 +1,261 @@
+"""A small network that learns to tell how an image was turned: of what is not like the others, it cannot tell.
+
+Each image is shown in one of the eight turns and flips of the square, and four layers of convolutions learn to say
+which. What they learn to look at makes the features; how badly they tell the eight of one image apart is the surprise
+at it. Odd images in the collection would be learned with the rest: so those that look the oddest by the directions of
+their edges are held in doubt, and the network is taught to be undecided about them.
+
+Golan, El-Yaniv, *Deep anomaly detection using geometric transformations*, 2018; Wang et al., *Effective end-to-end
+unsupervised outlier detection via inlier priority of discriminative network*, 2019 (unlabelled); Hendrycks, Mazeika,
+Dietterich, *Deep anomaly detection with outlier exposure*, 2019 (the doubted).
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any, Self
+
+import faiss
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
+from torch import Tensor, nn
+from torch.nn import functional
+
+from oddlens.arrays import allocate
+from oddlens.errors import OptionError
+from oddlens.gradients import histograms
+from oddlens.modes import neighbours, one_mode
+from oddlens.progress import advance
+from oddlens.protocols import Bools, Doubles, Encoded, Pixels, State
+from oddlens.states import check_images, refusing, saved_shape
+from oddlens.training import as_batch, choose_device, seeded, train
+
+WAYS = 8  # turns and flips of the square
+CHANNELS = (32, 32, 64, 64)  # of the four layers
+FILTERS = (5, 3, 3, 3)
+STRIDES = (2, 1, 2, 1)
+SMALLEST = 8  # pixels a side that are looked at, at least
+EXPOSURE = 0.3  # how much being undecided about the doubted counts beside being right about the others
+BATCH = 256
+REFERENCE = 5000  # images that the others are compared with to find those to doubt
+DIRECTIONS, CELLS = 9, 4  # of the edges, and parts of the picture a side in which they are counted
+
+
+class Network(nn.Module):
+    """Four convolutions and an answer. In training, the last channel of a batch is 1 for images that are doubted."""
+
+    def __init__(self, channels: int, random_state: int = 0) -> None:
+        super().__init__()
+        blocks = []
+        for (before, after), size, stride in zip(pairwise((channels, *CHANNELS)), FILTERS, STRIDES, strict=True):
+            layer = nn.Conv2d(before, after, size, stride, size // 2, bias=False)
+            blocks.append(nn.Sequential(layer, nn.BatchNorm2d(after), nn.ReLU()))
+        self.blocks = nn.ModuleList(blocks)
+        self.answer = nn.Linear(CHANNELS[-1], WAYS)
+        self.draws = np.random.default_rng(random_state)
+
+    def pooled(self, images: Tensor) -> list[Tensor]:
+        """(n, channels) the mean of each channel over the picture, layer by layer."""
+        means = []
+        for block in self.blocks:
+            images = block(images)
+            means.append(images.mean((2, 3)))
+        return means
+
+    def forward(self, batch: Tensor) -> Tensor:
+        """The mean cross-entropy of the answers, and of being undecided about the doubted."""
+        way = torch.from_numpy(self.draws.integers(WAYS, size=len(batch))).to(batch.device)
+        images, doubted = torch.empty_like(batch[:, :-1]), batch[:, -1, 0, 0] > 0
+        for number in range(WAYS):
+            images[way == number] = turned(batch[way == number, :-1], number)
+        logs = self.answer(self.pooled(images)[-1]).log_softmax(1)
+        # Sums over weights, not selections: the same shapes in each step, whatever share of a batch is doubted.
+        known, unsure = (~doubted).float(), doubted.float()
+        right = (-logs.gather(1, way[:, None])[:, 0] * known).sum() / known.sum().clamp_min(1)
+        undecided = (-logs.mean(1) * unsure).sum() / unsure.sum().clamp_min(1)
+        loss: Tensor = right + EXPOSURE * undecided
+        return loss
+
+
+class Transforms(BaseEstimator):
+    """Learns which of the eight turns and flips of an image it is shown.
+
+    image_size:     images are brought to squares of at most so many pixels a side, 8 or more.
+    doubt:          the share of the collection that is held in doubt, 0 to 0.5; 0 learns from all images alike.
+    steps:          the most mini-batches to train for; 0 leaves the network as it was drawn, to compare with.
+    batch_size:     images in a mini-batch.
+    learning_rate:  Adam's step size.
+    device:         "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps".
+    random_state:   fixes the first weights, the order of the images and how they are turned.
+
+    The embedding is that of all eight ways beside each other, each of length 1 before all are: 512 numbers. The
+    activations are each channel's mean over the picture as it came. On a CPU torch's threads are used, and their
+    number may change the last digits of the weights.
+
+    Fitted: ``losses_``, the mean training loss of each 100 steps; ``shape_``, (height, width, channels); ``doubted_``,
+    (n,) bool, which of the fitted images were doubted (it is not saved).
+
+    >>> images = np.random.default_rng(0).integers(0, 256, (32, 8, 8, 1), dtype=np.uint8)
+    >>> encoder = Transforms(steps=2).fit(images)
+    >>> encoder.encode(images, frozenset({"embedding"})).embedding.shape
+    (32, 512)
+    """
+
+    gives = frozenset({"embedding", "surprise", "activations"})
+
+    def __init__(
+        self,
+        image_size: int = 32,
+        doubt: float = 0.12,
+        steps: int = 300,
+        batch_size: int = 128,
+        learning_rate: float = 0.005,
+        device: str = "auto",
+        random_state: int = 0,
+    ) -> None:
+        self.image_size = image_size
+        self.doubt = doubt
+        self.steps = steps
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.device = device
+        self.random_state = random_state
+
+    def fit(self, pixels: Pixels) -> Self:
+        """Learn from (n, height, width, channels) uint8."""
+        self._check()
+        device = choose_device(self.device)
+        self._build(tuple(pixels.shape[1:]))
+        self.network_.to(device)
+        self.doubted_ = self._doubted(pixels)
+        self.losses_: list[float] = []
+        if self.steps:
+            shown = allocate((len(pixels), self.side_, self.side_, self.shape_[2] + 1), np.uint8)
+            for start in range(0, len(pixels), BATCH):
+                rows = slice(start, start + BATCH)
+                shown[rows, ..., :-1] = self._small(pixels[rows])
+                shown[rows, ..., -1] = 255 * self.doubted_[rows, None, None]
+            self.losses_ = train(
+                self.network_, shown, steps=self.steps, batch_size=self.batch_size, learning_rate=self.learning_rate,
+                random_state=self.random_state, device=device)
+        self.network_.eval()
+        return self
+
+    def encode(self, pixels: Pixels, needs: frozenset[str]) -> Encoded:
+        """Embedding, surprise and activations, as far as they are named in ``needs``."""
+        self._require_fit()
+        check_images(pixels, self.shape_)
+        device = next(self.network_.parameters()).device
+        arrays: dict[str, Any] = {}
+
+        def put(key: str, rows: slice, values: Tensor) -> None:
+            if key not in arrays:
+                arrays[key] = allocate((len(pixels), *values.shape[1:]), np.float32)
+            arrays[key][rows] = values.cpu().numpy()
+
+        ways = range(WAYS) if needs & {"embedding", "surprise"} else range(1)
+        with torch.inference_mode():
+            for start in range(0, len(pixels), BATCH):
+                rows = slice(start, min(start + BATCH, len(pixels)))
+                batch = as_batch(torch.from_numpy(self._small(pixels[rows])).to(device))
+                layers = [self.network_.pooled(turned(batch, way)) for way in ways]
+                if "embedding" in needs:
+                    parts = [functional.normalize(each[-1], dim=1) for each in layers]
+                    put("embedding", rows, torch.cat(parts, 1) / WAYS**0.5)
+                if "surprise" in needs:
+                    put("surprise", rows, self._surprise(layers))
+                if "activations" in needs:
+                    for number, means in enumerate(layers[0], start=1):
+                        put(f"block{number}", rows, means)
+                advance("encoding", rows.stop, len(pixels))
+        surprise = arrays.pop("surprise").astype(np.float64) if "surprise" in arrays else None
+        return Encoded(embedding=arrays.pop("embedding", None), surprise=surprise, activations=arrays,
+                       kinds=dict.fromkeys(arrays, "relu"))
+
+    def get_state(self) -> State:
+        """The weights, the image shape and the training loss."""
+        self._require_fit()
+        weights = {f"network.{name}": value.cpu().numpy() for name, value in self.network_.state_dict().items()}
+        return {**weights, "shape": np.array(self.shape_, np.int64), "losses": np.array(self.losses_)}
+
+    def set_state(self, state: State) -> Self:
+        """Take back what ``get_state`` gave."""
+        with refusing("transforms"):
+            self._check()
+            shape = saved_shape(state)
+            losses = [float(loss) for loss in state["losses"]]
+            weights = {name.removeprefix("network."): torch.from_numpy(np.array(value))
+                       for name, value in state.items() if name.startswith("network.")}
+            if not all(torch.isfinite(value).all() for value in weights.values()) or not np.isfinite(losses).all():
+                raise ValueError("numbers that are not finite")
+            if any((value < 0).any() for name, value in weights.items() if name.endswith("running_var")):
+                raise ValueError("variances below 0")
+            self._build(shape)
+            self.network_.load_state_dict(weights)
+            self.network_.to(choose_device(self.device)).eval()
+            self.losses_ = losses
+        return self
+
+    def _check(self) -> None:
+        if not isinstance(self.image_size, int | np.integer) or not SMALLEST <= self.image_size <= 1024:
+            raise OptionError(f"image_size must be a whole number from {SMALLEST} to 1024, got {self.image_size!r}.")
+        if not isinstance(self.steps, int | np.integer) or self.steps < 0:
+            raise OptionError(f"steps must be a whole number of 0 or more, got {self.steps!r}.")
+        if not 0 <= self.doubt <= 0.5:
+            raise OptionError(f"doubt must be from 0 to 0.5, got {self.doubt!r}.")
+
+    def _build(self, shape: tuple[int, ...]) -> None:
+        self.shape_ = shape
+        self.side_ = max(SMALLEST, min(max(shape[:2]), int(self.image_size)))
+        self.network_ = seeded(lambda: Network(shape[2], self.random_state), self.random_state)
+
+    def _require_fit(self) -> None:
+        if not hasattr(self, "losses_"):
+            raise NotFittedError("This Transforms has not learned anything yet: call fit first.")
+
+    def _small(self, pixels: Pixels) -> Pixels:
+        """(m, side, side, channels) uint8: squares, so that they can be turned."""
+        if pixels.shape[1:3] == (self.side_, self.side_):
+            return np.array(pixels)
+        images = functional.interpolate(as_batch(torch.from_numpy(np.array(pixels))), size=(self.side_,) * 2,
+                                        mode="bilinear", antialias=True, align_corners=False)
+        return np.asarray(images.mul(255).round().clamp(0, 255).byte().permute(0, 2, 3, 1).contiguous().numpy())
+
+    def _surprise(self, layers: list[list[Tensor]]) -> Tensor:
+        """(m,) the mean over the ways of the cross-entropy of the answer, in nats."""
+        logs = [self.network_.answer(each[-1]).log_softmax(1)[:, way] for way, each in enumerate(layers)]
+        return -torch.stack(logs, 1).mean(1)
+
+    def _doubted(self, pixels: Pixels) -> Bools:
+        """(n,) which images look the oddest by the directions of their edges: ``doubt`` of them all."""
+        doubted = np.zeros(len(pixels), bool)
+        count = int(self.doubt * len(pixels))
+        if count and self.steps:
+            doubted[np.argsort(oddness(self._edges(pixels), self.random_state), kind="stable")[-count:]] = True
+        return doubted
+
+    def _edges(self, pixels: Pixels) -> NDArray[np.float32]:
+        """(n, features) histograms of the directions of the edges in 4 x 4 cells."""
+        parts = [histograms(self._small(pixels[start : start + BATCH]), DIRECTIONS, self.side_ // CELLS)
+                 for start in range(0, len(pixels), BATCH)]
+        return np.concatenate(parts).astype(np.float32)
+
+
+def oddness(rows: NDArray[np.float32], random_state: int) -> Doubles:
+    """(n,) the squared distance to about the 50th neighbour, among at most 5,000 rows drawn at random."""
+    faiss.omp_set_num_threads(1)
+    rows = rows - rows.mean(0)
+    chosen = np.random.default_rng(random_state).permutation(len(rows))[:REFERENCE]
+    index = faiss.IndexFlatL2(rows.shape[1])
+    index.add(rows[chosen])
+    # One more than asked for: nearly always a row is its own nearest.
+    k = min(neighbours(len(chosen), one_mode(rows)) + 1, len(chosen))
+    return np.asarray(index.search(rows, k)[0][:, -1], np.float64)
+
+
+def turned(images: Tensor, way: int) -> Tensor:
+    """Square (n, channels, side, side) in one of the eight turns and flips."""
+    return torch.rot90(images.flip(3) if way >= WAYS // 2 else images, way % (WAYS // 2), (2, 3))

@@ -1,0 +1,46 @@
+"""Gradients of images, and how their directions are spread over each part of the picture.
+
+Dalal, Triggs, *Histograms of oriented gradients for human detection*, 2005.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from oddlens.protocols import Doubles, Pixels
+
+BLOCK = 2  # cells a side that are brought to one length together
+CLIP = 0.2  # the most that one direction of one cell counts in a block
+NOTHING = 1e-5  # a length that is none
+
+
+def histograms(pixels: Pixels, orientations: int, cell: int) -> Doubles:
+    """(n, features) of uint8 (n, height, width, channels): blocks from left to right and down, cells, directions."""
+    down, across = gradients(pixels)
+    n, height, width = down.shape
+    rows, columns = height // cell, width // cell
+    strength = np.hypot(down, across)
+    angle = np.rad2deg(np.arctan2(down, across)) % 180  # half a turn: an edge and its opposite are one
+    number = np.searchsorted(180 / orientations * np.arange(1, orientations), angle, side="right")
+    cells = np.empty((n, rows, columns, orientations))
+    for direction in range(orientations):
+        part = np.where(number == direction, strength, 0)[:, : rows * cell, : columns * cell]
+        cells[..., direction] = part.reshape(n, rows, cell, columns, cell).mean((2, 4))
+    blocks = np.lib.stride_tricks.sliding_window_view(cells, (BLOCK, BLOCK), (1, 2))  # (n, r, c, directions, 2, 2)
+    blocks = blocks.transpose(0, 1, 2, 4, 5, 3).reshape(n, rows - BLOCK + 1, columns - BLOCK + 1, -1)
+    return of_length_1(np.minimum(of_length_1(blocks), CLIP)).reshape(n, -1)
+
+
+def gradients(pixels: Pixels) -> tuple[Doubles, Doubles]:
+    """(n, height, width) differences down and across, 0 at the rim, of the channel where they are the greatest."""
+    values = pixels.astype(np.float64)
+    down, across = np.zeros_like(values), np.zeros_like(values)
+    down[:, 1:-1] = values[:, 2:] - values[:, :-2]
+    across[:, :, 1:-1] = values[:, :, 2:] - values[:, :, :-2]
+    strongest = np.hypot(down, across).argmax(3)[..., None]
+    return np.take_along_axis(down, strongest, 3)[..., 0], np.take_along_axis(across, strongest, 3)[..., 0]
+
+
+def of_length_1(blocks: Doubles) -> Doubles:
+    """The rows of the last axis brought to length 1, but for those that are nearly 0."""
+    return np.asarray(blocks / np.sqrt((blocks**2).sum(-1, keepdims=True) + NOTHING**2))

@@ -1,0 +1,139 @@
+import numpy as np
+import pytest
+from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
+
+from oddlens.detectors import subspace
+from oddlens.detectors.subspace import Subspace
+from oddlens.errors import OptionError, SavedModelError
+from oddlens.protocols import Encoded
+
+
+def flat(n=200, d=12, rank=3, noise=0.01, seed=0):
+    """Rows near a subspace of a few dimensions."""
+    rng = np.random.default_rng(seed)
+    axes = np.linalg.qr(rng.normal(size=(d, rank)))[0]
+    return (rng.normal(size=(n, rank)) @ axes.T + noise * rng.normal(size=(n, d)) + 5).astype(np.float32)
+
+
+def test_what_lies_off_the_subspace_is_strange_and_what_lies_far_along_it_is_not():
+    rows = flat()
+    axes = np.linalg.svd(rows - rows.mean(0))[2]
+    rows[0] = rows.mean(0) + axes[11]  # across
+    rows[1] = rows.mean(0) + 9 * axes[0]  # along
+    own = Subspace(share=0.9).fit(Encoded(embedding=rows)).score_own()
+    assert own.argmax() == 0
+    assert own[1] < own[0] / 2
+
+
+def test_new_rows_lie_as_far_as_the_components_of_the_five_folds_say():
+    rows, new = flat(), flat(n=9, seed=1)
+    detector = Subspace(share=0.97).fit(Encoded(embedding=rows))
+    fold = np.random.default_rng(0).permutation(200) % 5
+    expected = []
+    for number in range(5):
+        found = PCA(n_components=0.97, svd_solver="full").fit(rows[fold != number].astype(np.float64))
+        left = new - found.inverse_transform(found.transform(new.astype(np.float64)))
+        expected.append(np.linalg.norm(left, axis=1))
+    assert np.allclose(detector.score_new(Encoded(embedding=new)), np.mean(expected, 0), rtol=1e-6)
+
+
+def test_an_image_has_no_part_in_the_components_that_judge_it():
+    rows = flat(noise=1e-4)
+    rows[7] = rows.mean(0)
+    rows[7, :] += 100 * np.linalg.svd(rows - rows.mean(0))[2][11].astype(np.float32)
+    own = Subspace(share=0.99).fit(Encoded(embedding=rows)).score_own()
+    assert own[7] > 90  # in the components of all rows it would be an axis of its own, and nothing of it left
+    together = PCA(n_components=0.99, svd_solver="full").fit(rows)
+    left = rows - together.inverse_transform(together.transform(rows))
+    assert np.linalg.norm(left[7]) < 1
+
+
+def test_few_rows_with_many_features_and_many_with_few_agree():
+    rows = flat(n=60, d=40, rank=5)
+    wide = np.concatenate([rows, np.zeros((60, 400), np.float32)], 1)  # the same rows, in a wider space
+    one, two = (Subspace(share=0.9).fit(Encoded(embedding=r)) for r in (rows, wide))
+    assert np.allclose(one.score_own(), two.score_own(), rtol=1e-4, atol=1e-6)
+
+
+def test_a_sample_of_a_large_collection_finds_the_same_subspace(monkeypatch):
+    rows = flat(n=3000)
+    whole = Subspace(share=0.9).fit(Encoded(embedding=rows)).score_own()
+    monkeypatch.setattr(subspace, "SAMPLE", 300)
+    assert np.corrcoef(whole, Subspace(share=0.9).fit(Encoded(embedding=rows)).score_own())[0, 1] > 0.97
+
+
+def test_wide_components_judge_each_row_alone(monkeypatch):
+    rows = flat(n=80)
+    narrow = Subspace(share=0.9).fit(Encoded(embedding=rows))
+    monkeypatch.setattr(subspace, "SMALL", 0)
+    wide = Subspace(share=0.9).fit(Encoded(embedding=rows))
+    assert np.allclose(narrow.score_own(), wide.score_own(), rtol=1e-9)
+    alone = np.concatenate([wide.score_new(Encoded(embedding=rows[i : i + 1])) for i in range(80)])
+    assert np.allclose(wide.score_new(Encoded(embedding=rows)), alone, rtol=1e-9)
+
+
+def test_the_same_seed_gives_the_same_scores_and_another_one_others():
+    rows = Encoded(embedding=flat())
+    one, two, three = (Subspace(random_state=seed).fit(rows).score_own() for seed in (0, 0, 1))
+    assert np.array_equal(one, two)
+    assert not np.array_equal(one, three)
+
+
+@pytest.mark.parametrize("n", [2, 3, 4, 6])
+def test_tiny_collections(n):
+    detector = Subspace().fit(Encoded(embedding=flat(n=n)))
+    assert np.isfinite(detector.score_own()).all()
+    assert np.isfinite(detector.score_new(Encoded(embedding=flat(n=3, seed=2)))).all()
+
+
+def test_rows_that_are_all_alike_score_0_and_whatever_differs_by_how_much():
+    detector = Subspace().fit(Encoded(embedding=np.full((20, 3), 0.5, np.float32)))
+    assert detector.score_own().max() == 0
+    assert detector.score_new(Encoded(embedding=np.array([[0.5, 3.5, 4.5]], np.float32)))[0] == pytest.approx(5)
+
+
+def test_state_round_trip():
+    detector = Subspace(share=0.8).fit(Encoded(embedding=flat()))
+    again = Subspace(share=0.8).set_state(detector.get_state())
+    new = Encoded(embedding=flat(n=5, seed=3))
+    assert np.array_equal(again.score_own(), detector.score_own())
+    assert np.array_equal(again.score_new(new), detector.score_new(new))
+
+
+@pytest.mark.parametrize("share", [0, 1, -0.1, 1.5])
+def test_a_share_that_is_none_is_refused(share):
+    with pytest.raises(OptionError, match="share"):
+        Subspace(share=share).fit(Encoded(embedding=flat()))
+
+
+@pytest.mark.parametrize("encoded", [
+    Encoded(residual=np.zeros(3)), Encoded(embedding=np.zeros((3, 0), np.float32)),
+    Encoded(embedding=np.zeros((1, 3), np.float32)), Encoded(embedding=np.full((4, 2), np.nan, np.float32)),
+])
+def test_what_cannot_be_fitted_is_refused(encoded):
+    with pytest.raises(OptionError):
+        Subspace().fit(encoded)
+
+
+def test_other_features_than_were_fitted_are_refused():
+    detector = Subspace().fit(Encoded(embedding=flat()))
+    with pytest.raises(OptionError, match="12 features, got 11"):
+        detector.score_new(Encoded(embedding=flat(d=11)))
+
+
+def test_not_fitted_is_said():
+    for ask in (lambda d: d.score_own(), lambda d: d.score_new(Encoded(embedding=flat())), lambda d: d.get_state()):
+        with pytest.raises(NotFittedError):
+            ask(Subspace())
+
+
+@pytest.mark.parametrize("change", [
+    {"means": None}, {"own": None}, {"axes.3": None}, {"means": np.zeros(12)}, {"means": np.zeros((6, 12))},
+    {"means": np.full((5, 12), np.nan)}, {"means": np.zeros((5, 12), np.float32)}, {"axes.0": np.zeros((11, 2))},
+    {"axes.4": np.full((12, 2), np.inf)}, {"own": np.zeros((3, 2))}, {"own": np.array([np.nan])},
+])
+def test_hostile_states_are_refused(change):
+    state = {**Subspace().fit(Encoded(embedding=flat())).get_state(), **change}
+    with pytest.raises(SavedModelError):
+        Subspace().set_state({key: value for key, value in state.items() if value is not None})
