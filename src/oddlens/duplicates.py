@@ -1,0 +1,189 @@
+"""Which images are there twice: to the last pixel, or but for noise, a slight shift and a change of light.
+
+Exact copies have equal hashes. For near ones, thumbnails are compared by tangent distance: what is left of their
+difference once the part is taken out that a small shift, a lighter tone or more contrast could have made. It is
+taken as a share of the image's own variance, and beside it stands the same of the image's tenth candidate: two ones
+of the same slant are much alike, but so are the next ten, while of a near duplicate there are few.
+
+Simard, Le Cun, Denker, *Efficient pattern recognition using a new transformation distance*, 1993.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from oddlens.appearance import lightness, resized, smoothed
+from oddlens.protocols import Doubles, Pixels
+
+SIDE = 28  # of the thumbnails: a stroke is still wider than a slight shift
+COARSE = 14  # of what candidates are compared by first
+SEEN = 8  # and of what they are found by
+CANDIDATES = 10  # that are left of
+PROPOSED = 32  # that are found
+FINE = 3  # of these are compared closely
+REACH = 2.0  # pixels of the thumbnail; a larger shift is no slight one
+EXACT = 20_000  # images up to which all are compared; beyond, only those of the nearest cells
+CELLS, PROBED = 4, 16  # times the root of n; and of those so many are looked into
+PAIRS = 512  # images whose candidates are compared at a time
+NOISE = 0.5  # squared levels that a thumbnail's difference has by rounding
+
+
+def digests(pixels: Pixels) -> NDArray[np.uint8]:
+    """(m, 16) a hash of each image's pixels."""
+    rows = [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in pixels]
+    return np.frombuffer(b"".join(rows), np.uint8).reshape(-1, 16)
+
+
+def thumbnails(grey: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """(m, 784) small, slightly smoothed copies of (m, height, width) greys: smooth enough to have slopes."""
+    return np.rint(smoothed(resized(grey, SIDE), 1)).clip(0, 255).astype(np.uint8).reshape(len(grey), -1)
+
+
+@dataclass(frozen=True)
+class Twins:
+    """The nearest other image of each, (m,) all.
+
+    row:       which of the fitted images it is; -1 if there is none.
+    residual:  the tangent distance, squared, as a share of the image's own variance.
+    usual:     the same of the tenth candidate, or of the last where there are fewer.
+    """
+
+    row: NDArray[np.int64]
+    residual: Doubles
+    usual: Doubles
+
+
+class Thumbnails:
+    """Finds the nearest of (n, 784) thumbnails and tells exact copies by their (n, 16) digests."""
+
+    def __init__(self, thumbs: NDArray[np.uint8], hashes: NDArray[np.uint8]) -> None:
+        self.thumbs = thumbs
+        self.hashes = hashes
+        self.codes = _codes(hashes)
+        self.order = np.argsort(self.codes, kind="stable")
+        self.index = _index(_coarse(thumbs))
+
+    def copies(self, digest: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """The fitted images whose pixels have this (16,) digest, in order."""
+        code = _codes(digest[None])
+        low, high = (np.searchsorted(self.codes, code, side, sorter=self.order)[0] for side in ("left", "right"))
+        return self.order[low:high]
+
+    def copy_of(self, hashes: NDArray[np.uint8], own: NDArray[np.int64] | None) -> NDArray[np.int64]:
+        """(m,) the first fitted image with the same pixels, not counting ``own``, the images' own rows; -1 for none."""
+        codes = _codes(hashes)
+        first, after = (np.searchsorted(self.codes, codes, side, sorter=self.order) for side in ("left", "right"))
+        padded = np.append(self.order, -1)
+        found = np.where(after > first, padded[first], -1)
+        if own is None:
+            return found
+        other = np.where(after > first + 1, padded[np.minimum(first + 1, len(self.order))], -1)
+        return np.where(found == own, other, found)
+
+    def twins(self, thumbs: NDArray[np.uint8], hashes: NDArray[np.uint8]) -> Twins:
+        """Of (m, 784) thumbnails the nearest fitted image that is not an exact copy (so nor the image itself)."""
+        m = len(thumbs)
+        row, residual, usual = np.full(m, -1), np.full(m, np.inf), np.full(m, np.inf)
+        codes = _codes(hashes)
+        for start in range(0, m, PAIRS):
+            part = slice(start, min(start + PAIRS, m))
+            row[part], residual[part], usual[part] = self._twins(thumbs[part], codes[part])
+        return Twins(row, residual, usual)
+
+    def _twins(
+        self, thumbs: NDArray[np.uint8], codes: NDArray[np.uint64]
+    ) -> tuple[NDArray[np.int64], Doubles, Doubles]:
+        """Of a batch: candidates by their small likenesses, ten of them by coarse residuals, three by fine ones."""
+        found = self.index.search(_coarse(thumbs), min(len(self.thumbs), PROPOSED))[1]
+        other = (found >= 0) & (self.codes[found] != codes[:, None])
+        coarse = np.where(other, self._apart(thumbs, found, COARSE), np.inf)
+        order = coarse.argsort(1, kind="stable")[:, :CANDIDATES]
+        found, known = np.take_along_axis(found, order, 1), np.isfinite(np.take_along_axis(coarse, order, 1))
+        last = np.maximum(known.sum(1) - 1, 0)[:, None]  # the tenth, or the last that there is
+        chosen = np.hstack([found[:, :FINE], np.take_along_axis(found, last, 1)])
+        apart = self._apart(thumbs, chosen, SIDE)
+        fine = np.where(known[:, :FINE], apart[:, :-1], np.inf)
+        best = fine.argmin(1)
+        every = np.arange(len(best))
+        row = np.where(known.any(1), chosen[every, best], -1)
+        return row, fine[every, best], np.maximum(apart[:, -1], fine[every, best])
+
+    def _apart(self, thumbs: NDArray[np.uint8], found: NDArray[np.int64], side: int) -> Doubles:
+        """(m, k) the residuals of each image and its candidates, at one size, as shares of the image's variance."""
+        one = _small(thumbs, side)
+        variance = one.var((1, 2))[:, None] + NOISE
+        columns = [tangent_residual(one, _small(self.thumbs[column], side), 1 if side < SIDE else 2)
+                   for column in found.T]
+        return np.asarray((np.stack(columns, 1) + NOISE) / variance, np.float64)
+
+
+def tangent_residual(one: NDArray[np.float32], other: NDArray[np.float32], rounds: int) -> NDArray[np.float32]:
+    """(m,) the mean square of what of ``one - other`` no small shift, tone or contrast explains.
+
+    A shift is a sum of slopes only while it is small: in each further round ``other`` is first moved by what was found.
+    """
+    moved, shift = other, np.zeros((len(one), 2), np.float32)
+    while True:
+        middle = (one + moved) / 2
+        down, across = np.gradient(middle, axis=(1, 2))
+        basis = np.stack([down, across, middle, np.ones_like(middle)], 1).reshape(len(one), 4, -1)
+        difference = (one - moved).reshape(len(one), -1)
+        gram = basis @ basis.transpose(0, 2, 1)
+        size = np.maximum(np.trace(gram, axis1=1, axis2=2), 1)
+        gram += 1e-5 * size[:, None, None] * np.eye(4, dtype=np.float32)
+        weights = np.linalg.solve(gram, basis @ difference[..., None])
+        weights[:, :2] = weights[:, :2].clip(-REACH, REACH)
+        rounds -= 1
+        if not rounds:
+            rest = difference - (basis * weights).sum(1)
+            return np.asarray(np.square(rest).mean(1))
+        shift = (shift + weights[:, :2, 0]).clip(-REACH, REACH)
+        moved = _moved(_moved(other, shift[:, 0], 1), shift[:, 1], 2)
+
+
+def _moved(images: NDArray[np.float32], by: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
+    """(m, side, side) each image moved along an axis by its own part of pixels; the rim goes on as it ends."""
+    size = images.shape[1]
+    whole = np.floor(by).astype(np.int64)
+    part = (by - whole)[:, None, None]
+    shape = (len(images), size, 1) if axis == 1 else (len(images), 1, size)
+    first = np.clip(np.arange(size) + whole[:, None], 0, size - 1)
+    second = np.minimum(first + 1, size - 1)
+    return (np.take_along_axis(images, first.reshape(shape), axis) * (1 - part)
+            + np.take_along_axis(images, second.reshape(shape), axis) * part)
+
+
+def _small(thumbs: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
+    images = thumbs.astype(np.float32).reshape(-1, SIDE, SIDE)
+    return images if side == SIDE else resized(images, side)
+
+
+def _coarse(thumbs: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(m, 64) what candidates are found by: smooth, and whatever the light."""
+    return np.ascontiguousarray(lightness(_small(thumbs, SEEN)), np.float32)
+
+
+def _index(rows: NDArray[np.float32]) -> faiss.Index:
+    flat = faiss.IndexFlatL2(rows.shape[1])
+    if len(rows) <= EXACT:
+        flat.add(rows)
+        return flat
+    cells = int(CELLS * len(rows) ** 0.5)
+    index = faiss.IndexIVFFlat(flat, rows.shape[1], cells)
+    index.cp.seed = 0
+    index.cp.max_points_per_centroid = 64
+    index.cp.min_points_per_centroid = 1
+    index.train(rows)
+    index.add(rows)
+    index.nprobe = PROBED
+    return index
+
+
+def _codes(hashes: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """(m,) the first half of each digest as a number: 64 bits tell any collection's images apart."""
+    return np.ascontiguousarray(hashes[:, :8]).view("<u8").ravel()

@@ -1,0 +1,66 @@
+"""What tells one set of images, and one state of our own code, from another: a kept row holds only for its own."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import oddlens
+
+PACKAGE = Path(oddlens.__file__).parent
+
+
+def images_digest(*arrays: NDArray[Any] | None) -> str:
+    """16 hexadecimal digits of the shapes and contents of arrays."""
+    digest = hashlib.blake2b(digest_size=8)
+    for array in arrays:
+        digest.update(b"none" if array is None else str(array.shape).encode() + np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+@cache
+def code_digest(root: Path = PACKAGE) -> str:
+    """16 hexadecimal digits of all of our code that can change a score, without comments and docstrings.
+
+    That is the model, the encoders and detectors, and whatever these import.
+    """
+    digest = hashlib.blake2b(digest_size=8)
+    waiting = [root / "model.py", *root.glob("encoders/*.py"), *root.glob("detectors/*.py")]
+    found: dict[Path, str] = {}
+    while waiting:
+        path = waiting.pop()
+        if path not in found and path.is_file():
+            code = path.read_text("utf-8")
+            found[path] = meaning(code)
+            waiting += _imported(code, root)
+    for path in sorted(found):
+        digest.update(f"{path.relative_to(root).as_posix()}{found[path]}".encode())
+    return digest.hexdigest()
+
+
+def _imported(code: str, root: Path) -> Iterator[Path]:
+    """Where the modules of ours that a text imports would lie."""
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == PACKAGE.name:
+            inner = root.joinpath(*(node.module or "").split(".")[1:])
+            yield from (inner.with_suffix(".py"), *(inner / f"{name.name}.py" for name in node.names))
+
+
+def meaning(code: str) -> str:
+    r"""What Python makes of a module's text, so that layout, comments and docstrings do not count.
+
+    >>> meaning("x = 1  # one") == meaning("'A docstring.'\nx=1")
+    True
+    """
+    tree = ast.parse(code)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+    return ast.dump(tree)

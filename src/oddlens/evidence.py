@@ -1,0 +1,205 @@
+"""Where a picture is strange: a heat map, for whatever model gave the score.
+
+Windows of the picture are replaced by what ordinary images have there, and the picture is scored anew: how far the
+score falls is evidence against the window (occlusion; filled in from the images that agree best with the rest of the
+picture, as a hole is filled with a plausible part). The other way round, the picture's windows are put into the
+ordinary image that is nearest to it: how far the score of that one rises is evidence too. Both are laid over the
+picture, each window's on the pixels that the exchange really changed, for a pixel that stays the same explains nothing.
+
+Zeiler, Fergus, *Visualizing and understanding convolutional networks*, 2014 (occlusion); Zintgraf, Cohen, Adel,
+Welling, *Visualizing deep neural network decisions*, 2017 (filling in what is likely there, not grey).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter, zoom
+
+from oddlens.errors import OptionError
+from oddlens.protocols import Doubles, Floats, Pixels
+
+Image = NDArray[np.uint8]  # (height, width, channels)
+Score = Callable[[Pixels], Doubles]  # (m, height, width, channels) -> (m,), larger is stranger
+
+SIDES = ((0.25, 8), (0.36, 6))  # sides of the windows in shares of the picture's, and how many stand in a row
+WINDOWS = sum(count**2 for _, count in SIDES)
+SCORINGS = 2 * WINDOWS + 2  # images that one map has scored
+SOFT = 0.07  # of the picture's side, over which a window fades out: a hard edge would be strange itself
+MATCHES = 5  # ordinary images that a window is filled from
+SMOOTH = 0.045  # standard deviation of the final smoothing, in shares of the picture's side
+REFERENCES = 256
+ORANGE, MAGENTA = (230, 140, 0), (205, 0, 120)
+STRONGEST = 0.85  # how much of the colour covers the picture where the heat is greatest
+
+
+@dataclass(frozen=True, eq=False)
+class HeatMap:
+    """Where one image is strange.
+
+    heat:    (height, width) float64, 0 or more; larger is stranger. In units of the score, times the share of the
+             pixel range that was exchanged: maps of one model can be compared with each other.
+    score:   the score of the image, as a new one.
+    fall:    the most that the score falls when one window is replaced by what is ordinary; below 0 if it never does.
+    """
+
+    heat: Doubles
+    score: float
+    fall: float
+
+    @property
+    def peak(self) -> tuple[int, int]:
+        """Row and column of the strangest place; the first where several are equal."""
+        row, column = np.unravel_index(int(self.heat.argmax()), self.heat.shape)
+        return int(row), int(column)
+
+
+def heat_map(score: Score, image: Image, references: Pixels) -> HeatMap:
+    """Where an image is strange to ``score``, from 202 scorings.
+
+    score:       gives (m,) scores of (m, height, width, channels) uint8 images as new ones, larger is stranger;
+                 called once.
+    image:       (height, width, channels) uint8.
+    references:  (k, height, width, channels) uint8, ordinary images; those that are the same as ``image`` are passed
+                 over. About 256 will do (``ordinary`` picks them).
+
+    A fitted image may be asked about too. To be judged in the same way as its variants, with itself among the fitted
+    ones, it is scored with one pixel changed by one level.
+
+    Raises ``OptionError`` where the sizes do not fit or no reference is left.
+
+    >>> images = np.random.default_rng(0).integers(0, 40, (30, 16, 16, 1), dtype=np.uint8)
+    >>> image = images[0].copy()
+    >>> image[2:6, 9:13] = 255
+    >>> row, column = heat_map(lambda pixels: pixels.mean((1, 2, 3)), image, images[1:]).peak
+    >>> 2 <= row < 6 and 9 <= column < 13
+    True
+    """
+    references = _checked(image, references)
+    picture, others = image.astype(np.float32) / 255, references.astype(np.float32) / 255
+    masks = windows(image.shape[0], image.shape[1])
+    square = ((others - picture) ** 2).mean(3)  # (k, height, width)
+    nearest = int(square.sum((1, 2)).argmin())
+    filled = matched(others, square, masks)
+    soft = masks[..., None]
+    replaced = picture * (1 - soft) + filled * soft
+    implanted = others[nearest] * (1 - soft) + picture * soft
+    variants = np.concatenate([nudged(image)[None], references[nearest][None], levels(replaced), levels(implanted)])
+    scores = np.asarray(score(variants), np.float64)
+    if scores.shape != (len(variants),) or not np.isfinite(scores).all():
+        raise OptionError(f"score must give a finite number for each of {len(variants)} images, got shape "
+                          f"{scores.shape}, {int((~np.isfinite(scores)).sum())} of them not finite.")
+    falls, rises = scores[0] - scores[2 : 2 + len(masks)], scores[2 + len(masks) :] - scores[1]
+    heat = laid_over(falls, masks, np.abs(filled - picture).mean(3))
+    heat += laid_over(rises, masks, np.abs(others[nearest] - picture).mean(2)[None])
+    sigma = SMOOTH * image.shape[0], SMOOTH * image.shape[1]
+    return HeatMap(gaussian_filter(heat, sigma, mode="nearest"), float(scores[0]), float(falls.max()))
+
+
+def ordinary(scores: Doubles, count: int = REFERENCES, random_state: int = 0) -> NDArray[np.int64]:
+    """Rows of at most ``count`` images of the less strange half, drawn at random: references for ``heat_map``."""
+    scores = np.asarray(scores, np.float64)
+    lower = np.flatnonzero(scores <= np.median(scores))
+    return np.sort(np.random.default_rng(random_state).permutation(lower)[:count]).astype(np.int64)
+
+
+def windows(height: int, width: int) -> NDArray[np.float32]:
+    """(100, height, width) the windows, 1 inside, falling to 0 over a soft edge."""
+    masks = []
+    for share, count in SIDES:
+        rows, columns = (_steps(side, share, count) for side in (height, width))
+        masks.append((rows[:, None, :, None] * columns[None, :, None, :]).reshape(-1, height, width))
+    return np.concatenate(masks).astype(np.float32)
+
+
+def matched(others: Floats, square: Floats, masks: Floats) -> Floats:
+    """(windows, height, width, channels) for each window the mean of the images that agree best outside of it.
+
+    others:  (k, height, width, channels).
+    square:  (k, height, width) their squared differences from the picture.
+    """
+    k = len(others)
+    outside = square.reshape(k, -1) @ (1 - masks.reshape(len(masks), -1)).T  # (k, windows)
+    best = np.argsort(outside, axis=0, kind="stable")[:MATCHES]
+    total = np.zeros((len(masks), *others.shape[1:]), np.float32)
+    for rows in best:
+        total += others[rows]
+    return np.asarray(total / len(best))
+
+
+def laid_over(evidence: Doubles, masks: Floats, changed: Floats | None = None) -> Doubles:
+    """(height, width) the mean evidence of the windows that cover each pixel; what speaks for a window counts 0.
+
+    changed:  (windows, height, width) or (1, height, width), how much of each pixel the exchange changed: evidence
+              counts in proportion to it. None: all pixels of a window alike.
+    """
+    weights = masks * np.maximum(evidence, 0)[:, None, None]
+    if changed is not None:
+        weights = weights * changed
+    return np.asarray(weights.sum(0, dtype=np.float64) / masks.sum(0, dtype=np.float64))
+
+
+def overlay(image: Image, heat: Doubles, full: float | None = None, side: int | None = None) -> Image:
+    """(height, width, 3) uint8: the picture with the heat over it, clear to orange to magenta.
+
+    full:  the heat that gets the full colour, the greatest of this map by default; give the same for several images
+           to see which is stranger.
+    side:  the longer side in pixels, where the picture is to be drawn larger; a whole multiple of its own at most.
+
+    The two colours differ in lightness as well as in hue, and both stand out from black, white and grey, also for
+    people who do not tell red from green. The picture's own colours are halved, so that only heat is colourful.
+    """
+    if image.ndim != 3 or image.dtype != np.uint8 or heat.shape != image.shape[:2]:
+        raise OptionError(f"overlay takes a uint8 (height, width, channels) image and heat of its size, got "
+                          f"{image.dtype} {image.shape} and {heat.shape}.")
+    most = float(heat.max()) if full is None else full
+    strength = np.clip(heat / most, 0, 1) if most > 0 else np.zeros(heat.shape)
+    times = 1 if side is None else max(1, side // max(image.shape[:2]))
+    if times > 1:
+        image = image.repeat(times, 0).repeat(times, 1)
+        strength = np.clip(zoom(strength, times, order=1, mode="nearest", grid_mode=True), 0, 1)
+    grey = image.astype(np.float64).mean(2, keepdims=True)
+    picture = (image + grey) / 2 if image.shape[2] == 3 else np.repeat(grey, 3, 2)
+    hot = strength[..., None]
+    colour = np.array(ORANGE) * (1 - hot) + np.array(MAGENTA) * hot
+    cover = STRONGEST * np.clip((hot - 0.15) / 0.5, 0, 1)  # faint heat is left clear, from 0.65 on it covers most
+    return np.asarray(np.rint(picture * (1 - cover) + colour * cover).clip(0, 255).astype(np.uint8))
+
+
+def levels(values: Floats) -> NDArray[np.uint8]:
+    """Pixels in 0..1 as uint8."""
+    return np.asarray(np.rint(values * 255).clip(0, 255).astype(np.uint8))
+
+
+def nudged(image: Image) -> Image:
+    """The image with one pixel of its rim changed by one level."""
+    changed = image.copy()
+    value = int(changed[0, 0, 0])
+    changed[0, 0, 0] = value + 1 if value < 255 else value - 1
+    return changed
+
+
+def _checked(image: Image, references: Pixels) -> Pixels:
+    if image.ndim != 3 or image.dtype != np.uint8:
+        raise OptionError(f"heat_map takes one uint8 (height, width, channels) image, got {image.dtype} {image.shape}.")
+    if references.ndim != 4 or references.dtype != np.uint8 or references.shape[1:] != image.shape:
+        raise OptionError(f"The references must be uint8 (k, {', '.join(map(str, image.shape))}) like the image, got "
+                          f"{references.dtype} {references.shape}.")
+    references = np.asarray(references)
+    references = references[(references != image).any((1, 2, 3))]
+    if not len(references):
+        raise OptionError("heat_map needs ordinary images to compare with, got none that differs from the image.")
+    return references
+
+
+def _steps(size: int, share: float, count: int) -> Doubles:
+    """(count, size) windows along one axis, spread evenly from rim to rim."""
+    length = max(1.0, share * size)
+    soft = max(SOFT * size, 1e-6)
+    starts = np.linspace(0, size - length, count)
+    middles = np.arange(size) + 0.5
+    inside = np.minimum(middles - starts[:, None], starts[:, None] + length - middles)
+    return np.clip(inside / soft + 0.5, 0, 1)
