@@ -7,8 +7,8 @@
 
 Ten images of each class of MNIST-10k and of the test split of Fashion-MNIST, 200 in all, are damaged: five get a
 patch of an image of another class, five a gap (``planting.py``). The model is fitted to the rest of the class with 0.1
-others an image, unlabelled; in the setup "fitted" also to the damaged images themselves. Settings were chosen on seed
-0; seed 1, which is what is measured here, was not looked at before.
+others an image, unlabelled; in the setup "fitted" also to the damaged images themselves. Settings were chosen on seeds
+0 and 1; seed 2, which is what is measured here, was not looked at before.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from draws import load, one_class
-from oddlens.evidence import heat_map, laid_over, levels, matched, ordinary, overlay, windows
+from oddlens.evidence import heat_map, laid_over, levels, matched, ordinary, overlay, smoothed, windows
 from oddlens.files import write_atomically
 from oddlens.model import AnomalyModel
 from oddlens.planting import background, plant
 
 RESULTS = Path(__file__).parent / "results" / "heat_maps.json"
-SEED, EACH = 1, 5
+SEED, EACH = 2, 5
 SETUPS: dict[str, Callable[[], AnomalyModel]] = {
     "dictionary": lambda: AnomalyModel("dictionary", "neighbors", n_jobs=1),
     "fitted": lambda: AnomalyModel("dictionary", "neighbors", n_jobs=1),
@@ -88,34 +88,33 @@ def maps(setup: str, model: AnomalyModel, image: Images, references: Images) -> 
     start = time.process_time()
     found = {"heat map": heat_map(score, image, references).heat}
     seconds = time.process_time() - start
-    masks = windows(*image.shape[:2])
-    falls, rises = seen[0][0] - seen[0][2 : 2 + len(masks)], seen[0][2 + len(masks) :] - seen[0][1]
+    masks, soft = windows(*image.shape[:2]), windows(*image.shape[:2])[..., None]
     picture, others = image.astype(np.float32) / 255, references.astype(np.float32) / 255
     square = ((others - picture) ** 2).mean(3)
-    filled, nearest = matched(others, square, masks), others[square.sum((1, 2)).argmin()]
-    changed = np.abs(filled - picture).mean(3)
-    exact = score(image[None])[0] - seen[0][2 : 2 + len(masks)]
-    found |= {"falls alone": _smooth(laid_over(falls, masks, changed)),
-              "falls alone, of the exact copy": _smooth(laid_over(exact, masks, changed)),
-              "falls alone, all pixels of a window alike": laid_over(falls, masks),
-              "rises alone": _smooth(laid_over(rises, masks, np.abs(nearest - picture).mean(2)[None])),
-              "the change itself, no model": _smooth(laid_over(np.ones(len(masks)), masks, changed))}
+    filled, nearest = matched(others, square, masks), int(square.sum((1, 2)).argmin())
+    changed, falls = np.abs(filled - picture).mean(3), seen[0][0] - seen[0][1:]
+    exact = score(image[None])[0] - seen[0][1:]
+    found |= {"against the exact copy, not the nudged one": smoothed(laid_over(exact, masks, changed)),
+              "all pixels of a window alike": laid_over(falls, masks),
+              "the change itself, no model": smoothed(laid_over(np.ones(len(masks)), masks, changed))}
     if setup == "dictionary":
+        implanted = levels(others[nearest] * (1 - soft) + picture * soft)
+        rises = score(implanted) - score(references[nearest][None])[0]
+        raised = smoothed(laid_over(rises, masks, np.abs(others[nearest] - picture).mean(2)[None]))
+        found |= {"put into the nearest ordinary image": raised, "heat map + that": found["heat map"] + raised}
         fills = {"the mean image": others.mean(0), "the blurred image": gaussian_filter(picture, (2.5, 2.5, 0)),
                  "the background": np.broadcast_to(background(image) / np.float32(255), picture.shape)}
         for name, fill in fills.items():
-            soft = masks[..., None]
             fall = seen[0][0] - score(levels(picture * (1 - soft) + fill * soft))
-            changed = np.abs(fill - picture).mean(2)[None]
-            found[f"falls alone, filled with {name}"] = _smooth(laid_over(fall, masks, changed))
-            found[f"falls alone, filled with {name}, all pixels of a window alike"] = laid_over(fall, masks)
+            found[f"filled with {name}"] = smoothed(laid_over(fall, masks, np.abs(fill - picture).mean(2)[None]))
+            found[f"filled with {name}, all pixels of a window alike"] = laid_over(fall, masks)
     if setup == "autoencoder":
         network = model.encoder_.network_
         with torch.inference_mode():
             batch = torch.from_numpy(picture).permute(2, 0, 1)[None]
             rebuilt = network.decode(list(network.hidden(batch).values())[-1])
         error = (rebuilt - batch)[0].square().mean(0).numpy().astype(np.float64)
-        found |= {"squared error of the reconstruction": error, "the same, smoothed": _smooth(error)}
+        found |= {"squared error of the reconstruction": error, "the same, smoothed": smoothed(error)}
     return found, seconds
 
 
@@ -175,10 +174,6 @@ def picture(path: str) -> None:
             strip += [overlay(case.damaged[i], 0 * heat, side=84), overlay(case.damaged[i], heat, side=84)]
         rows.append(np.concatenate(strip, 1))
     Image.fromarray(np.concatenate(rows)).save(path)
-
-
-def _smooth(heat: Map) -> Map:
-    return np.asarray(gaussian_filter(heat, 0.045 * heat.shape[0], mode="nearest"))
 
 
 def main(names: list[str]) -> None:

@@ -41,6 +41,11 @@ def test_leads_share_and_quiet_views_are_louder_in_small_collections():
     assert 0 < large.tails["c"] < small.tails["c"]
 
 
+def test_some_lead_only_where_the_collection_is_of_one_kind():
+    views = {"a": View("a", "x"), "b": View("b", "x", one_kind=True)}
+    assert [fusion(views, 100, 1, kinds).leads for kinds in (0.0, 1.0)] == [{"a": 1.0}, {"a": 0.5, "b": 0.5}]
+
+
 def test_someone_must_lead():
     with pytest.raises(OptionError, match="No view leads"):
         fusion({"a": View("a", "x", lead=0)}, 10, 1, 0.0)

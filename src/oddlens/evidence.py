@@ -1,10 +1,9 @@
 """Where a picture is strange: a heat map, for whatever model gave the score.
 
 Windows of the picture are replaced by what ordinary images have there, and the picture is scored anew: how far the
-score falls is evidence against the window (occlusion; filled in from the images that agree best with the rest of the
-picture, as a hole is filled with a plausible part). The other way round, the picture's windows are put into the
-ordinary image that is nearest to it: how far the score of that one rises is evidence too. Both are laid over the
-picture, each window's on the pixels that the exchange really changed, for a pixel that stays the same explains nothing.
+score falls is evidence against the window. A window is filled from those ordinary images that agree best with the rest
+of the picture, as a hole is filled with a plausible part. The evidence is laid over the picture, each window's on the
+pixels that the exchange really changed, for a pixel that stays the same explains nothing (docs/lab/evidence.md).
 
 Zeiler, Fergus, *Visualizing and understanding convolutional networks*, 2014 (occlusion); Zintgraf, Cohen, Adel,
 Welling, *Visualizing deep neural network decisions*, 2017 (filling in what is likely there, not grey).
@@ -27,7 +26,7 @@ Score = Callable[[Pixels], Doubles]  # (m, height, width, channels) -> (m,), lar
 
 SIDES = ((0.25, 8), (0.36, 6))  # sides of the windows in shares of the picture's, and how many stand in a row
 WINDOWS = sum(count**2 for _, count in SIDES)
-SCORINGS = 2 * WINDOWS + 2  # images that one map has scored
+SCORINGS = WINDOWS + 1  # images that one map has scored
 SOFT = 0.07  # of the picture's side, over which a window fades out: a hard edge would be strange itself
 MATCHES = 5  # ordinary images that a window is filled from
 SMOOTH = 0.045  # standard deviation of the final smoothing, in shares of the picture's side
@@ -58,7 +57,7 @@ class HeatMap:
 
 
 def heat_map(score: Score, image: Image, references: Pixels) -> HeatMap:
-    """Where an image is strange to ``score``, from 202 scorings.
+    """Where an image is strange to ``score``, from 101 scorings.
 
     score:       gives (m,) scores of (m, height, width, channels) uint8 images as new ones, larger is stranger;
                  called once.
@@ -82,21 +81,15 @@ def heat_map(score: Score, image: Image, references: Pixels) -> HeatMap:
     picture, others = image.astype(np.float32) / 255, references.astype(np.float32) / 255
     masks = windows(image.shape[0], image.shape[1])
     square = ((others - picture) ** 2).mean(3)  # (k, height, width)
-    nearest = int(square.sum((1, 2)).argmin())
-    filled = matched(others, square, masks)
-    soft = masks[..., None]
-    replaced = picture * (1 - soft) + filled * soft
-    implanted = others[nearest] * (1 - soft) + picture * soft
-    variants = np.concatenate([nudged(image)[None], references[nearest][None], levels(replaced), levels(implanted)])
+    filled, soft = matched(others, square, masks), masks[..., None]
+    variants = np.concatenate([nudged(image)[None], levels(picture * (1 - soft) + filled * soft)])
     scores = np.asarray(score(variants), np.float64)
     if scores.shape != (len(variants),) or not np.isfinite(scores).all():
         raise OptionError(f"score must give a finite number for each of {len(variants)} images, got shape "
                           f"{scores.shape}, {int((~np.isfinite(scores)).sum())} of them not finite.")
-    falls, rises = scores[0] - scores[2 : 2 + len(masks)], scores[2 + len(masks) :] - scores[1]
-    heat = laid_over(falls, masks, np.abs(filled - picture).mean(3))
-    heat += laid_over(rises, masks, np.abs(others[nearest] - picture).mean(2)[None])
-    sigma = SMOOTH * image.shape[0], SMOOTH * image.shape[1]
-    return HeatMap(gaussian_filter(heat, sigma, mode="nearest"), float(scores[0]), float(falls.max()))
+    falls = scores[0] - scores[1:]
+    heat = smoothed(laid_over(falls, masks, np.abs(filled - picture).mean(3)))
+    return HeatMap(heat, float(scores[0]), float(falls.max()))
 
 
 def ordinary(scores: Doubles, count: int = REFERENCES, random_state: int = 0) -> NDArray[np.int64]:
@@ -140,6 +133,11 @@ def laid_over(evidence: Doubles, masks: Floats, changed: Floats | None = None) -
     if changed is not None:
         weights = weights * changed
     return np.asarray(weights.sum(0, dtype=np.float64) / masks.sum(0, dtype=np.float64))
+
+
+def smoothed(heat: Doubles) -> Doubles:
+    """The (height, width) map, blurred by 4.5 % of each side."""
+    return np.asarray(gaussian_filter(heat, (SMOOTH * heat.shape[0], SMOOTH * heat.shape[1]), mode="nearest"))
 
 
 def overlay(image: Image, heat: Doubles, full: float | None = None, side: int | None = None) -> Image:

@@ -103,7 +103,7 @@ def load_model(path: str | Path) -> AnomalyModel:
 
 
 def _weights(view: View) -> dict[str, Any]:
-    return {"lead": view.lead, "tail": view.tail}
+    return {"lead": view.lead, "tail": view.tail, "one_kind": view.one_kind}
 
 
 def _seen(content: dict[str, Any], states: dict[str, State]) -> Seen:
@@ -116,7 +116,7 @@ def _seen(content: dict[str, Any], states: dict[str, State]) -> Seen:
     if not detectors or len(detectors) != len(content["detectors"]) or set(sees.values()) != set(encoders):
         raise ValueError("no detectors, or detectors without encoders")
     asked = {str(item["column"]): View(encoders[item["sees"]], detectors[item["column"]], float(item["lead"]),
-                                       float(item["tail"])) for item in content["detectors"]}
+                                       float(item["tail"]), bool(item["one_kind"])) for item in content["detectors"]}
     return Seen(encoders, detectors, sees, asked, float(content["one_kind"]))
 
 

@@ -24,7 +24,7 @@ def refusing(what: str) -> Iterator[None]:
     """Turn whatever goes wrong while a saved state is taken into one clear error."""
     try:
         yield
-    except (KeyError, ValueError, TypeError, RuntimeError, OptionError) as error:
+    except (KeyError, ValueError, TypeError, OverflowError, RuntimeError, OptionError) as error:
         raise SavedModelError(f"The saved {what} does not fit its options: {error}") from error
 
 

@@ -16,7 +16,7 @@ from oddlens.errors import OptionError
 from oddlens.protocols import Detector, Encoder
 
 LOUD = 250  # images: up to so many the other views count in full, for the distances of the lead need many images
-QUIET_ONE, QUIET_MANY, QUIET_COLOUR = 0.05, 0.2, 0.3  # and at least so much: of one kind, of many kinds, in colour
+QUIET_ONE, QUIET_MANY, QUIET_COLOUR = 0.05, 0.1, 0.3  # and at least so much: of one kind, of many kinds, in colour
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class View:
 
     encoder, detector:  names (``oddlens list`` shows them) or objects.
     lead:               its share in the leading score, in proportion to the other leads; 0: it does not lead.
+    one_kind:           it leads only so far as the collection is of one kind of image.
     tail:               the weight of its squared surprise beside the lead; it speaks only in its far tail.
     encoder_options, options:  of the encoder and of the detector, for names.
     """
@@ -33,6 +34,7 @@ class View:
     detector: str | Detector
     lead: float = 1.0
     tail: float = 0.0
+    one_kind: bool = False
     encoder_options: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -40,7 +42,7 @@ class View:
 FAST = (View("dictionary", "neighbors"),)
 DEFAULT = (
     View("dictionary", "neighbors"),
-    View("dictionary", "self_training"),
+    View("dictionary", "self_training", one_kind=True),
     View("dictionary", "subspace", lead=0, tail=0.8, options={"share": 0.8}),
     View("pixels", "subspace", lead=0, tail=0.5, encoder_options={"side": 14}, options={"share": 0.99}),
     View("statistics", "neighbors", lead=0, tail=0.7),
@@ -70,12 +72,13 @@ def fusion(views: Mapping[str, View], n: int, channels: int, one_kind: float) ->
     channels:  1 or 3.
     one_kind:  0 (many kinds of image) to 1 (one), as ``modes.one_mode`` finds it.
     """
-    total = sum(view.lead for view in views.values())
+    leads = {name: view.lead * (one_kind if view.one_kind else 1.0) for name, view in views.items()}
+    total = sum(leads.values())
     if not total > 0:
         raise OptionError("No view leads: give one at least a lead above 0.")
     quiet = QUIET_COLOUR if channels == 3 else QUIET_MANY + (QUIET_ONE - QUIET_MANY) * one_kind
     heard = max(min(1.0, (LOUD / max(n, 1)) ** 2), quiet)
-    return Fusion({name: view.lead / total for name, view in views.items() if view.lead},
+    return Fusion({name: lead / total for name, lead in leads.items() if lead},
                   {name: view.tail * heard for name, view in views.items() if view.tail})
 
 
