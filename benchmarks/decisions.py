@@ -3,7 +3,7 @@
 python benchmarks/decisions.py                       prints the tables and keeps benchmarks/results/decisions.json
 python benchmarks/decisions.py --scores FOLDER       keeps each set's scores there too, and reads them from there
 python benchmarks/decisions.py --designs             also every other null that was weighed (benchmarks/nulls.py)
-python benchmarks/decisions.py --others              also other scores, on fewer sets: the paper's autoencoder
+python benchmarks/decisions.py --others              also the paper's autoencoder, and digits with clothes among them
 
 A run that was stopped goes on where it was: sets in the results file are not measured again, nor are scores in the
 folder. Delete the file, or the folder, to measure anew.
@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from draws import Draw, load, one_class
 from nulls import DESIGNS
@@ -33,8 +34,10 @@ RATES = (0.05, 0.1, 0.2)
 SHARES = ("0.0", "0.01", "0.05", "0.1")
 WORSE = ("0.3", "0.1cluster")  # three odd images to ten ordinary ones; odd images that are all of one class
 SEEDS = (0, 1)
+QUANTILES = (0.8, 0.65, 0.9, 0.95, 0.98, 0.99, 0.998)  # of ordinary images' scores; the first is the unit
 OTHERS = ("neighbors", "forest", "reconstruction")  # detectors on the paper's autoencoder
 OTHER_CASES = ("1", "4", "7")
+FOREIGN = "foreign:mnist-0.02-0-all"  # 10,000 digits and 200 pictures of clothes, the default's scores
 
 Row = dict[str, Any]
 Bools = NDArray[np.bool_]
@@ -116,6 +119,9 @@ def judge(scores: Doubles, odd: Bools, fused: bool, designs: bool) -> Row:
     row["rivals"]["any threshold, labels known (not a rival)"] = realised(oracle(scores, odd, 0.1), odd)
     if designs:
         values = scores if fused else np.log(np.maximum(scores, scores[scores > 0].min()))
+        if not odd.any():
+            middle, *others = np.quantile(values, [0.5, *QUANTILES])
+            row["shape"] = [float(value) for value in (others - middle) / (others[0] - middle)]
         row["designs"] = {name: [realised(benjamini_hochberg(design(values), rate), odd) for rate in RATES]
                           for name, design in DESIGNS.items()}
     return row
@@ -142,6 +148,10 @@ def measure_others(rows: dict[str, Row]) -> None:
                     for detector, scores in model.rank().members.items():
                         rows[f"{detector}:{name}"] = judge(np.asarray(scores), draw.odd, False, False)
                     keep(rows)
+    if FOREIGN not in rows:
+        draw = draws.foreign(load("mnist")[0], load("fashion")[0], 0.02, 0)
+        rows[FOREIGN] = judge(*_first(own_scores(draw.fitted), draw.odd), False)
+        keep(rows)
 
 
 def _first(scored: tuple[Doubles, bool], odd: Bools) -> tuple[Doubles, Bools, bool]:
@@ -149,8 +159,18 @@ def _first(scored: tuple[Doubles, bool], odd: Bools) -> tuple[Doubles, Bools, bo
 
 
 def keep(rows: dict[str, Row]) -> None:
-    """Write what there is so far."""
-    write_atomically(RESULTS, json.dumps(rows, indent=0, sort_keys=True).encode())
+    """Write what there is so far, one set a line."""
+    lines = (f"{json.dumps(name)}: {json.dumps(rounded(rows[name]))}" for name in sorted(rows))
+    write_atomically(RESULTS, ("{\n" + ",\n".join(lines) + "\n}\n").encode())
+
+
+def rounded(value: Any) -> Any:
+    """The same with five decimals."""
+    if isinstance(value, dict):
+        return {key: rounded(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [rounded(inner) for inner in value]
+    return round(value, 5) if isinstance(value, float) else value
 
 
 def of(rows: dict[str, Row], start: str) -> list[Row]:
@@ -175,7 +195,7 @@ def show(rows: dict[str, Row], before: str = "", seeds: tuple[int, ...] = SEEDS)
     """Protocol F: one line for each data set, share and seed."""
     lines = []
     for data in ("mnist", "fashion"):
-        for share in SHARES + (() if before else WORSE):
+        for share in (*SHARES, *(() if before else WORSE), *(("0.02",) if before == "foreign:" else ())):
             for seed in seeds:
                 some = of(rows, f"{before}{data}-{share}-{seed}-")
                 if some:
@@ -219,6 +239,19 @@ def weigh(rows: dict[str, Row]) -> None:
     table(["rate 0.1: realised / power", *(f"{data}, {share}" for data, share in groups), "worst, any rate"], lines)
 
 
+def shapes(rows: dict[str, Row]) -> None:
+    """The upper half of ordinary images' scores, from the median, in units of the .8 quantile."""
+    laws = {"normal law": norm.ppf(QUANTILES), "exponential law": -np.log(2 * (1 - np.array(QUANTILES)))}
+    lines = [[law, *(f"{value / values[0]:.2f}" for value in values)] for law, values in laws.items()]
+    for data, heavy in (("mnist", "1"), ("fashion", "1")):
+        found = {name: row["shape"] for name, row in rows.items() if name.startswith(f"{data}-0.0-0-")}
+        rest = [shape for name, shape in found.items() if not name.endswith(f"-{heavy}")]
+        ranges = zip(np.min(rest, 0), np.max(rest, 0), strict=True)
+        lines.append([f"{data}, nine classes", *(f"{low:.2f} to {high:.2f}" for low, high in ranges)])
+        lines.append([f"{data}, class {heavy}", *(f"{value:.2f}" for value in found[f"{data}-0.0-0-{heavy}"])])
+    table(["quantile", *map(str, QUANTILES)], lines)
+
+
 def main() -> None:
     """Measure what is missing and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -234,11 +267,14 @@ def main() -> None:
     compare(rows)
     if options.designs:
         weigh(rows)
+        shapes(rows)
     if options.others:
         measure_others(rows)
         for detector in OTHERS:
             print(f"autoencoder + {detector}, classes {', '.join(OTHER_CASES)}:\n")
             show(rows, f"{detector}:", (0,))
+        print("10,000 digits and 2 % clothes, the default:\n")
+        show(rows, "foreign:", (0,))
 
 
 if __name__ == "__main__":

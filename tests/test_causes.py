@@ -256,3 +256,11 @@ class TestMisuse:
         causes = Causes().fit(images)
         assert all(len(values) == n and np.isfinite(values).all() for values in causes.columns_.values())
         assert isinstance(causes.named(0), tuple)
+
+
+def test_a_blank_image_is_not_a_near_duplicate_of_everything():
+    digits = np.random.default_rng(3).integers(0, 256, (60, 20, 20, 1)).astype(np.uint8)
+    digits[5] = 0
+    kinds = Causes().fit(digits).kinds()
+    assert kinds["blank"][5]
+    assert not kinds["near"].any()

@@ -201,7 +201,7 @@ def test_new_scores_that_are_nan_are_refused():
 
 @pytest.mark.parametrize("rate", [0, -0.1, 0.5, 1, np.nan])
 def test_rates_that_cannot_be_are_refused(rate):
-    with pytest.raises(OptionError, match="above 0 and below 0.5"):
+    with pytest.raises(OptionError, match="must be above 0 and below"):
         decide(mixture(0)[0], rate)
 
 

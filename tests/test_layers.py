@@ -12,14 +12,14 @@ PACKAGE = Path(oddlens.__file__).parent
 # From the ground up: a file may import from lower floors only, or from its own where it says so.
 FLOORS = [
     {"arrays", "errors", "progress"},
-    {"files", "kernels", "protocols", "registry"},
+    {"files", "kernels", "page", "protocols", "registry"},
     {"calibration", "decisions", "evidence", "pixels", "planting", "ranking", "sources"},
     {"activity", "appearance", "gradients", "groups", "modes", "states", "training"},
     {"autoencoding", "duplicates", "patterns", "turning"},
     {"causes", "encoders", "detectors"},
     {"views"},
     {"model"},
-    {"evaluation", "saving"},
+    {"chart", "evaluation", "explaining", "listing", "saving"},
     {"check", "evaluate", "gallery", "report"},
     {"run"},
     {"demo"},

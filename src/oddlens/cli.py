@@ -65,11 +65,18 @@ def cli() -> None:
               help="Any option of the encoder, the detectors or the model; NAME may be neighbors.k. Repeatable.")
 @click.option("--image-size", default=None, metavar="N or HxW",
               help="The size that images are brought to.  [default: found by looking, at most 64]")
+@click.option("--fdr", type=float, default=0.1, show_default=True,
+              help="The false-discovery rate: of the flagged images about so many, at most, are ordinary ones.")
+@click.option("--contamination", type=float, default=None,
+              help="Flag this share of the images instead, for those who know it.")
+@click.option("--check", is_flag=True,
+              help="Plant known oddities in copies of the images and say what this run can see; five times the time.")
 @_shared("top", "seed", "device", "jobs", "quiet", "json")
 def rank_command(
     images: str, out: Path, effort: str | None, encoder: str | None, detectors: tuple[str, ...],
     views: tuple[str, ...], settings: tuple[str, ...],
-    image_size: str | None, top: int, seed: int, device: str, jobs: int | None, quiet: bool, as_json: bool,
+    image_size: str | None, fdr: float, contamination: float | None, check: bool, top: int, seed: int, device: str,
+    jobs: int | None, quiet: bool, as_json: bool,
 ) -> None:
     """Rank the images in IMAGES from the strangest to the most ordinary.
 
@@ -81,10 +88,11 @@ def rank_command(
     model = build_model(
         encoder, [name.strip() for value in detectors for name in value.split(",")],
         dict(_setting(text) for text in settings), views=views, effort=effort or "default",
-        image_size=_size(image_size), random_state=seed, device=device, n_jobs=jobs,
+        image_size=_size(image_size), fdr=fdr, contamination=contamination, random_state=seed, device=device,
+        n_jobs=jobs,
     )
     with _progress(quiet or as_json):
-        result = rank_into(images, out, model, top=top, command=_command())
+        result = rank_into(images, out, model, top=top, command=_command(), check=check)
     _show(result.ranking, min(top, 20), result.summary, as_json)
 
 
@@ -236,9 +244,13 @@ def _show(ranking: Ranking, top: int, summary: dict[str, Any], as_json: bool) ->
         click.echo(json.dumps(summary, indent=2))
         return
     for image in ranking.top(top):
-        members = "".join(f"  {name} {value:.5g}" for name, value in image.members.items())
-        click.echo(f"{image.rank:>4}  {image.score:>10.5g}  {_printable(image.name)}"
-                   + (members if len(image.members) > 1 else ""))
+        mark = "!" if image.flagged else " "
+        causes = ranking.causes[image.index] if ranking.causes else ""
+        click.echo(f"{image.rank:>4} {mark} {image.score:>10.5g}  {_printable(image.name)}"
+                   + (f"  ({causes})" if causes else ""))
+    click.echo(summary["statement"])
+    for line in (summary["check"] or {}).get("sentences", ()):
+        click.echo(f"      {line}")
     if ranking.unreadable:
         click.echo(f"{len(ranking.unreadable)} of {summary['found']} could not be read:")
         for name, reason in ranking.unreadable[:10]:

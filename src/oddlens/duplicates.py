@@ -27,6 +27,7 @@ CANDIDATES = 10  # that are left of
 PROPOSED = 32  # that are found
 FINE = 3  # of these are compared closely
 REACH = 2.0  # pixels of the thumbnail; a larger shift is no slight one
+CONTRAST = 0.8  # of the mean contrast of two images: up to a factor of 2.3 between them
 EXACT = 20_000  # images up to which all are compared; beyond, only those of the nearest cells
 CELLS, PROBED = 4, 16  # times the root of n; and of those so many are looked into
 PAIRS = 512  # images whose candidates are compared at a time
@@ -138,6 +139,7 @@ def tangent_residual(one: NDArray[np.float32], other: NDArray[np.float32], round
         gram += 1e-5 * size[:, None, None] * np.eye(4, dtype=np.float32)
         weights = np.linalg.solve(gram, basis @ difference[..., None])
         weights[:, :2] = weights[:, :2].clip(-REACH, REACH)
+        weights[:, 2] = weights[:, 2].clip(-CONTRAST, CONTRAST)  # or a blank image would be anything, faded to nothing
         rounds -= 1
         if not rounds:
             rest = difference - (basis * weights).sum(1)

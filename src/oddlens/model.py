@@ -101,16 +101,24 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         Raises ``OptionError`` for an option that cannot work, before any image is read; ``SourceError`` for
         images that cannot be opened; ``TooFewImages`` when too few of them can be read.
         """
-        seen = self._build()
+        self._build()  # an option that cannot work is said before any image is read
+        return self._learn(*self._read(images))
+
+    def _read(self, images: Any) -> tuple[PixelFormat, Collection, float]:
+        """The size that images are brought to, the images at it, and the seconds that it took."""
         timings: dict[str, float] = {}
         with _timed("reading", timings):
             source = open_source(images)
             form = look(source, self.image_size, self.channels, self.resize, jobs=self.n_jobs)
             collection = read_pixels(source, form, jobs=self.n_jobs)
             require_enough(collection)
+        return form, collection, timings["reading"]
+
+    def _learn(self, form: PixelFormat, collection: Collection, reading: float = 0.0) -> Self:
+        """Fit to images that were read already."""
+        seen, timings = self._build(), {"reading": reading}
         own = seen.fit(collection.pixels, timings)
-        n = len(collection.names)
-        fusion = views.fusion(seen.views, n, form.channels, seen.one_kind)
+        fusion = views.fusion(seen.views, len(collection.names), form.channels, seen.one_kind)
         self._take(seen, fusion, form, collection.names, collection.unreadable, own)
         self.shapes_, self.indices_, self.timings_ = collection.shapes, collection.indices, timings
         return self
@@ -243,6 +251,11 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
     def sees_(self) -> dict[str, str]:
         """Column -> the name of the encoder that its detector sees by."""
         return self.seen_.sees
+
+    def score_pixels(self, pixels: Pixels) -> Doubles:
+        """(m,) the scores of (m, height, width, channels) uint8 pixels of ``format_``, as new images."""
+        self._require_fit()
+        return self._fuse(self.seen_.score(pixels))
 
     def _score(self, images: Any) -> tuple[Collection, dict[str, Doubles]]:
         collection = read_pixels(open_source(images), self.format_, jobs=self.n_jobs)

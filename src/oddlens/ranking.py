@@ -44,6 +44,7 @@ class Ranking:
     unreadable:  (name, reason) for each image that could not be read; they have no row.
     p_values:    (n,) float64, the share of ordinary images that would score at least so high, if decided.
     flagged:     (n,) bool, which images are called odd at the stated rate, if decided.
+    causes:      (n,) what names a simple cause of each image's oddness, like "blurred, dark"; empty where none does.
     measures:    name -> (n,) float64, what was measured of each image besides: columns of the table, no scores.
 
     >>> ranking = Ranking(("a.png", "b.png"), np.array([0.5, 2.0]))
@@ -57,10 +58,11 @@ class Ranking:
     unreadable: tuple[tuple[str, str], ...] = ()
     p_values: Doubles | None = None
     flagged: Bools | None = None
+    causes: tuple[str, ...] | None = None
     measures: Mapping[str, Doubles] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        decided = {"p_values": self.p_values, "flagged": self.flagged}
+        decided = {"p_values": self.p_values, "flagged": self.flagged, "causes": self.causes}
         given = {label: column for label, column in decided.items() if column is not None}
         for label, column in {"scores": self.scores, **self.members, **given, **self.measures}.items():
             if np.shape(column) != (len(self.names),):
@@ -106,6 +108,8 @@ class Ranking:
                 decided["p_value"] = float(self.p_values[i])
             if self.flagged is not None:
                 decided["flagged"] = bool(self.flagged[i])
+            if self.causes is not None:
+                decided["causes"] = self.causes[i]
             others = {key: float(column[i]) for key, column in {**self.members, **self.measures}.items()}
             yield {"name": name, "rank": int(ranks[i]), "score": float(self.scores[i]), **decided, **others}
 
@@ -140,7 +144,8 @@ class Ranking:
         return self.ranks()
 
     def _columns(self) -> dict[str, Any]:
-        decided = {"p_value": self.p_values, "flagged": self.flagged}
+        decided = {"p_value": self.p_values, "flagged": self.flagged,
+                   "causes": None if self.causes is None else list(self.causes)}
         return {"name": list(self.names), "rank": self.ranks(), "score": self.scores,
                 **{key: column for key, column in decided.items() if column is not None},
                 **self.members, **self.measures}

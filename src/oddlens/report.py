@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,9 +18,10 @@ from numpy.typing import NDArray
 from PIL import Image, features
 
 from oddlens.errors import OptionError, UnreadableImage
+from oddlens.explaining import Why
 from oddlens.files import write_atomically
 from oddlens.pixels import as_picture
-from oddlens.protocols import Doubles, Reason
+from oddlens.protocols import Doubles
 from oddlens.ranking import RankedImage, Ranking
 
 THUMBNAIL = 160  # pixels on the longer side, at most
@@ -27,6 +30,7 @@ SQUARE = 144  # pixels that a tiny image is shown at, less what whole pixels lea
 ORDINARY = 10  # of the most ordinary images, shown for comparison
 BARS = 48  # of a histogram
 MOST_UNREADABLE = 500  # listed by name; more are counted
+MOST_NAMED = 4  # detectors whose ranks stand under each picture; of more, the bars of the reasons speak
 MOST_TOLD = 20  # images whose reasons are shown
 LONGEST_NAME = 120  # characters shown under a picture; a longer name loses its middle there
 BUDGET = 8 * 2**20  # bytes of all thumbnails together, before base64 makes them a third larger
@@ -44,7 +48,8 @@ class Section:
     column: str | None  # None: the score over all detectors
     title: str
     sought: str
-    explain: Callable[[int], Sequence[Reason]] | None = None  # a row of the ranking -> what made it strange
+    explain: Callable[[int], Why] | None = None  # a row of the ranking -> what made it strange
+    rows: Sequence[int] | None = None  # the images to explain, by default the strangest; others are like these
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,8 @@ class Report:
     command:     makes the same again, typed in a shell.
     top:         how many of the strangest images each section shows.
     notes:       what is to be said apart from the results.
+    statement:   how many images look odd and how sure that is, in a sentence or two; it stands first.
+    fragments:   heading -> HTML that is ours and shown as it is, with its own styles and scripts.
     skipped:     files that were there and are no images, if they were counted.
     seed, timings (stage -> seconds), created: shown if given.
     """
@@ -92,6 +99,8 @@ class Report:
     command: str = ""
     top: int = 20
     notes: Sequence[Note] = ()
+    statement: str = ""
+    fragments: Mapping[str, str] = field(default_factory=dict)
     skipped: int | None = None
     seed: int | None = None
     timings: Mapping[str, float] = field(default_factory=dict)
@@ -146,10 +155,19 @@ class Card:
 
 @dataclass(frozen=True)
 class Told:
-    """Why one image is strange. reasons: in words, with cards of images that show what is meant."""
+    """Why one image is strange.
+
+    reasons:  in words, with cards of images that show what is meant.
+    nearest:  ordinary images that are most like it.
+    heat:     the picture with the strange places coloured.
+    bars:     (view, p-value, its length in 0..1), the longer the more surprising.
+    """
 
     card: Card
     reasons: Sequence[tuple[str, Sequence[Card]]]
+    nearest: Sequence[Card] = ()
+    heat: Picture | None = None
+    bars: Sequence[tuple[str, float, float]] = ()
 
 
 @dataclass(frozen=True)
@@ -195,13 +213,20 @@ def write_report(path: str | Path, report: Report) -> None:
         loader=PackageLoader("oddlens"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )
-    environment.filters |= {"visible": visible, "short": short, "number": number}
+    environment.filters |= {"visible": visible, "short": short, "number": number, "chance": chance}
     ranking = report.ranking
     page = environment.get_template("report.html").render(
         report=report, sections=_shown(report), unreadable=ranking.unreadable[:MOST_UNREADABLE],
-        several=len(ranking.members) > 1, images=_counted,
+        several=len(ranking.members) > 1, crowded=len(ranking.members) > MOST_NAMED, images=_counted, scripts=_scripts(report.fragments.values()),
     )
     write_atomically(path, page.encode("utf-8", "backslashreplace"))
+
+
+def _scripts(fragments: Iterable[str]) -> str:
+    """The hashes of the fragments' scripts: no other script runs in the page, whatever a file name holds."""
+    found = [script for fragment in fragments for script in re.findall(r"<script>(.*?)</script>", fragment, re.S)]
+    hashes = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in found)
+    return " ".join(f"'sha256-{value}'" for value in dict.fromkeys(hashes)) or "'none'"
 
 
 def _shown(report: Report) -> list[dict[str, Any]]:
@@ -209,7 +234,7 @@ def _shown(report: Report) -> list[dict[str, Any]]:
     ranking = report.ranking
     ordinary = max(0, min(ORDINARY, len(ranking) - report.top))  # an image is not shown as both
     explained = sum(section.explain is not None for section in report.sections)
-    shown_at_most = (report.top + ordinary) * len(report.sections) + 12 * min(report.top, MOST_TOLD) * explained
+    shown_at_most = (report.top + ordinary) * len(report.sections) + 14 * min(report.top, MOST_TOLD) * explained
     pictures = _Pictures(report.read, shown_at_most)
     ranks = {column: ranking.ranks(column) for column in ranking.members}
 
@@ -219,12 +244,22 @@ def _shown(report: Report) -> list[dict[str, Any]]:
         return Card(image, score, pictures[image.index], others)
 
     def told(section: Section) -> list[Told]:
-        explain, column = section.explain, section.column
-        if explain is None:
+        if section.explain is None:
             return []
-        return [Told(card(image, column), [(reason.text, [card(ranking.image(row), column) for row in reason.examples])
-                                           for reason in explain(image.index)])
-                for image in ranking.top(min(report.top, MOST_TOLD), column)]
+        rows = section.rows
+        if rows is None:
+            rows = [image.index for image in ranking.top(report.top, section.column)]
+        return [one(section, row) for row in rows[: min(report.top, MOST_TOLD)]]
+
+    def one(section: Section, row: int) -> Told:
+        assert section.explain is not None  # noqa: S101
+        why, column = section.explain(row), section.column
+        known = ranking.image(row)
+        place = known if column is None else replace(known, rank=int(ranks[column][row]))
+        examples = [(reason.text, [card(ranking.image(i), column) for i in reason.examples]) for reason in why.reasons]
+        heat = None if why.heat is None else picture(f"h{row}", why.heat, pictures.limit)
+        return Told(card(place, column), examples, [card(ranking.image(i), column) for i in why.nearest], heat,
+                    [(name, p, surprise(p)) for name, p in (why.agreement or {}).items()])
 
     return [
         {
@@ -268,6 +303,18 @@ def visible(name: object) -> str:
                    for c in str(name))
 
 
+def surprise(p_value: float) -> float:
+    """The length of a p-value's bar in 0..1: none from 1/2 up, full from 1 in 100,000 down."""
+    return float(np.clip(-np.log10(max(2 * p_value, 1e-12)) / 4.7, 0, 1))
+
+
+def chance(p_value: float) -> str:
+    """A p-value in words: the share of ordinary images that would score as high."""
+    if p_value >= 0.01:
+        return f"{100 * p_value:.0f} in 100"
+    return "fewer than 1 in a million" if p_value < 1e-6 else f"1 in {float(f'{1 / p_value:.2g}'):,.0f}"
+
+
 def short(name: str) -> str:
     """A name that is too long to stand under a picture, without its middle."""
     return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME // 2]} … {name[-LONGEST_NAME // 2:]}"
@@ -283,7 +330,7 @@ class _Pictures:
 
     def __init__(self, read: Reader, most: int) -> None:
         self._read = read
-        self._limit = BUDGET // max(most, 1)
+        self.limit = BUDGET // max(most, 1)
         self._made: dict[int, Picture | None] = {}
 
     def __getitem__(self, index: int) -> Picture | None:
@@ -292,7 +339,7 @@ class _Pictures:
             return Picture(made.key, None, made.width, made.height, made.shown)
         if index not in self._made:
             try:
-                self._made[index] = picture(f"p{index}", self._read(index), self._limit)
+                self._made[index] = picture(f"p{index}", self._read(index), self.limit)
             except UnreadableImage:
                 self._made[index] = None
         return self._made[index]

@@ -21,10 +21,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import clone
 
 import oddlens
 from oddlens import registry
+from oddlens.check import Check
+from oddlens.check import check as run_check
 from oddlens.errors import OptionError, OutputError, SavedModelError, UnreadableImage
+from oddlens.explaining import Explainer, Why
 from oddlens.files import write_atomically
 from oddlens.gallery import Panel, write_gallery
 from oddlens.model import AnomalyModel
@@ -112,20 +116,44 @@ def _asked(encoder: str | None, detectors: Sequence[str], views: Sequence[str], 
 
 def rank_into(
     images: Any, out: str | Path, model: AnomalyModel, *, top: int = 20, command: str = "",
-    title: str = "The odd images", what: str | None = None, look: Look | None = None,
+    title: str = "The odd images", what: str | None = None, look: Look | None = None, check: bool = False,
 ) -> RunResult:
     """Fit ``model`` to images, rank them and write the run into the folder ``out``.
 
     title and what head the report: what it is about, and what the images are (by default their path). look changes
-    what the pictures show; see :class:`Look`. Raises ``OutputError`` before any work if ``out`` lies in the folder of
-    images or holds other files.
+    what the pictures show; see :class:`Look`. check plants known oddities in copies of the images and says what such a
+    run can see and what not; it takes about five times as long again. Raises ``OutputError`` before any work if ``out``
+    lies in the folder of images or holds other files.
     """
     source = open_source(images)
     folder = claim(out, source)
-    model.fit(source)
+    model._build()  # an option that cannot work is said before any image is read
+    form, collection, seconds = model._read(source)
+    model._learn(form, collection, seconds)
     save_model(model, folder / "model")
-    shown = _Shown(source, what or described(images), model.indices_, top, command, title)
-    return _write(folder, model, model.rank(), shown, look or Look())
+    start = time.perf_counter()
+    explainer = Explainer(model, collection, model.rank())
+    ranking = replace(model.rank(), causes=explainer.named(), measures=explainer.measures())
+    model.timings_["causes"] = time.perf_counter() - start
+    checked = None
+    if check:
+        start = time.perf_counter()
+        checked = run_check(collection.pixels, lambda seed: reseeded(model, seed), random_state=model.random_state)
+        model.timings_["checking"] = time.perf_counter() - start
+    shown = _Shown(source, what or described(images), model.indices_, top, command, title, explainer, checked)
+    return _write(folder, model, ranking, shown, look or Look())
+
+
+def reseeded(model: AnomalyModel, seed: int) -> AnomalyModel:
+    """An unfitted model like this one, with another seed for it and for all that it is made of."""
+    fresh: AnomalyModel = clone(model)
+    fresh.random_state = seed
+    views = [view for view in fresh.views or () if isinstance(view, View)]
+    parts: list[Any] = [fresh.encoder, fresh.detector, *(part for v in views for part in (v.encoder, v.detector))]
+    for part in parts:
+        if hasattr(part, "random_state"):
+            part.random_state = seed
+    return fresh
 
 
 def score_with(
@@ -145,7 +173,7 @@ def score_with(
     model.timings_ = {"scoring": time.perf_counter() - start}
     position = {source.name(i): i for i in range(len(source))}
     indices = np.array([position[name] for name in ranking.names], np.int64)
-    shown = _Shown(source, described(images), indices, top, command, "New images, scored", fitted=False)
+    shown = _Shown(source, described(images), indices, top, command, "New images, scored")
     if folder is None:
         return RunResult(ranking, model, _summary(model, ranking, shown, {}))
     return _write(folder, model, ranking, shown, Look())
@@ -190,7 +218,8 @@ class _Shown:
     top: int
     command: str
     title: str
-    fitted: bool = True  # the images are those that the model was fitted to, so it can say why
+    explainer: Explainer | None = None  # None: the images are new ones, and the model cannot say why
+    check: Check | None = None
 
     def read(self, row: int) -> NDArray[np.uint8]:
         """The picture of a row of the ranking, large enough for a thumbnail."""
@@ -206,13 +235,7 @@ def _write(folder: Path, model: AnomalyModel, ranking: Ranking, shown: _Shown, l
     ranking.to_csv(folder / "scores.csv")
     ranking.to_parquet(folder / "scores.parquet")
     top = min(shown.top, MOST_SHOWN)
-    columns: list[str | None] = [None, *ranking.members] if len(ranking.members) > 1 else [*ranking.members]
-    sections = [Section(None, "All detectors together",
-                        "The images that the detectors, taken together, find strangest.")
-                if column is None else
-                Section(column, f"Detector {column}", f"It looks for {SOUGHT.get(column, 'odd images')}.",
-                        getattr(model.detectors_[column], "explain_own", None) if shown.fitted else None)
-                for column in columns]
+    sections = _sections(model, ranking, shown)
     advance("pictures", 0, 2)
     if look.panels is None:
         panels = [Panel(s.title, "the strangest, with scores", *strangest(ranking, shown.read, s.column, min(top, 20)))
@@ -225,11 +248,72 @@ def _write(folder: Path, model: AnomalyModel, ranking: Ranking, shown: _Shown, l
         title=shown.title, source=shown.what, ranking=ranking, read=shown.read, sections=sections,
         facts={"Looked at as": _looked_at(summary["learned_at"])}, skipped=summary["skipped"], seed=summary["seed"],
         timings=summary["seconds"], created=summary["created"], parameters=summary["parameters"],
-        versions=summary["versions"], command=shown.command, top=top, notes=look.notes(ranking) if look.notes else (),
+        versions=summary["versions"], command=shown.command, top=top, statement=summary["statement"],
+        notes=[*(look.notes(ranking) if look.notes else ()), *([_checked(shown.check)] if shown.check else [])],
     ))
     advance("pictures", 2, 2)
     write_atomically(folder / "run.json", (json.dumps(summary, indent=1) + "\n").encode())
     return RunResult(ranking, model, summary)
+
+
+def _sections(model: AnomalyModel, ranking: Ranking, shown: _Shown) -> list[Section]:
+    """One section of the report for the score and, where there are several views, one for each."""
+    explainer = shown.explainer
+    several = len(ranking.members) > 1
+    sections = [] if not several else [Section(
+        None, "All views together", "The images that all views of the collection, taken together, find strangest.",
+        explainer.why if explainer else None, explainer.leaders if explainer else None)]
+    for column in ranking.members:
+        detector = model.detectors_[column]
+        explain, rows = None, None
+        if hasattr(detector, "explain_own") and explainer:
+            explain = _nodes(detector)
+        elif explainer and not several:
+            explain, rows = explainer.why, explainer.leaders
+        sought = SOUGHT.get(column.rpartition("+")[2], "odd images")
+        title = f"View {column}" if "+" in column else f"Detector {column}"
+        sections.append(Section(column, title, f"It looks for {sought}.", explain, rows))
+    return sections
+
+
+def _nodes(detector: Any) -> Callable[[int], Why]:
+    return lambda row: Why(tuple(detector.explain_own(row)))
+
+
+def _checked(check: Check) -> Note:
+    """What the planted oddities showed, as a note of the report."""
+    rows = [[sight.kind, f"{sight.on_top} of {sight.planted}",
+             "" if sight.flagged is None else f"{sight.flagged} of {sight.planted}", f"{sight.auroc:.2f}"]
+            for sight in sorted(check.sights, key=lambda sight: -sight.auroc)]
+    text = ["Known oddities were made from copies of these images and planted among them; a fresh model that knew "
+            "nothing of it ranked the mixture.", *check.sentences()]
+    return Note("What this run can see, and what not", "\n".join(text),
+                ["Planted", "among the strangest 5 %", "flagged", "scores above an untouched image"], rows)
+
+
+def statement(model: AnomalyModel, ranking: Ranking, fitted: bool) -> str:
+    """How many images look odd and how sure that is."""
+    assert ranking.flagged is not None  # noqa: S101  a model always decides
+    count, n, decision = int(ranking.flagged.sum()), len(ranking), model.decision_
+    if model.contamination is not None:
+        return (f"{count:,} of {n:,} images are flagged: the share that was asked for, {model.contamination:.3g}. "
+                "How many of them are really odd was not asked.")
+    if not fitted:
+        return (f"{count:,} of {n:,} new images look odd beside the fitted ones, at a false-discovery rate of "
+                f"{model.fdr:.3g}.")
+    if not count:
+        return decision.statement
+    false = min(decision.expected_false, model.fdr * count)
+    words = "none of them" if false < 0.5 else f"about {false:.0f} of them"
+    share = decision.share
+    looks = "image looks" if count == 1 else "images look"
+    return (f"{count:,} {looks} odd; expect {words} to be {'a false alarm' if round(false) == 1 else 'false alarms'}.\n"
+            f"About {_percent(share.value)} of the {n:,} images are anomalous, flagged or not "
+            f"(somewhere from {_percent(share.low)} to {_percent(share.high)}).")
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g} %"
 
 
 def _summary(model: AnomalyModel, ranking: Ranking, shown: _Shown, files: dict[str, str]) -> dict[str, Any]:
@@ -248,7 +332,15 @@ def _summary(model: AnomalyModel, ranking: Ranking, shown: _Shown, files: dict[s
         "learned_at": {"height": form.height, "width": form.width, "channels": form.channels, "resize": form.resize},
         "seed": model.random_state,
         "seconds": {stage: round(seconds, 3) for stage, seconds in model.timings_.items()},
-        "top": [{"rank": i.rank, "name": i.name, "score": i.score, **i.members} for i in ranking.top(shown.top)],
+        "statement": statement(model, ranking, shown.explainer is not None),
+        "flagged": 0 if ranking.flagged is None else int(ranking.flagged.sum()),
+        "fdr": model.fdr if model.contamination is None else None,
+        "share_anomalous": {"value": model.decision_.share.value, "low": model.decision_.share.low,
+                            "high": model.decision_.share.high},
+        "check": None if shown.check is None else shown.check.to_dict(),
+        "top": [{"rank": i.rank, "name": i.name, "score": i.score, "p_value": i.p_value, "flagged": i.flagged,
+                 "causes": ranking.causes[i.index] if ranking.causes else "", **i.members}
+                for i in ranking.top(shown.top)],
         "parameters": _parameters(model),
         "versions": _versions(),
         "files": files,
