@@ -2,7 +2,8 @@
 
 No view is good at everything. The dictionary of patches tells one kind of image from another better than any other
 view here, and is blind to blur, noise and whatever lies outside the patches that it knows; global statistics see just
-these. So the dictionary leads, and the others are heard where they are loud (docs/lab/fusion.md).
+these, and edge directions see broken structure in small collections. So the dictionary leads, and the others are heard
+where they are loud (docs/lab/fusion.md).
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ DEFAULT = (
     View("dictionary", "subspace", lead=0, tail=0.8, options={"share": 0.8}),
     View("pixels", "subspace", lead=0, tail=0.5, encoder_options={"side": 14}, options={"share": 0.99}),
     View("statistics", "neighbors", lead=0, tail=0.7),
+    View("hog", "subspace", lead=0, tail=1.0, options={"share": 0.8}),
 )
 EFFORTS: dict[str, tuple[View, ...]] = {"fast": FAST, "default": DEFAULT}
 
