@@ -90,9 +90,13 @@ def workplace(tmp_path_factory):
     rng = np.random.default_rng(0)
     for folder in ("photos", "new-photos"):
         (place / folder).mkdir()
-        for i in range(30):
+        for i in range(45):
             picture = Image.fromarray(rng.integers(0, 256, (16, 24, 3), dtype=np.uint8))
             picture.save(place / folder / f"{i:02}.png")
+    for label in ("cups", "plates"):
+        (place / "sorted" / label).mkdir(parents=True)
+        for i in range(12):
+            Image.fromarray(rng.integers(0, 256, (16, 16), dtype=np.uint8)).save(place / "sorted" / label / f"{i}.png")
     np.save(place / "scans.npy", rng.integers(0, 256, (30, 12, 12), dtype=np.uint8))
     return place
 

@@ -89,7 +89,7 @@ class Reconstructing(InstantEncoder, BaseEstimator):
 
 
 def test_the_default_of_each_effort_finds_what_is_planted(planted):
-    for effort in ("fast", "default"):
+    for effort in ("fast", "default", "thorough"):
         assert {image.index for image in AnomalyModel(effort=effort).fit(planted).rank().top(2)} == {11, 60}
 
 

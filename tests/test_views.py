@@ -14,7 +14,7 @@ def test_every_view_of_every_effort_can_be_made_and_fits_together(effort):
 
 
 def test_an_unknown_effort_is_refused_with_the_list():
-    with pytest.raises(OptionError, match="default, fast"):
+    with pytest.raises(OptionError, match="default, fast, thorough"):
         chosen("extreme")
 
 
