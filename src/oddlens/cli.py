@@ -56,7 +56,8 @@ def cli() -> None:
               help="Folder for the table, pictures, report and model.")
 @click.option("--fast", "effort", flag_value="fast", help="The best single view alone: less time, and blind to blur and noise.")
 @click.option("--thorough", "effort", flag_value="thorough",
-              help="The default views with three times as many atoms: four times the time, a little better.")
+              help="The default views with three dictionaries in place of one: three times the time, less left to "
+                   "the seed.")
 @click.option("--encoder", default=None, help="What learns the features, in place of the default views.")
 @click.option("--detector", "detectors", multiple=True,
               help="What scores the images, in place of the default views. Give it several times, or several with "

@@ -64,30 +64,29 @@ class Explainer:
         return self.ranking.order()[: max(min(flagged, ODD), 20)]
 
     @cached_property
-    def groups(self) -> Groups | None:
-        """The odd images that are alike; None where the encoder gives no embedding."""
-        if self._features is None:
-            return None
+    def groups(self) -> Groups:
+        """The odd images that are alike."""
         place = {int(row): at for at, row in enumerate(self._rows)}
         found = group_alike(self._features, np.array([place[int(row)] for row in self.odd]))
         return Groups(np.asarray(self.odd, np.int64), found.group, found.sizes, found.representatives, found.spacing)
 
     @property
+    def group_of(self) -> dict[int, int]:
+        """Row -> the number of its group, of the odd images."""
+        return dict(zip(self.groups.rows.tolist(), self.groups.group.tolist(), strict=True))
+
+    @property
     def leaders(self) -> list[int]:
         """The oddest image of each group, the oddest group first: one of each kind to look at."""
-        if self.groups is None:
-            return [int(row) for row in self.odd]
         first = np.unique(self.groups.group, return_index=True)[1]
         return [int(self.groups.rows[at]) for at in first]
 
     def measures(self) -> dict[str, Doubles]:
         """Columns of the table: what the causes rest on, and the number of each odd image's group, -1 for none."""
         columns = dict(self.causes.columns_)
-        if self.groups is not None:
-            group = np.full(len(self.ranking), -1.0)
-            group[self.groups.rows] = self.groups.group
-            columns["group"] = group
-        return columns
+        group = np.full(len(self.ranking), -1.0)
+        group[self.groups.rows] = self.groups.group
+        return {**columns, "group": group}
 
     def named(self) -> tuple[str, ...]:
         """(n,) the causes of each image by their short names, with commas."""
@@ -100,7 +99,7 @@ class Explainer:
     def why(self, row: int, heat: bool = True) -> Why:
         """Why a fitted image is strange; without a heat map, which costs 101 scorings, if so asked."""
         reasons = list(self.causes.named(row))
-        if self.groups is not None and len(at := np.flatnonzero(self.groups.rows == row)):
+        if len(at := np.flatnonzero(self.groups.rows == row)):
             reasons += [reason for reason in [self.groups.reason(int(at[0]))] if reason is not None]
         return Why(tuple(reasons), self._nearest(row), self._heat(row) if heat else None,
                    {column: float(null.p_values(self.ranking.members[column][row : row + 1])[0])
@@ -117,27 +116,29 @@ class Explainer:
         sample = np.random.default_rng(0).permutation(others)[:SAMPLE]
         return np.sort(np.concatenate([self.odd, sample]).astype(np.int64))
 
+    def embedding(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(m, d) what the first encoder makes of some images, or their pixels where it gives no embedding."""
+        pixels, encoder = self.collection.pixels[rows], self.model.encoder_
+        if "embedding" in encoder.gives:
+            found = encoder.encode(pixels, frozenset({"embedding"})).embedding
+            if found is not None:
+                return found
+        return pixels.reshape(len(rows), -1).astype(np.float32)
+
     @cached_property
-    def _features(self) -> NDArray[np.float32] | None:
-        encoder = self.model.encoder_
-        if "embedding" not in encoder.gives:
-            return None
-        return encoder.encode(self.collection.pixels[self._rows], frozenset({"embedding"})).embedding
+    def _features(self) -> NDArray[np.float32]:
+        return self.embedding(self._rows)
 
     @cached_property
     def _references(self) -> NDArray[np.uint8]:
         return np.asarray(self.collection.pixels[ordinary(self.ranking.scores)])
 
     def _nearest(self, row: int) -> tuple[int, ...]:
-        """Ordinary images most like one: by the lead's features, or by the pixels where it has none."""
+        """Ordinary images most like one, by the first encoder's features."""
         at = int(np.searchsorted(self._rows, row))
         if at == len(self._rows) or self._rows[at] != row:
             return ()
-        if self._features is None:
-            features = self.collection.pixels[self._rows].reshape(len(self._rows), -1).astype(np.float32)
-        else:
-            features = self._features
-        apart = np.square(features - features[at]).sum(1)
+        apart = np.square(self._features - self._features[at]).sum(1)
         apart[np.isin(self._rows, self.odd)] = np.inf
         found = np.argsort(apart, kind="stable")[:NEAREST]
         return tuple(int(self._rows[i]) for i in found if np.isfinite(apart[i]))

@@ -38,8 +38,8 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
     views:          pairs of an encoder and a detector, each as text ("dictionary+neighbors"), as a pair or as a
                     ``views.View``, in place of ``encoder`` and ``detector``. Views that lead equally count equally.
     effort:         where none of these is given: "fast", the best single view; "default", several views that fail
-                    in different ways; "thorough", the same with a larger dictionary, four times slower; see
-                    ``views.py`` for what they are and how they are put together.
+                    in different ways; "thorough", the same with three dictionaries, three times slower and
+                    less dependent on the seed; see ``views.py`` for what they are and how they are put together.
     image_size:     the size that all images are brought to, one number for a square or (height, width), in
                     pixels; by default found out by looking, at most 64.
     channels:       1 for grey, 3 for colour; by default found out by looking.

@@ -24,7 +24,7 @@ def fill(template: str, **values: Any) -> str:
         loader=PackageLoader("oddlens"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )
-    shown: dict[str, Callable[..., str]] = {"visible": visible, "short": short, "number": number}
+    shown: dict[str, Callable[..., str]] = {"visible": visible, "short": short, "called": called, "number": number}
     environment.filters |= shown
     return environment.get_template(template).render(**values)
 
@@ -48,6 +48,11 @@ def visible(name: object) -> str:
 def short(name: str) -> str:
     """A name that is too long to stand under a picture, without its middle."""
     return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME // 2]} … {name[-LONGEST_NAME // 2:]}"
+
+
+def called(name: object) -> str:
+    """A name as it stands under or beside its picture, with something to read where it has nothing."""
+    return short(visible(name)) if str(name).strip() else "(no name)"
 
 
 def number(value: float) -> str:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import io
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 from PIL import Image, features
 
 from oddlens.errors import OptionError, UnreadableImage
 from oddlens.explaining import Why
 from oddlens.files import write_atomically
+from oddlens.page import digest, fill
+from oddlens.page import number as number
+from oddlens.page import short as short
+from oddlens.page import visible as visible
 from oddlens.pixels import as_picture
 from oddlens.protocols import Doubles
 from oddlens.ranking import RankedImage, Ranking
@@ -32,7 +33,6 @@ BARS = 48  # of a histogram
 MOST_UNREADABLE = 500  # listed by name; more are counted
 MOST_NAMED = 4  # detectors whose ranks stand under each picture; of more, the bars of the reasons speak
 MOST_TOLD = 20  # images whose reasons are shown
-LONGEST_NAME = 120  # characters shown under a picture; a longer name loses its middle there
 BUDGET = 8 * 2**20  # bytes of all thumbnails together, before base64 makes them a third larger
 
 # A thumbnail that is too large for its share of the budget is made again, smaller and coarser.
@@ -67,6 +67,20 @@ class Note:
 
 
 @dataclass(frozen=True)
+class Fragment:
+    """A part of the page that is HTML already, ours and safe to show as it is.
+
+    anchor, title:  where the page's list of parts leads, and in which words.
+    script:         the text of its script; the page lets no other run.
+    """
+
+    anchor: str
+    title: str
+    html: str
+    script: str
+
+
+@dataclass(frozen=True)
 class Report:
     """All that the page needs.
 
@@ -83,7 +97,7 @@ class Report:
     top:         how many of the strangest images each section shows.
     notes:       what is to be said apart from the results.
     statement:   how many images look odd and how sure that is, in a sentence or two; it stands first.
-    fragments:   heading -> HTML that is ours and shown as it is, with its own styles and scripts.
+    fragments:   parts that are HTML already.
     skipped:     files that were there and are no images, if they were counted.
     seed, timings (stage -> seconds), created: shown if given.
     """
@@ -100,7 +114,7 @@ class Report:
     top: int = 20
     notes: Sequence[Note] = ()
     statement: str = ""
-    fragments: Mapping[str, str] = field(default_factory=dict)
+    fragments: Sequence[Fragment] = ()
     skipped: int | None = None
     seed: int | None = None
     timings: Mapping[str, float] = field(default_factory=dict)
@@ -209,24 +223,13 @@ class Histogram:
 
 def write_report(path: str | Path, report: Report) -> None:
     """Write the page."""
-    environment = Environment(
-        loader=PackageLoader("oddlens"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )
-    environment.filters |= {"visible": visible, "short": short, "number": number, "chance": chance}
     ranking = report.ranking
-    page = environment.get_template("report.html").render(
-        report=report, sections=_shown(report), unreadable=ranking.unreadable[:MOST_UNREADABLE],
-        several=len(ranking.members) > 1, crowded=len(ranking.members) > MOST_NAMED, images=_counted, scripts=_scripts(report.fragments.values()),
+    page = fill(
+        "report.html", report=report, sections=_shown(report), unreadable=ranking.unreadable[:MOST_UNREADABLE],
+        several=len(ranking.members) > 1, crowded=len(ranking.members) > MOST_NAMED, images=_counted, chance=chance,
+        scripts=" ".join(digest(fragment.script) for fragment in report.fragments) or "'none'",
     )
     write_atomically(path, page.encode("utf-8", "backslashreplace"))
-
-
-def _scripts(fragments: Iterable[str]) -> str:
-    """The hashes of the fragments' scripts: no other script runs in the page, whatever a file name holds."""
-    found = [script for fragment in fragments for script in re.findall(r"<script>(.*?)</script>", fragment, re.S)]
-    hashes = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in found)
-    return " ".join(f"'sha256-{value}'" for value in dict.fromkeys(hashes)) or "'none'"
 
 
 def _shown(report: Report) -> list[dict[str, Any]]:
@@ -273,6 +276,18 @@ def _shown(report: Report) -> list[dict[str, Any]]:
     ]
 
 
+def surprise(p_value: float) -> float:
+    """The length of a p-value's bar in 0..1: none from 1/2 up, full from 1 in 100,000 down."""
+    return float(np.clip(-np.log10(max(2 * p_value, 1e-12)) / 4.7, 0, 1))
+
+
+def chance(p_value: float) -> str:
+    """A p-value in words: the share of ordinary images that would score as high."""
+    if p_value >= 0.01:
+        return f"{100 * p_value:.0f} in 100"
+    return "fewer than 1 in a million" if p_value < 1e-6 else f"1 in {float(f'{1 / p_value:.2g}'):,.0f}"
+
+
 def histogram(scores: Doubles, top: int) -> Histogram | None:
     """The scores in bars of equal width, one edge at the score of the last of the ``top`` strangest.
 
@@ -295,34 +310,6 @@ def histogram(scores: Doubles, top: int) -> Histogram | None:
     spread = [("The most ordinary image", low), ("Half of all images score below", half),
               ("90 % score below", most), ("99 % score below", nearly), ("The strangest image", high)]
     return Histogram(edges, counts.tolist(), threshold, spread)
-
-
-def visible(name: object) -> str:
-    """A name with the characters that a reader could not see, or that would turn the line around, as escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode()
-                   for c in str(name))
-
-
-def surprise(p_value: float) -> float:
-    """The length of a p-value's bar in 0..1: none from 1/2 up, full from 1 in 100,000 down."""
-    return float(np.clip(-np.log10(max(2 * p_value, 1e-12)) / 4.7, 0, 1))
-
-
-def chance(p_value: float) -> str:
-    """A p-value in words: the share of ordinary images that would score as high."""
-    if p_value >= 0.01:
-        return f"{100 * p_value:.0f} in 100"
-    return "fewer than 1 in a million" if p_value < 1e-6 else f"1 in {float(f'{1 / p_value:.2g}'):,.0f}"
-
-
-def short(name: str) -> str:
-    """A name that is too long to stand under a picture, without its middle."""
-    return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME // 2]} … {name[-LONGEST_NAME // 2:]}"
-
-
-def number(value: float) -> str:
-    """A score in four significant digits."""
-    return f"{value:#.4g}".rstrip(".")
 
 
 class _Pictures:

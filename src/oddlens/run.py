@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 import oddlens
-from oddlens import registry
+from oddlens import chart, listing, registry
 from oddlens.check import Check
 from oddlens.check import check as run_check
 from oddlens.errors import OptionError, OutputError, SavedModelError, UnreadableImage
@@ -36,7 +36,7 @@ from oddlens.pixels import read_near
 from oddlens.progress import advance
 from oddlens.protocols import ImageSource
 from oddlens.ranking import RankedImage, Ranking
-from oddlens.report import THUMBNAIL, Note, Reader, Report, Section, number, write_report
+from oddlens.report import THUMBNAIL, Fragment, Note, Reader, Report, Section, number, picture, write_report
 from oddlens.saving import load_model, save_model
 from oddlens.sources import open_source
 from oddlens.views import View, chosen, parsed
@@ -249,6 +249,7 @@ def _write(folder: Path, model: AnomalyModel, ranking: Ranking, shown: _Shown, l
         facts={"Looked at as": _looked_at(summary["learned_at"])}, skipped=summary["skipped"], seed=summary["seed"],
         timings=summary["seconds"], created=summary["created"], parameters=summary["parameters"],
         versions=summary["versions"], command=shown.command, top=top, statement=summary["statement"],
+        fragments=_fragments(shown.explainer, ranking) if shown.explainer and len(ranking) else (),
         notes=[*(look.notes(ranking) if look.notes else ()), *([_checked(shown.check)] if shown.check else [])],
     ))
     advance("pictures", 2, 2)
@@ -274,6 +275,22 @@ def _sections(model: AnomalyModel, ranking: Ranking, shown: _Shown) -> list[Sect
         title = f"View {column}" if "+" in column else f"Detector {column}"
         sections.append(Section(column, title, f"It looks for {sought}.", explain, rows))
     return sections
+
+
+def _fragments(explainer: Explainer, ranking: Ranking) -> list[Fragment]:
+    """The map of the collection and the table of the strangest, their pictures as the model saw them."""
+    pixels = explainer.collection.pixels
+    groups = explainer.group_of
+    parts = []
+    if len(chosen := chart.choose(ranking)):
+        embedding = explainer.embedding(chosen)
+        places = chart.lay_out(embedding, np.arange(len(chosen)), explainer.model.random_state)
+        parts.append(Fragment("map", "Map", chart.map_fragment(
+            ranking, chosen, places, lambda row: np.asarray(pixels[row]), groups), chart.SCRIPT))
+    table = listing.listing_fragment(
+        ranking, ranking.order()[:MOST_SHOWN], lambda row: picture("", np.asarray(pixels[row]), 3000).uri or "",
+        lambda row: [reason.text for reason in explainer.causes.named(row)], groups, MOST_SHOWN)
+    return [*parts, Fragment("listing", "Table", table, listing.SCRIPT)]
 
 
 def _nodes(detector: Any) -> Callable[[int], Why]:

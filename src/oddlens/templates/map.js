@@ -1,7 +1,8 @@
 (() => {
   "use strict"
   const map = document.querySelector(".oddmap"), stage = map.querySelector(".stage"), panel = map.querySelector(".panel")
-  const across = Number(stage.dataset.across)
+  const across = Number(stage.dataset.across), down = Number(stage.dataset.down)
+  const sheet = new Image(), canvas = document.createElement("canvas")
   const points = [...stage.querySelectorAll("[data-p]")].map((node, i) => {
     const title = node.querySelector("title"), [name, ...facts] = title.textContent.trimEnd().split("\n")
     title.remove()
@@ -10,12 +11,21 @@
     node.setAttribute("aria-label", [name, ...facts].join(", "))
     node.setAttribute("aria-selected", "false")
     const [x, y] = node.dataset.p.split(" ").map(Number)
-    return { node, name, facts, x, y, rank: Number(node.dataset.m), group: node.dataset.g, view: [i % across, Math.floor(i / across), 1, 1].join(" ") }
+    return { node, name, facts, x, y, rank: Number(node.dataset.m), group: node.dataset.g, place: i }
   })
   const marked = points.filter(point => point.rank).sort((one, other) => one.rank - other.rank)
   const of = node => points.find(point => point.node === node)
   let chosen = null
 
+  const draw = () => {
+    if (!chosen || !sheet.complete || !sheet.naturalWidth) return
+    const width = sheet.naturalWidth / across, height = sheet.naturalHeight / down
+    canvas.width = canvas.height = 192
+    const pen = canvas.getContext("2d")
+    pen.imageSmoothingQuality = "high"
+    pen.drawImage(sheet, chosen.place % across * width, Math.floor(chosen.place / across) * height, width, height, 0, 0, 192, 192)
+    if (!canvas.isConnected) panel.querySelector(".thumb").replaceWith(canvas)
+  }
   const choose = (point, aloud) => {
     if (!point || point === chosen) return
     for (const other of points) {
@@ -27,8 +37,8 @@
     stage.setAttribute("aria-activedescendant", point.node.id)
     chosen = point
     panel.setAttribute("aria-live", aloud ? "polite" : "off")
-    panel.querySelector(".thumb").setAttribute("viewBox", point.view)
-    panel.querySelector(".name bdi").textContent = point.name
+    draw()
+    panel.querySelector(".called bdi").textContent = point.name
     panel.querySelector(".facts").textContent = point.facts.join("\n")
   }
   const step = (by, aloud) => {
@@ -75,6 +85,10 @@
     keys[event.key]()
   })
   for (const button of panel.querySelectorAll("button")) button.addEventListener("click", () => step(Number(button.dataset.step), true))
+  canvas.className = "thumb"
+  canvas.setAttribute("aria-hidden", "true")
+  sheet.addEventListener("load", draw)
+  sheet.src = stage.dataset.sheet
   stage.setAttribute("role", "listbox")
   stage.setAttribute("aria-describedby", "map-hint")
   stage.setAttribute("tabindex", "0")
