@@ -54,7 +54,8 @@ def cli() -> None:
 @click.argument("images")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("oddlens-run"), show_default=True,
               help="Folder for the table, pictures, report and model.")
-@click.option("--fast", "effort", flag_value="fast", help="The best single view alone: less time, and blind to blur and noise.")
+@click.option("--fast", "effort", flag_value="fast",
+              help="The best single view alone: less time, and blind to blur and noise.")
 @click.option("--thorough", "effort", flag_value="thorough",
               help="The default views with three dictionaries in place of one: three times the time, less left to "
                    "the seed.")

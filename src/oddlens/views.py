@@ -49,7 +49,8 @@ DEFAULT = (
     View("statistics", "neighbors", lead=0, tail=0.7),
     View("hog", "subspace", lead=0, tail=1.0, options={"share": 0.8}),
 )
-# More dictionaries of other patches find no more on average; what they find depends less on the seed (docs/lab/fusion.md).
+# Dictionaries of other patches find no more on average, but what they find depends less on the seed
+# (docs/lab/fusion.md).
 THOROUGH = (
     *DEFAULT,
     *(replace(view, encoder_options={"random_state": seed}) for seed in (1001, 1002) for view in DEFAULT[:2]),
