@@ -11,7 +11,7 @@ demo: $(INSTALLED)            ## the paper's experiment on 10,000 bundled digits
 test: $(INSTALLED)            ## all tests
 	$(BIN)/python -m pytest
 
-check: $(INSTALLED)           ## lint, format and types
+check: $(INSTALLED)           ## lint and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 

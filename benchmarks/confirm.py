@@ -2,7 +2,8 @@
 
     python benchmarks/confirm.py      (ELPV_DIR: the folder of elpv-dataset's data, or the package installed)
 
-Nominal: defect probability 0; odd: probability 1, 5 % of the number of nominal cells; 5 draws; AUROC / average precision.
+Nominal: defect probability 0; odd: probability 1, 5 % of the number of nominal cells; 5 draws; AUROC / average
+precision.
 """
 
 from __future__ import annotations

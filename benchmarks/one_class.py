@@ -72,7 +72,7 @@ def main() -> None:
     for name, columns in table.items():
         cells = ["{:.3f} / {:.3f}".format(*np.mean(columns[data], 0)) for data in ("mnist", "fashion")]
         print(f"| {name} | {cells[0]} | {cells[1]} |")
-    print(f"\nLearning the dictionary and its distances takes {np.median(seconds):.1f} CPU-seconds a set of about 1,100 images.")
+    print(f"\nLearning the dictionary and its distances takes {np.median(seconds):.1f} CPU-seconds for 1,100 images.")
 
 
 if __name__ == "__main__":
