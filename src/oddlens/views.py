@@ -17,7 +17,7 @@ from oddlens.errors import OptionError
 from oddlens.protocols import Detector, Encoder
 
 LOUD = 250  # images: up to so many the other views count in full, for the distances of the lead need many images
-QUIET_ONE, QUIET_MANY, QUIET_COLOUR = 0.05, 0.1, 0.3  # and at least so much: of one kind, of many kinds, in colour
+QUIET_ONE, QUIET_MANY, QUIET_COLOUR = 0.05, 0.15, 0.3  # and at least so much: of one kind, of many kinds, in colour
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ class View:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-FAST = (View("dictionary", "neighbors"),)
+FAST = (View("dictionary", "neighbors", options={"local": "auto"}),)
 DEFAULT = (
-    View("dictionary", "neighbors"),
+    View("dictionary", "neighbors", options={"local": "auto"}),
     View("dictionary", "self_training", one_kind=True),
     View("dictionary", "subspace", lead=0, tail=0.8, options={"share": 0.8}),
     View("pixels", "subspace", lead=0, tail=0.5, encoder_options={"side": 14}, options={"share": 0.99}),

@@ -262,20 +262,92 @@ class TestSameEverywhere:
         assert Neighbors().fit(encoded(cloud(9, 5))).score_new(encoded(np.empty((0, 5)))).shape == (0,)
 
 
+class TestLocal:
+    """Distances measured against those around them."""
+
+    def two_kinds(self):
+        rng = np.random.default_rng(0)
+        wide, tight = rng.normal(0, 4, (200, 3)), rng.normal(50, 0.5, (200, 3))
+        odd_among_tight = [[54.0, 50, 50]]  # nearer to its kind than many of the wide ones to theirs
+        return np.concatenate([wide, tight, odd_among_tight]).astype(np.float32)
+
+    def test_an_odd_one_of_a_tight_kind_comes_before_ordinary_ones_of_a_wide_kind(self):
+        rows = encoded(self.two_kinds())
+        plain = Neighbors(k=10).fit(rows).score_own()
+        local = Neighbors(k=10, local=1.0).fit(rows).score_own()
+        assert (plain[:200] > plain[400]).sum() > 20
+        assert local.argmax() == 400
+
+    def test_the_formula(self):
+        rows = cloud(60, 3)
+        plain = brute(rows, 12)
+        distances = np.sqrt(((rows[:, None].astype(float) - rows[None]) ** 2).sum(2))
+        np.fill_diagonal(distances, np.inf)
+        nearest = np.argsort(distances, 1)[:, :10]
+        wide = np.quantile(plain, 0.75)
+        around = np.exp(np.log(np.clip(plain, wide / 10, wide))[nearest].mean(1))
+        got = Neighbors(k=12, local=0.3).fit(encoded(rows)).score_own()
+        np.testing.assert_allclose(got, plain * (wide / around) ** 0.3)
+
+    def test_it_never_lowers_a_distance_and_raises_it_tenfold_at_most(self):
+        rows = encoded(np.concatenate([cloud(200, 3), cloud(40, 3) * 1e-6]))
+        plain = Neighbors(k=12).fit(rows).score_own()
+        ratio = Neighbors(k=12, local=1).fit(rows).score_own() / plain
+        assert ratio.min() >= 1
+        assert ratio.max() <= 10 + 1e-9
+
+    def test_auto_is_a_half_among_many_kinds_and_nothing_in_one(self):
+        rng = np.random.default_rng(0)
+        many = rng.normal(0, 1, (600, 5)) + np.repeat(rng.normal(0, 30, (12, 5)), 50, axis=0)
+        one = rng.normal(0, 1, (600, 50))
+        assert Neighbors(local="auto").fit(encoded(many)).local_ == 0.5
+        fitted = Neighbors(local="auto").fit(encoded(one))
+        assert fitted.local_ == 0
+        assert fitted.score_own().tolist() == Neighbors().fit(encoded(one)).score_own().tolist()
+
+    def test_new_ones_are_measured_as_fitted_ones(self):
+        rows = self.two_kinds()
+        fitted = Neighbors(k=10, local=0.5).fit(encoded(rows))
+        np.testing.assert_array_equal(fitted.score_new(encoded(rows)), fitted.score_own())  # copies of fitted ones
+        moved = fitted.score_new(encoded(rows + np.float32(1e-6)))  # now each meets itself too: one neighbour nearer
+        assert np.corrcoef(moved, fitted.score_own())[0, 1] > 0.98
+
+    def test_saved_and_taken_back(self):
+        rows = self.two_kinds()
+        fitted = Neighbors(k=10, local=0.5).fit(encoded(rows))
+        again = Neighbors(k=10, local=0.5).set_state(fitted.get_state())
+        new = encoded(cloud(20, 3))
+        np.testing.assert_array_equal(again.score_new(new), fitted.score_new(new))
+        without = {name: array for name, array in fitted.get_state().items() if name != "plain"}
+        with pytest.raises(SavedModelError, match="plain distances"):
+            Neighbors(k=10, local=0.5).set_state(without)
+
+    def test_copies(self):
+        rows = np.concatenate([cloud(30, 3), np.repeat(cloud(1, 3, seed=1), 40, axis=0)])
+        own = Neighbors(k=10, local=1).fit(encoded(rows)).score_own()
+        assert np.isfinite(own).all()
+        assert (own[30:] == 0).all()
+        assert (own[:30] > 0).all()
+        assert (Neighbors(k=3, local=1).fit(encoded(np.zeros((20, 2)))).score_own() == 0).all()
+
+
 class TestRefused:
     @pytest.mark.parametrize("k", [0, -1, 5, 2.0, "3"])
     def test_k(self, k):
         with pytest.raises(OptionError, match="from 1 to 4 for 5 images"):
             Neighbors(k=k).fit(line(0, 1, 2, 3, 4))
 
-    @pytest.mark.parametrize("options", [{"combine": "median"}, {"metric": "manhattan"}, {"n_jobs": 0}])
+    @pytest.mark.parametrize("options", [
+        {"combine": "median"}, {"metric": "manhattan"}, {"n_jobs": 0},
+        {"local": -0.1}, {"local": 1.5}, {"local": "always"}, {"local": None},
+    ])
     def test_options(self, options):
         with pytest.raises(OptionError):
             Neighbors(**options).fit(line(0, 1, 2))
 
     def test_the_constructor_only_stores(self):
         assert Neighbors(k="x", combine=3).get_params() == {
-            "k": "x", "combine": 3, "metric": "euclidean", "n_jobs": None}
+            "k": "x", "combine": 3, "metric": "euclidean", "local": 0.0, "n_jobs": None}
 
     @pytest.mark.parametrize("rows", [
         np.zeros((1, 3)), np.zeros((0, 3)), np.zeros((3, 0)), np.zeros(3),

@@ -6,7 +6,8 @@ nearly alike; so the distances are computed again from the differences, and wher
 hidden a neighbour, all images are compared anew.
 
 Ramaswamy, Rastogi, Shim, *Efficient algorithms for mining outliers from large data sets*, 2000 (k-th);
-Angiulli, Pizzuti, *Fast outlier detection in high dimensional spaces*, 2002 (mean).
+Angiulli, Pizzuti, *Fast outlier detection in high dimensional spaces*, 2002 (mean). Measuring a distance against those
+around it: after Breunig, Kriegel, Ng, Sander, *LOF: identifying density-based local outliers*, 2000.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ from oddlens.protocols import Bools, Doubles, Encoded, State
 
 SPARE = 8  # neighbours beyond k that FAISS proposes: room for those that it puts in the wrong order
 BATCH = 16384  # rows whose neighbours are held at a time
+AROUND = 10  # nearest images whose own distances say how tight the place is
+HALF = 0.5  # how far "auto" measures a distance against those around it, in a collection of many kinds
+WIDE, TIGHTEST = 0.75, 0.1  # of those distances: the quantile from which a place is wide, and the least part of it
 PART = 4096  # rows that one thread searches at a time; with fewer FAISS works half as fast
 
 
@@ -42,6 +46,11 @@ class Neighbors(BaseEstimator):
     combine:  "kth", the distance to the k-th; or "mean", the mean distance to the k nearest.
     metric:   "euclidean", in the embedding's units; or "cosine", one minus the cosine of the angle. A row of
               zeros has no angle: it is 1/2 from every other row.
+    local:    0, distances as they are, to 1, all measured against those of the 10 nearest images; or "auto", a half in
+              a collection of many kinds of image, where some kinds lie closer together than others, and less the
+              more it is of one kind. With d the distance, g the geometric mean of what the 10 nearest have for it,
+              and c the third quartile over all fitted images, the score is d (c / g)^local. Each of the 10 counts
+              as c at most, so that odd images do not vouch for each other, and as c / 10 at least.
     n_jobs:   threads; by default one for each core. The scores do not depend on it.
 
     A fitted image is judged without itself. **Copies:** rows that are the same to the last digit are copies.
@@ -50,7 +59,7 @@ class Neighbors(BaseEstimator):
     images count each. A new image that is a copy of a fitted one gets the score of that one. Where fewer than
     k images are left, as many as there are count; where none is left, the score is 0.
 
-    Fitted: ``k_``, the number of neighbours used.
+    Fitted: ``k_``, the number of neighbours used; ``local_``, how far distances are measured against those around.
 
     >>> line = np.arange(10.0, dtype=np.float32)[:, None]
     >>> line[9] = 30
@@ -61,23 +70,34 @@ class Neighbors(BaseEstimator):
     needs = frozenset({"embedding"})
 
     def __init__(
-        self, k: int | None = None, combine: str = "kth", metric: str = "euclidean", n_jobs: int | None = None
+        self,
+        k: int | None = None,
+        combine: str = "kth",
+        metric: str = "euclidean",
+        local: float | str = 0.0,
+        n_jobs: int | None = None,
     ) -> None:
         self.k = k
         self.combine = combine
         self.metric = metric
+        self.local = local
         self.n_jobs = n_jobs
 
     def fit(self, encoded: Encoded) -> Self:
         """Keep the features, and score each row among the others."""
         self._take(self._rows(encoded))
-        scores = np.zeros(len(self.sizes_))
+        plain = np.zeros(len(self.sizes_))
+        around = np.full((len(plain), min(AROUND, self.k_)), -1, np.int32)
         rare = np.flatnonzero(self.sizes_ - 1 <= self.k_)
         for batch in _batches(len(rare)):
             one = rare[batch]
-            scores[one] = self._combined(*self._nearest(self.distinct_[one], self.k_, without_copies=True))
+            distances, found = self._nearest(self.distinct_[one], self.k_, without_copies=True)
+            plain[one] = self._combined(distances, found)
+            around[one, : found.shape[1]] = found[:, : around.shape[1]]
             advance("neighbors", batch.stop, len(rare))
-        self.own_ = scores[self.group_]
+        self.plain_ = plain[self.group_]
+        self._learn_tightness(plain)
+        self.own_ = (plain * self._tightness(around))[self.group_]
         return self
 
     def score_own(self) -> Doubles:
@@ -92,7 +112,8 @@ class Neighbors(BaseEstimator):
         for batch in _batches(len(rows)):
             distances, found = self._nearest(rows[batch], self.k_)
             copy_of = self.members_[self.first_[found[:, 0]]]
-            scores[batch] = np.where(distances[:, 0] == 0, self.own_[copy_of], self._combined(distances, found))
+            apart = self._combined(distances, found) * self._tightness(found[:, :AROUND])
+            scores[batch] = np.where(distances[:, 0] == 0, self.own_[copy_of], apart)
             advance("neighbors", batch.stop, len(rows))
         return scores
 
@@ -114,9 +135,9 @@ class Neighbors(BaseEstimator):
         return np.repeat(distances.ravel(), shares.ravel()).reshape(len(rows), k), taken
 
     def get_state(self) -> State:
-        """The features and the fitted images' scores."""
+        """The features, the fitted images' scores and, where these are other, their plain distances."""
         self._require_fit()
-        return {"rows": self.rows_, "own": self.own_}
+        return {"rows": self.rows_, "own": self.own_, **({"plain": self.plain_} if self.local_ else {})}
 
     def set_state(self, state: State) -> Self:
         """Take back what ``get_state`` gave."""
@@ -125,13 +146,19 @@ class Neighbors(BaseEstimator):
             raise SavedModelError("The saved neighbors lack their rows (float32) or their scores (float64).")
         if rows.ndim != 2 or not rows.shape[1] or own.shape != rows.shape[:1]:
             raise SavedModelError(f"The saved neighbors hold rows {rows.shape} but scores {own.shape}.")
-        if not (np.isfinite(rows).all() and np.isfinite(own).all()):
+        plain = state.get("plain", own)
+        if plain.shape != own.shape or plain.dtype != np.float64:
+            raise SavedModelError("The saved neighbors' plain distances (float64) do not fit their scores.")
+        if not all(np.isfinite(array).all() for array in (rows, own, plain)):
             raise SavedModelError("The saved neighbors hold numbers that are not finite.")
         try:
             self._take(_read_only(rows))
         except OptionError as error:
             raise SavedModelError(f"The saved neighbors do not fit their options: {error}") from error
-        self.own_ = own
+        if self.local_ and "plain" not in state:
+            raise SavedModelError("The saved neighbors lack the plain distances that scores are measured against.")
+        self.own_, self.plain_ = own, plain
+        self._learn_tightness(plain[self.members_[self.first_]])
         return self
 
     def _take(self, rows: NDArray[np.float32]) -> None:
@@ -144,7 +171,11 @@ class Neighbors(BaseEstimator):
                 raise OptionError.unknown(f"{name} of neighbors", getattr(self, name), known)
         if self.k is not None and not (isinstance(self.k, int | np.integer) and 1 <= self.k < n):
             raise OptionError(f"k must be a whole number from 1 to {n - 1} for {n} images, got {self.k!r}.")
-        self.k_ = neighbours(n, one_mode(rows)) if self.k is None else int(self.k)
+        if self.local != "auto" and not (isinstance(self.local, int | float) and 0 <= self.local <= 1):
+            raise OptionError(f'local of neighbors must be from 0 to 1, or "auto"; got {self.local!r}.')
+        kind = one_mode(rows) if self.k is None or self.local == "auto" else 0.0
+        self.k_ = neighbours(n, kind) if self.k is None else int(self.k)
+        self.local_ = HALF * (1 - kind) if self.local == "auto" else float(self.local)
         self.rows_ = rows
         self._tell_copies_apart(rows)
         # Distances stay the same when all rows move together, and near the origin FAISS loses the least.
@@ -206,6 +237,19 @@ class Neighbors(BaseEstimator):
         rounding = (rows.shape[1] + 8) * 2.0**-24 * reach**2
         within_range = (reach > 1e-15) & (reach < 1e18)  # where single precision neither under- nor overflows
         return np.asarray((farthest + rounding < last) & within_range)
+
+    def _learn_tightness(self, plain: Doubles) -> None:
+        """From (groups,) plain distances: what each group counts for in the tightness of a place."""
+        wide = float(np.quantile(plain, WIDE))
+        self.logs_ = np.log(np.clip(plain / wide, TIGHTEST, 1)) if wide > 0 else np.zeros(len(plain))
+
+    def _tightness(self, around: NDArray[np.integer[Any]]) -> Doubles:
+        """(m,) 1 where the (m, few) groups around lie far apart, to 10^local where they lie close together."""
+        if not self.local_:
+            return np.ones(len(around))
+        there = around >= 0
+        logs = np.where(there, self.logs_[around], 0.0).sum(1) / np.maximum(there.sum(1), 1)
+        return np.asarray(np.exp(-self.local_ * logs))
 
     def _shares(self, found: NDArray[np.int64], k: int) -> NDArray[np.int64]:
         """(m, k) how many images of each group found are among the k nearest, copies counting each."""
