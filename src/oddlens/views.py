@@ -17,7 +17,7 @@ from oddlens.errors import OptionError
 from oddlens.protocols import Detector, Encoder
 
 LOUD = 250  # images: up to so many the other views count in full, for the distances of the lead need many images
-QUIET_ONE, QUIET_MANY, QUIET_COLOUR = 0.05, 0.15, 0.3  # and at least so much: of one kind, of many kinds, in colour
+QUIET_ONE, QUIET_MANY, QUIET_COLOUR = 0.05, 0.125, 0.3  # and at least so much: of one kind, of many kinds, in colour
 
 
 @dataclass(frozen=True)

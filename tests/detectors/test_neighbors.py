@@ -296,11 +296,11 @@ class TestLocal:
         assert ratio.min() >= 1
         assert ratio.max() <= 10 + 1e-9
 
-    def test_auto_is_a_half_among_many_kinds_and_nothing_in_one(self):
+    def test_auto_is_a_quarter_among_many_kinds_and_nothing_in_one(self):
         rng = np.random.default_rng(0)
         many = rng.normal(0, 1, (600, 5)) + np.repeat(rng.normal(0, 30, (12, 5)), 50, axis=0)
         one = rng.normal(0, 1, (600, 50))
-        assert Neighbors(local="auto").fit(encoded(many)).local_ == 0.5
+        assert Neighbors(local="auto").fit(encoded(many)).local_ == 0.25
         fitted = Neighbors(local="auto").fit(encoded(one))
         assert fitted.local_ == 0
         assert fitted.score_own().tolist() == Neighbors().fit(encoded(one)).score_own().tolist()

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from oddlens.encoders.dictionary import Dictionary, moved, scales, spherical_means, tents
+from oddlens.encoders.dictionary import Dictionary, moved, scales
+from oddlens.encoders.patches import spherical_means, tents
 from oddlens.errors import OptionError, SavedModelError
 from oddlens.training import as_batch
 
@@ -74,6 +75,35 @@ def test_large_pictures_are_seen_at_two_scales():
     assert scales((100, 200, 3)) == [(28, 56), (56, 112)]
 
 
+@pytest.mark.parametrize("options", [{"patch": (3, 5)}, {"layers": 2}, {"patch": (3, 5), "layers": 2}])
+def test_more_dictionaries_give_more_features_and_are_saved(options, digits):
+    fitted = Dictionary(atoms=8, latent=4000, **options).fit(digits[:300])
+    count = len(options.get("patch", (5,))) * options.get("layers", 1)
+    assert len(fitted.dictionaries_) == count
+    assert fitted.mean_.shape == (8 * 16 * count,)
+    again = Dictionary(atoms=8, latent=4000, **options).set_state(fitted.get_state())
+    one, two = (encoder.encode(digits[:20], NEEDS).embedding for encoder in (fitted, again))
+    assert np.array_equal(one, two)
+    with pytest.raises(SavedModelError):
+        Dictionary(atoms=8).set_state(fitted.get_state())
+
+
+def test_the_second_layer_hears_how_the_answers_of_the_first_stand_together():
+    """Two strokes side by side or far apart: averaged over the picture, 3x3 patches see no difference."""
+    rng = np.random.default_rng(0)
+    images = np.zeros((400, 30, 30, 1), np.uint8)
+    for i, image in enumerate(images):
+        row, column = rng.integers(4, 16), rng.integers(4, 8)
+        image[row : row + 9, [column, column + (5 if i % 2 else 14)]] = 255
+
+    def told_apart(layers):
+        found = Dictionary(atoms=16, patch=3, grid=1, layers=layers).fit(images).encode(images, NEEDS).embedding
+        between = found[0::2].mean(0) - found[1::2].mean(0)
+        return np.linalg.norm(between) / np.linalg.norm(found - found.mean(0), axis=1).mean()
+
+    assert told_apart(2) > 1.5 * told_apart(1)
+
+
 def test_the_number_of_threads_does_not_matter(digits):
     states = []
     for threads in (1, 2):
@@ -84,7 +114,10 @@ def test_the_number_of_threads_does_not_matter(digits):
     assert all(np.array_equal(states[0][key], states[1][key]) for key in states[0])
 
 
-@pytest.mark.parametrize("bad", [{"atoms": 0}, {"patch": 4}, {"patch": 29}, {"grid": 0}, {"latent": "x"}, {"ridge": 0}])
+@pytest.mark.parametrize("bad", [
+    {"atoms": 0}, {"patch": 4}, {"patch": 29}, {"patch": ()}, {"patch": (5, 6)}, {"layers": 3}, {"layers": 0},
+    {"grid": 0}, {"latent": "x"}, {"ridge": 0},
+])
 def test_bad_options_are_named(bad, digits):
     with pytest.raises(OptionError, match=next(iter(bad))):
         Dictionary(**bad).fit(digits)

@@ -32,7 +32,7 @@ from oddlens.protocols import Bools, Doubles, Encoded, State
 SPARE = 8  # neighbours beyond k that FAISS proposes: room for those that it puts in the wrong order
 BATCH = 16384  # rows whose neighbours are held at a time
 AROUND = 10  # nearest images whose own distances say how tight the place is
-HALF = 0.5  # how far "auto" measures a distance against those around it, in a collection of many kinds
+QUARTER = 0.25  # how far "auto" measures a distance against those around it, in a collection of many kinds
 WIDE, TIGHTEST = 0.75, 0.1  # of those distances: the quantile from which a place is wide, and the least part of it
 PART = 4096  # rows that one thread searches at a time; with fewer FAISS works half as fast
 
@@ -46,11 +46,11 @@ class Neighbors(BaseEstimator):
     combine:  "kth", the distance to the k-th; or "mean", the mean distance to the k nearest.
     metric:   "euclidean", in the embedding's units; or "cosine", one minus the cosine of the angle. A row of
               zeros has no angle: it is 1/2 from every other row.
-    local:    0, distances as they are, to 1, all measured against those of the 10 nearest images; or "auto", a half in
-              a collection of many kinds of image, where some kinds lie closer together than others, and less the
-              more it is of one kind. With d the distance, g the geometric mean of what the 10 nearest have for it,
-              and c the third quartile over all fitted images, the score is d (c / g)^local. Each of the 10 counts
-              as c at most, so that odd images do not vouch for each other, and as c / 10 at least.
+    local:    0, distances as they are, to 1, all measured against those of the 10 nearest images; or "auto", a
+              quarter in a collection of many kinds of image, where some kinds lie closer together than others, and
+              less the more it is of one kind. With d the distance, g the geometric mean of what the 10 nearest have
+              for it, and c the third quartile over all fitted images, the score is d (c / g)^local. Each of the 10
+              counts as c at most, so that odd images do not vouch for each other, and as c / 10 at least.
     n_jobs:   threads; by default one for each core. The scores do not depend on it.
 
     A fitted image is judged without itself. **Copies:** rows that are the same to the last digit are copies.
@@ -175,7 +175,7 @@ class Neighbors(BaseEstimator):
             raise OptionError(f'local of neighbors must be from 0 to 1, or "auto"; got {self.local!r}.')
         kind = one_mode(rows) if self.k is None or self.local == "auto" else 0.0
         self.k_ = neighbours(n, kind) if self.k is None else int(self.k)
-        self.local_ = HALF * (1 - kind) if self.local == "auto" else float(self.local)
+        self.local_ = QUARTER * (1 - kind) if self.local == "auto" else float(self.local)
         self.rows_ = rows
         self._tell_copies_apart(rows)
         # Distances stay the same when all rows move together, and near the origin FAISS loses the least.

@@ -2,12 +2,13 @@
 
 Small patches are cut from the images, brought to the same mean and contrast, and clustered on the sphere; the cluster
 centres are the atoms. At each pixel every atom answers with a softmax of its cosine, weighted by the root of the local
-contrast; the answers are averaged over a grid of overlapping parts of the picture. Then some images are moved slightly,
-and the directions along which *one* image moves are shrunk: what is left tells images apart, not their poses.
+contrast; the answers are averaged over a grid of overlapping parts of the picture. A second layer does the same with
+patches of the first one's answers. Then some images are moved slightly, and the directions along which *one* image
+moves are shrunk: what is left tells images apart, not their poses.
 
 Coates, Lee, Ng, *An analysis of single-layer networks in unsupervised feature learning*, 2011 (patches, k-means,
-pooling); Hatch, Kajarekar, Stolcke, *Within-class covariance normalization for SVM-based speaker recognition*, 2006
-(shrinking what varies within).
+pooling); Coates, Ng, *Selecting receptive fields in deep networks*, 2011 (a second layer); Hatch, Kajarekar, Stolcke,
+*Within-class covariance normalization for SVM-based speaker recognition*, 2006 (shrinking what varies within).
 """
 
 from __future__ import annotations
@@ -22,16 +23,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from oddlens.arrays import allocate
+from oddlens.encoders.patches import MAPS, answers, pooled, some_patches, spherical_means
 from oddlens.errors import OptionError
 from oddlens.progress import advance
 from oddlens.protocols import Encoded, Pixels, State
 from oddlens.states import check_images, refusing, saved_shape
 from oddlens.training import as_batch, one_thread
 
-SHARPNESS = 15.0  # of the softmax over cosines
-CONTRAST = 0.5  # the power of the contrast that weighs an answer
-ROOT = 0.3  # the power that evens out large and small averages
-PATCHES = 25_000
+FLAT = (0.05, 0.005)  # in each layer, the standard deviation up to which a patch has nothing in it
+SECOND = 3  # the side of the second layer's patches
 IMAGES = 4_000  # that the whitening is learned from
 MOVED = 400  # that are moved to learn what to shrink
 BATCH = 64
@@ -47,8 +47,9 @@ MOVES = (
 class Dictionary(BaseEstimator):
     """Learns atoms from patches of the images and describes each image by how much of each atom is where.
 
-    atoms:         how many patches the dictionary holds.
-    patch:         their side in pixels, odd.
+    atoms:         how many patches a dictionary holds.
+    patch:         their side in pixels, odd; or several, like (5, 7), each with a dictionary of its own.
+    layers:        1; or 2: each dictionary is followed by one of 3x3 patches of its answers at half the size.
     grid:          parts of the picture a side over which the answers are averaged.
     latent:        principal components kept, at most; fewer where there are fewer images.
     ridge:         how gently directions of small movements are shrunk, in units of their mean variance.
@@ -66,11 +67,18 @@ class Dictionary(BaseEstimator):
     gives = frozenset({"embedding"})
 
     def __init__(
-        self, atoms: int = 64, patch: int = 5, grid: int = 4, latent: int = 300, ridge: float = 1.0,
+        self,
+        atoms: int = 64,
+        patch: int | tuple[int, ...] = 5,
+        layers: int = 1,
+        grid: int = 4,
+        latent: int = 300,
+        ridge: float = 1.0,
         random_state: int = 0,
     ) -> None:
         self.atoms = atoms
         self.patch = patch
+        self.layers = layers
         self.grid = grid
         self.latent = latent
         self.ridge = ridge
@@ -84,13 +92,18 @@ class Dictionary(BaseEstimator):
         some = np.sort(rng.permutation(len(pixels))[:IMAGES])
         with torch.inference_mode(), one_thread():
             images = as_batch(torch.from_numpy(np.array(pixels[some])))
-            self.dictionaries_ = []
-            for size in scales(self.shape_):
-                patches = self._patches(resized(images, size), rng)
-                self.dictionaries_.append(spherical_means(patches, self.atoms, rng))
-                advance("learning", len(self.dictionaries_), len(scales(self.shape_)) + 1)
+            self.dictionaries_, steps = [], len(self._looks()) * self.layers + 1
+            for size, sides in self._looks():
+                maps = resized(images[:MAPS], size)
+                for layer, side in enumerate(sides):
+                    patches = some_patches(maps, side, 4 * self.atoms, FLAT[layer], rng)
+                    self.dictionaries_.append(spherical_means(patches, self.atoms, rng))
+                    if layer + 1 < self.layers:
+                        maps = torch.cat([halved(answers(part, self.dictionaries_[-1], side))
+                                          for part in torch.split(maps, BATCH)])
+                    advance("learning", len(self.dictionaries_), steps)
             self._whiten(images, rng)
-        advance("learning", len(self.dictionaries_) + 1, len(self.dictionaries_) + 1)
+        advance("learning", steps, steps)
         return self
 
     def encode(self, pixels: Pixels, needs: frozenset[str]) -> Encoded:
@@ -119,28 +132,36 @@ class Dictionary(BaseEstimator):
         with refusing("dictionary"):
             shape = saved_shape(state)
             self._check(shape)
-            dictionaries = [state[f"atoms.{i}"] for i in range(len(scales(shape)))]
+            self.shape_ = shape
+            sizes = [(self.atoms if layer else shape[2]) * side**2
+                     for _, sides in self._looks() for layer, side in enumerate(sides)]
+            dictionaries = [state[f"atoms.{i}"] for i in range(len(sizes))]
             mean, turn = state["mean"], state["turn"]
             width = self.atoms * self.grid**2 * len(dictionaries)
-            if any(atoms.shape != (self.atoms, shape[2] * self.patch**2) for atoms in dictionaries):
+            if any(atoms.shape != (self.atoms, size) for atoms, size in zip(dictionaries, sizes, strict=True)):
                 raise ValueError("atoms of another size")
             if mean.shape != (width,) or turn.ndim != 2 or turn.shape[0] != width or not turn.shape[1]:
                 raise ValueError(f"a whitening of {turn.shape} for {width} features")
             arrays = [*dictionaries, mean, turn]
             if not all(array.dtype == np.float32 and np.isfinite(array).all() for array in arrays):
                 raise ValueError("numbers that are not finite")
-        self.shape_ = shape
         self.dictionaries_ = [torch.from_numpy(np.array(atoms)) for atoms in dictionaries]
         self.mean_, self.turn_ = torch.from_numpy(np.array(mean)), torch.from_numpy(np.array(turn))
         return self
 
     def _check(self, shape: tuple[int, ...]) -> None:
-        for name in ("atoms", "patch", "grid", "latent"):
+        for name in ("atoms", "grid", "latent"):
             value = getattr(self, name)
             if not isinstance(value, int | np.integer) or not 1 <= value <= 4096:
                 raise OptionError(f"{name} must be a whole number from 1 to 4096, got {value!r}.")
-        if self.patch % 2 == 0 or self.patch > min(shape[:2]):
-            raise OptionError(f"patch must be odd and at most the images' {min(shape[:2])} pixels, got {self.patch}.")
+        if self.layers not in (1, 2):
+            raise OptionError(f"layers must be 1 or 2, got {self.layers!r}.")
+        sides, most = self._sides(), min(shape[:2])
+        odd = [isinstance(side, int | np.integer) and side % 2 == 1 and 1 <= side <= most for side in sides]
+        if not odd or not all(odd):
+            raise OptionError(f"patch must be odd and at most the images' {most} pixels, got {self.patch!r}.")
+        if self.layers == 2 and most < 2 * SECOND:
+            raise OptionError(f"Two layers need images of {2 * SECOND} pixels a side or more, got {most}.")
         if not self.ridge > 0:
             raise OptionError(f"ridge must be above 0, got {self.ridge!r}.")
 
@@ -148,48 +169,26 @@ class Dictionary(BaseEstimator):
         if not hasattr(self, "turn_"):
             raise NotFittedError("This Dictionary has not learned anything yet: call fit first.")
 
-    def _patches(self, images: Tensor, rng: np.random.Generator) -> Tensor:
-        """(about 25,000, channels * patch^2) patches with some contrast, mean 0 and length 1."""
-        images = images[:2000]
-        n, _, height, width = images.shape
-        windows = np.lib.stride_tricks.sliding_window_view(images.numpy(), (self.patch, self.patch), axis=(2, 3))
-        found: list[np.ndarray[tuple[int, ...], np.dtype[np.float32]]] = []
-        for _ in range(8):  # flat places are thrown away, so it may take several rounds
-            place = (rng.integers(n, size=2 * PATCHES), rng.integers(height - self.patch + 1, size=2 * PATCHES),
-                     rng.integers(width - self.patch + 1, size=2 * PATCHES))
-            cut = windows[place[0], :, place[1], place[2]].reshape(2 * PATCHES, -1)
-            cut = cut - cut.mean(1, keepdims=True)
-            found.append(cut[cut.std(1) > 0.05])
-            if sum(len(part) for part in found) >= PATCHES:
-                break
-        patches = np.concatenate(found)[:PATCHES]
-        if len(patches) < 4 * self.atoms:  # a nearly flat collection: noise, so that there are atoms at all
-            noise = rng.normal(size=(4 * self.atoms, windows.shape[1] * self.patch**2)).astype(np.float32)
-            patches = np.concatenate([patches, noise])
-        return torch.from_numpy(patches / np.linalg.norm(patches, axis=1, keepdims=True))
+    def _sides(self) -> tuple[int, ...]:
+        return tuple(self.patch) if isinstance(self.patch, tuple | list) else (self.patch,)
+
+    def _looks(self) -> list[tuple[tuple[int, int], list[int]]]:
+        """Every size that pictures are seen at with every side of patches: the size, and the side in each layer."""
+        return [(size, [side, SECOND][: self.layers]) for size in scales(self.shape_) for side in self._sides()]
 
     def _features(self, images: Tensor) -> Tensor:
-        """(n, scales * atoms * grid^2) before whitening, the part of each scale of length 1."""
-        parts = []
-        for start in range(0, len(images), BATCH):
-            batch = images[start : start + BATCH]
-            sizes = zip(scales(self.shape_), self.dictionaries_, strict=True)
-            parts.append(torch.cat([self._pooled(resized(batch, size), atoms) for size, atoms in sizes], 1))
-        return torch.cat(parts)
+        """(n, dictionaries * atoms * grid^2) before whitening, the part of each dictionary of length 1."""
+        return torch.cat([torch.cat(self._parts(batch), 1) for batch in torch.split(images, BATCH)])
 
-    def _pooled(self, images: Tensor, atoms: Tensor) -> Tensor:
-        channels = images.shape[1]
-        padded = functional.pad(images, (self.patch // 2,) * 4)
-        mean = functional.avg_pool2d(padded.mean(1, keepdim=True), self.patch, 1)
-        square = functional.avg_pool2d(padded.square().mean(1, keepdim=True), self.patch, 1)
-        contrast = (square - mean.square()).clamp_min(0).sqrt()
-        length = contrast * (channels * self.patch**2) ** 0.5
-        cosine = functional.conv2d(padded, atoms.view(-1, channels, self.patch, self.patch)) / (length + 1e-4)
-        answers = torch.softmax(SHARPNESS * cosine, 1) * contrast**CONTRAST
-        rows, columns = tents(images.shape[2], self.grid), tents(images.shape[3], self.grid)
-        pooled: Tensor = (rows @ (answers @ columns.T)).flatten(1) ** ROOT
-        length = pooled.norm(dim=1, keepdim=True).clamp_min(1e-9)
-        return pooled.div(length)
+    def _parts(self, images: Tensor) -> list[Tensor]:
+        parts: list[Tensor] = []
+        for size, sides in self._looks():
+            maps = resized(images, size)
+            for layer, side in enumerate(sides):
+                found = answers(maps, self.dictionaries_[len(parts)], side)
+                parts.append(pooled(found, self.grid))
+                maps = halved(found) if layer + 1 < self.layers else maps
+        return parts
 
     def _whiten(self, images: Tensor, rng: np.random.Generator) -> None:
         """Principal components, then small movements shrunk: the mean and the (features, d) to multiply with."""
@@ -222,6 +221,11 @@ def resized(images: Tensor, size: tuple[int, int]) -> Tensor:
     return functional.interpolate(images, size=size, mode="bilinear", antialias=True, align_corners=False)
 
 
+def halved(maps: Tensor) -> Tensor:
+    """Maps of half the size, by averaging two by two."""
+    return functional.avg_pool2d(maps, 2)
+
+
 def moved(
     images: Tensor, angle: float = 0, scale: float = 1, right: float = 0, down: float = 0, shear: float = 0
 ) -> Tensor:
@@ -231,26 +235,6 @@ def moved(
                            [np.sin(a) / scale / ratio, np.cos(a) / scale, 2 * down]], dtype=torch.float32)
     grid = functional.affine_grid(matrix.expand(len(images), 2, 3), list(images.shape), align_corners=False)
     return functional.grid_sample(images, grid, align_corners=False, padding_mode="border")
-
-
-def tents(size: int, count: int) -> Tensor:
-    """(count, size) weights of overlapping parts of an axis, each a tent about its middle."""
-    middle = (torch.arange(count) + 0.5) * size / count
-    reach = (1 - (torch.arange(size) + 0.5 - middle[:, None]).abs() * count / size).clamp_min(0)
-    return reach * count / size
-
-
-def spherical_means(patches: Tensor, count: int, rng: np.random.Generator) -> Tensor:
-    """(count, values) of length 1: k-means by cosine, 20 rounds; an empty cluster begins again at a patch."""
-    means = patches[torch.from_numpy(rng.choice(len(patches), count, replace=False))].clone()
-    for _ in range(20):
-        nearest = (patches @ means.T).argmax(1)
-        total = torch.zeros_like(means).index_add_(0, nearest, patches)
-        empty = total.norm(dim=1) < 1e-6
-        if empty.any():
-            total[empty] = patches[torch.from_numpy(rng.choice(len(patches), int(empty.sum())))]
-        means = total / total.norm(dim=1, keepdim=True)
-    return means
 
 
 def principal(centred: Tensor, most: int) -> Tensor:

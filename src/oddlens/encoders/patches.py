@@ -1,0 +1,81 @@
+"""Patches cut from maps of values, the atoms that they cluster to, and how the atoms answer at every place.
+
+A map is a picture with its channels, or the answers of one dictionary, which a second one takes for its pictures.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+SHARPNESS = 15.0  # of the softmax over cosines
+CONTRAST = 0.5  # the power of the contrast that weighs an answer
+ROOT = 0.3  # the power that evens out large and small averages
+PATCHES = 25_000
+MAPS = 2_000  # that patches are cut from
+
+
+def some_patches(maps: Tensor, side: int, least: int, flat: float, rng: np.random.Generator) -> Tensor:
+    """(about 25,000, channels * side^2) patches with some contrast, mean 0 and length 1.
+
+    flat:   the standard deviation up to which a patch is flat and is left out.
+    least:  so many there are at least, of noise where nearly everything is flat, so that there are atoms at all.
+    """
+    n, _, height, width = maps.shape
+    windows = np.lib.stride_tricks.sliding_window_view(maps.numpy(), (side, side), axis=(2, 3))
+    found: list[np.ndarray[tuple[int, ...], np.dtype[np.float32]]] = []
+    for _ in range(8):  # flat places are thrown away, so it may take several rounds
+        place = (rng.integers(n, size=2 * PATCHES), rng.integers(height - side + 1, size=2 * PATCHES),
+                 rng.integers(width - side + 1, size=2 * PATCHES))
+        cut = windows[place[0], :, place[1], place[2]].reshape(2 * PATCHES, -1)
+        cut = cut - cut.mean(1, keepdims=True)
+        found.append(cut[cut.std(1) > flat])
+        if sum(len(part) for part in found) >= PATCHES:
+            break
+    patches = np.concatenate(found)[:PATCHES]
+    if len(patches) < least:
+        noise = rng.normal(size=(least, windows.shape[1] * side**2)).astype(np.float32)
+        patches = np.concatenate([patches, noise])
+    return torch.from_numpy(patches / np.linalg.norm(patches, axis=1, keepdims=True))
+
+
+def spherical_means(patches: Tensor, count: int, rng: np.random.Generator) -> Tensor:
+    """(count, values) of length 1: k-means by cosine, 20 rounds; an empty cluster begins again at a patch."""
+    means = patches[torch.from_numpy(rng.choice(len(patches), count, replace=False))].clone()
+    for _ in range(20):
+        nearest = (patches @ means.T).argmax(1)
+        total = torch.zeros_like(means).index_add_(0, nearest, patches)
+        empty = total.norm(dim=1) < 1e-6
+        if empty.any():
+            total[empty] = patches[torch.from_numpy(rng.choice(len(patches), int(empty.sum())))]
+        means = total / total.norm(dim=1, keepdim=True)
+    return means
+
+
+def answers(maps: Tensor, atoms: Tensor, side: int) -> Tensor:
+    """(n, atoms, height, width): at each place a softmax of the atoms' cosines, weighed by the root of the contrast."""
+    channels = maps.shape[1]
+    padded = functional.pad(maps, (side // 2,) * 4)
+    mean = functional.avg_pool2d(padded.mean(1, keepdim=True), side, 1)
+    square = functional.avg_pool2d(padded.square().mean(1, keepdim=True), side, 1)
+    contrast = (square - mean.square()).clamp_min(0).sqrt()
+    length = contrast * (channels * side**2) ** 0.5
+    cosine = functional.conv2d(padded, atoms.view(-1, channels, side, side)) / (length + 1e-4)
+    return torch.softmax(SHARPNESS * cosine, 1) * contrast**CONTRAST
+
+
+def pooled(maps: Tensor, grid: int) -> Tensor:
+    """(n, channels * grid^2) of length 1: roots of the averages over a grid of overlapping parts."""
+    rows, columns = tents(maps.shape[2], grid), tents(maps.shape[3], grid)
+    averages: Tensor = (rows @ (maps @ columns.T)).flatten(1) ** ROOT
+    length = averages.norm(dim=1, keepdim=True).clamp_min(1e-9)
+    return averages.div(length)
+
+
+def tents(size: int, count: int) -> Tensor:
+    """(count, size) weights of overlapping parts of an axis, each a tent about its middle."""
+    middle = (torch.arange(count) + 0.5) * size / count
+    reach = (1 - (torch.arange(size) + 0.5 - middle[:, None]).abs() * count / size).clamp_min(0)
+    return reach * count / size
