@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from oddlens.encoders.dictionary import Dictionary, moved, scales
-from oddlens.encoders.patches import spherical_means, tents
 from oddlens.errors import OptionError, SavedModelError
+from oddlens.patches import spherical_means, tents
 from oddlens.training import as_batch
 
 NEEDS = frozenset({"embedding"})

@@ -88,6 +88,16 @@ def test_one_image_is_enough():
     assert np.isfinite(Statistics().fit(some).encode(some, NEEDS).embedding).all()
 
 
+def test_of_few_images_chance_is_not_stretched():
+    """Another 100 pictures of noise lie as far from the middle as the 45 that were learned from."""
+    noise = images(145, 16, 16, 3)
+    encoder = Statistics().fit(noise[:45])
+    own, new = (encoder.encode(some, NEEDS).embedding for some in (noise[:45], noise[45:]))
+    middle = np.median(own, axis=0)
+    far = [np.median(np.linalg.norm(rows - middle, axis=1)) for rows in (own, new)]
+    assert far[1] < 1.5 * far[0]
+
+
 def test_bad_options_and_other_images_are_refused():
     with pytest.raises(OptionError, match="ridge"):
         Statistics(ridge=0).fit(images(5, 8, 8, 1))

@@ -23,8 +23,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from oddlens.arrays import allocate
-from oddlens.encoders.patches import MAPS, answers, pooled, some_patches, spherical_means
 from oddlens.errors import OptionError
+from oddlens.patches import MAPS, answers, pooled, some_patches, spherical_means
 from oddlens.progress import advance
 from oddlens.protocols import Encoded, Pixels, State
 from oddlens.states import check_images, refusing, saved_shape

@@ -43,7 +43,8 @@ LEAST = 0.01  # of the scale: what does not vary at all is not blown up
 class Statistics(BaseEstimator):
     """Gives statistics of brightness, detail and colour: 33 of a grey picture, 41 of one in colour, whitened.
 
-    ridge:  how gently directions in which the collection hardly varies are stretched, in units of the mean variance.
+    ridge:  how gently directions in which the collection hardly varies are stretched, in units of the mean variance;
+            more in collections of fewer than about 250 images.
 
     For each of three octaves: the mean detail and five quantiles of it, and the mean step across and down; then seven
     quantiles, mean and spread of the brightness; in colour, mean and spread of the saturation and of red, green and
@@ -77,11 +78,16 @@ class Statistics(BaseEstimator):
         return self
 
     def _whitening(self, scaled: Doubles) -> Doubles:
-        """(statistics, statistics) to multiply with, so that the rows vary by about 1 in every direction."""
+        """(statistics, statistics) to multiply with, so that the rows vary by about 1 in every direction.
+
+        Of few rows, no more than seven to a statistic, the directions in which they hardly vary are chance: any other
+        row lies far out along them. So these are stretched the more gently the fewer rows there are.
+        """
         centred = scaled - scaled.mean(0)
         variance, axes = np.linalg.eigh(centred.T @ centred / len(centred))
         variance = np.maximum(variance, 0)
-        return np.asarray(axes / np.sqrt(variance + max(self.ridge * float(variance.mean()), 1e-9)))
+        ridge = max(self.ridge, (scaled.shape[1] / len(scaled)) ** 2) * float(variance.mean())
+        return np.asarray(axes / np.sqrt(variance + max(ridge, 1e-9)))
 
     def encode(self, pixels: Pixels, needs: frozenset[str]) -> Encoded:
         """The embedding, (n, 33) or (n, 41)."""
