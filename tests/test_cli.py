@@ -43,8 +43,17 @@ def test_rank_writes_the_run_and_names_the_strangest(oddlens, folder, tmp_path):
     assert "13.png" in out.splitlines()[0]
     assert "broken.jpg: the file is empty" in out
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
-        "gallery.png", "model", "report.html", "run.json", "scores.csv", "scores.parquet"]
+        "gallery.png", "model", "reasons.safetensors", "report.html", "run.json", "scores.csv", "scores.parquet"]
     assert len((tmp_path / "run" / "scores.csv").read_text().splitlines()) == 41
+
+
+@pytest.mark.parametrize("both", [["--fast", "--thorough"], ["--fast", "--view", "pixels+subspace"],
+                                  ["--thorough", "--encoder", "pixels"]])
+def test_two_choices_of_views_are_refused(oddlens, folder, tmp_path, both):
+    code, _, err = oddlens("rank", folder, "--out", tmp_path / "run", *both)
+    assert code == 2
+    assert "not both" in err or "one or the other" in err
+    assert not (tmp_path / "run").exists()
 
 
 def test_json_is_machine_readable_and_alone_on_standard_output(oddlens, folder, tmp_path):
@@ -66,6 +75,8 @@ def test_score_judges_new_images_with_a_run_and_with_a_model(oddlens, folder, do
         code, out, err = oddlens("score", model, tmp_path / "new.npy", "--json")
         assert code == 0, err
         results.append(json.loads(out)["top"])
+    assert [image.pop("causes") for image in results[1]] == [""] * 11  # a model alone keeps no pictures
+    assert next(image.pop("causes") for image in results[0])
     assert results[0] == results[1]
     assert results[0][0]["name"] == "10"
 

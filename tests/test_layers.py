@@ -17,7 +17,7 @@ FLOORS = [
     {"activity", "appearance", "gradients", "groups", "modes", "patches", "states", "training"},
     {"autoencoding", "duplicates", "patterns", "turning"},
     {"causes", "encoders", "detectors"},
-    {"views"},
+    {"memory", "views"},
     {"model"},
     {"chart", "evaluation", "explaining", "listing", "saving"},
     {"check", "evaluate", "gallery", "report"},

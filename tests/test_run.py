@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from oddlens.errors import OptionError, OutputError
+from oddlens.errors import OptionError, OutputError, SavedModelError
 from oddlens.run import build_model, claim, rank_into, score_with
 from oddlens.sources import open_source
 
@@ -63,3 +63,32 @@ def test_a_file_is_no_folder_for_a_run(dots, tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(OutputError, match="is a file"):
         claim(tmp_path / "file", open_source(dots))
+
+
+def test_new_images_are_explained_beside_the_fitted_ones(model, dots, tmp_path):
+    rank_into(dots, tmp_path / "run", model)
+    new = np.stack([dots[5], np.full(dots.shape[1:], 90, np.uint8)])
+    result = score_with(tmp_path / "run", new, tmp_path / "scored")
+    copied, blank = result.ranking.causes
+    assert "copy" in copied
+    assert "blank" in blank
+    page = (tmp_path / "scored" / "report.html").read_text()
+    assert "most like it, of those learned from" in page
+    assert 'id="f5"' in page  # the fitted image that the first is a copy of
+    assert "An exact copy" in page
+
+
+def test_without_what_was_kept_new_images_are_scored_without_reasons(model, dots, tmp_path):
+    rank_into(dots, tmp_path / "run", model)
+    (tmp_path / "run" / "reasons.safetensors").unlink()
+    result = score_with(tmp_path / "run", dots[:5], tmp_path / "scored")
+    assert result.ranking.causes is None
+    assert "Why these" not in (tmp_path / "scored" / "report.html").read_text()
+
+
+def test_what_was_kept_of_other_images_is_refused(model, dots, tmp_path):
+    rank_into(dots, tmp_path / "run", model)
+    rank_into(dots[:-1], tmp_path / "other", model)
+    (tmp_path / "other" / "reasons.safetensors").replace(tmp_path / "run" / "reasons.safetensors")
+    with pytest.raises(SavedModelError, match=r"reasons\.safetensors does not fit"):
+        score_with(tmp_path / "run", dots[:5])

@@ -77,7 +77,8 @@ class Sight:
         """The result in words."""
         share = self.on_top / self.planted
         verdict = "Seen" if share >= SEES else "Seen in part" if share >= SOME else "Mostly missed"
-        flagged = "" if self.flagged is None else f"; {self.flagged} of them were flagged"
+        count = "1 was" if self.flagged == 1 else f"{self.flagged} were"
+        flagged = "" if self.flagged is None else f"; of all {self.planted}, {count} flagged"
         low, high = (round(100 * bound) for bound in self.interval)
         return (f"{verdict}: {KINDS[self.kind].words}. {self.on_top} of {self.planted} planted ones came out among the "
                 f"strangest {100 * TOP:.0f} % (of many, {low} to {high} % would){flagged}; the middle one stands above "

@@ -54,9 +54,9 @@ def cli() -> None:
 @click.argument("images")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("oddlens-run"), show_default=True,
               help="Folder for the table, pictures, report and model.")
-@click.option("--fast", "effort", flag_value="fast",
+@click.option("--fast", is_flag=True,
               help="The best single view alone: less time, and blind to blur and noise.")
-@click.option("--thorough", "effort", flag_value="thorough",
+@click.option("--thorough", is_flag=True,
               help="The default views with three dictionaries in place of one: three times the time, less left to "
                    "the seed.")
 @click.option("--encoder", default=None, help="What learns the features, in place of the default views.")
@@ -72,12 +72,12 @@ def cli() -> None:
 @click.option("--fdr", type=float, default=0.1, show_default=True,
               help="The false-discovery rate: of the flagged images about so many, at most, are ordinary ones.")
 @click.option("--contamination", type=float, default=None,
-              help="Flag this share of the images instead, for those who know it.")
+              help="Flag this share of the images instead of --fdr, for those who know it.")
 @click.option("--check", is_flag=True,
               help="Plant known oddities in copies of the images and say what this run can see; five times the time.")
 @_shared("top", "seed", "device", "jobs", "quiet", "json")
 def rank_command(
-    images: str, out: Path, effort: str | None, encoder: str | None, detectors: tuple[str, ...],
+    images: str, out: Path, fast: bool, thorough: bool, encoder: str | None, detectors: tuple[str, ...],
     views: tuple[str, ...], settings: tuple[str, ...],
     image_size: str | None, fdr: float, contamination: float | None, check: bool, top: int, seed: int, device: str,
     jobs: int | None, quiet: bool, as_json: bool,
@@ -89,9 +89,15 @@ def rank_command(
     """
     from oddlens.run import build_model, rank_into
 
+    if fast and thorough:
+        raise click.UsageError("Give either --fast or --thorough, not both.")
+    if (fast or thorough) and (encoder or detectors or views):
+        raise click.UsageError("--fast and --thorough choose the views, and so do --encoder, --detector and --view: "
+                               "give one or the other.")
     model = build_model(
         encoder, [name.strip() for value in detectors for name in value.split(",")],
-        dict(_setting(text) for text in settings), views=views, effort=effort or "default",
+        dict(_setting(text) for text in settings), views=views,
+        effort="fast" if fast else "thorough" if thorough else "default",
         image_size=_size(image_size), fdr=fdr, contamination=contamination, random_state=seed, device=device,
         n_jobs=jobs,
     )
@@ -109,7 +115,10 @@ def rank_command(
 def score_command(
     model: Path, images: str, out: Path | None, top: int, jobs: int | None, quiet: bool, as_json: bool
 ) -> None:
-    """Score new images, each on its own, with the model of an earlier run."""
+    """Score new images, each on its own, with the model of an earlier run.
+
+    Of a whole run folder they are explained too, beside the images that it was made of.
+    """
     from oddlens.run import score_with
 
     with _progress(quiet or as_json):

@@ -1,8 +1,8 @@
 """Why the images that stand out do: simple causes in words, where in the picture, what is ordinary, what is alike.
 
 It is made for the images that a person will look at, not for all: what it costs grows with those. Everything is taken
-from the fitted model and the pixels that it saw; features are asked for again, of the odd images and a sample of the
-others.
+from the fitted model and the pixels that it saw; features are asked for again, of the odd images and of some ordinary
+ones. New images are explained beside the fitted ones that the run remembers.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from oddlens.causes import Causes
 from oddlens.decisions import Null, fit_null
 from oddlens.evidence import heat_map, ordinary, overlay
 from oddlens.groups import Groups, group_alike
+from oddlens.memory import Memory
 from oddlens.model import AnomalyModel
 from oddlens.pixels import Collection
-from oddlens.protocols import Doubles, Reason
+from oddlens.protocols import Doubles, Pixels, Reason
 from oddlens.ranking import Ranking
 
 ODD = 2000  # of the strangest images that are put in groups
@@ -34,12 +35,14 @@ class Why:
     """Why one image is strange.
 
     reasons:    in words, the plainest first, with fitted images that show what is meant.
-    nearest:    rows of the ordinary images that are most like it.
+    alike:      that it is one of a group, with others of it: rows of the ranking; None if it is alone.
+    nearest:    rows of the ordinary fitted images that are most like it.
     heat:       the picture with the strange places coloured, uint8 (height, width, 3); None where nothing is to see.
     agreement:  column -> the share of ordinary images that would score as high by that view.
     """
 
     reasons: tuple[Reason, ...] = ()
+    alike: Reason | None = None
     nearest: tuple[int, ...] = ()
     heat: NDArray[np.uint8] | None = None
     agreement: Mapping[str, float] | None = None
@@ -53,9 +56,16 @@ class Explainer:
     ranking:     what ``model.rank()`` gave.
     """
 
+    new = False  # whether the images are others than the fitted ones
+
     def __init__(self, model: AnomalyModel, collection: Collection, ranking: Ranking) -> None:
         self.model, self.collection, self.ranking = model, collection, ranking
-        self.causes = Causes().fit(collection.pixels, collection.shapes)
+        self.causes, self.columns = self._causes()
+
+    def _causes(self) -> tuple[Causes, Mapping[str, Doubles]]:
+        """The simple causes and the measures of the images to explain."""
+        causes = Causes().fit(self.collection.pixels, self.collection.shapes)
+        return causes, causes.columns_
 
     @property
     def odd(self) -> NDArray[np.intp]:
@@ -66,9 +76,10 @@ class Explainer:
     @cached_property
     def groups(self) -> Groups:
         """The odd images that are alike."""
-        place = {int(row): at for at, row in enumerate(self._rows)}
-        found = group_alike(self._features, np.array([place[int(row)] for row in self.odd]))
-        return Groups(np.asarray(self.odd, np.int64), found.group, found.sizes, found.representatives, found.spacing)
+        odd = np.asarray(self.odd, np.int64)
+        features = np.concatenate([self.embedding(self.collection.pixels[odd]), self._ordinary_features])
+        found = group_alike(features, np.arange(len(odd)))
+        return Groups(odd, found.group, found.sizes, found.representatives, found.spacing)
 
     @property
     def group_of(self) -> dict[int, int]:
@@ -83,65 +94,73 @@ class Explainer:
 
     def measures(self) -> dict[str, Doubles]:
         """Columns of the table: what the causes rest on, and the number of each odd image's group, -1 for none."""
-        columns = dict(self.causes.columns_)
         group = np.full(len(self.ranking), -1.0)
         group[self.groups.rows] = self.groups.group
-        return {**columns, "group": group}
+        return {**self.columns, "group": group}
 
     def named(self) -> tuple[str, ...]:
         """(n,) the causes of each image by their short names, with commas."""
         found = [[] for _ in range(len(self.ranking))]  # type: list[list[str]]
-        for cause, which in self.causes.kinds().items():
+        for cause, which in self.causes.kinds(self.columns).items():
             for row in np.flatnonzero(which):
                 found[int(row)].append(cause)
         return tuple(", ".join(causes) for causes in found)
 
     def why(self, row: int, heat: bool = True) -> Why:
-        """Why a fitted image is strange; without a heat map, which costs 101 scorings, if so asked."""
-        reasons = list(self.causes.named(row))
-        if len(at := np.flatnonzero(self.groups.rows == row)):
-            reasons += [reason for reason in [self.groups.reason(int(at[0]))] if reason is not None]
-        return Why(tuple(reasons), self._nearest(row), self._heat(row) if heat else None,
+        """Why an image is strange; without a heat map, which costs 101 scorings, if so asked."""
+        at = np.flatnonzero(self.groups.rows == row)
+        return Why(self.reasons(row), self.groups.reason(int(at[0])) if len(at) else None, self._nearest(row),
+                   self._heat(row) if heat else None,
                    {column: float(null.p_values(self.ranking.members[column][row : row + 1])[0])
                     for column, null in self._nulls.items()})
 
-    @cached_property
-    def _nulls(self) -> dict[str, Null]:
-        return {column: fit_null(scores) for column, scores in self.ranking.members.items()}
+    def reasons(self, row: int) -> tuple[Reason, ...]:
+        """The simple causes of an image, in words."""
+        return self.causes.named(row)
 
-    @cached_property
-    def _rows(self) -> NDArray[np.int64]:
-        """The odd rows and a sample of the others, in order."""
-        others = np.setdiff1d(np.arange(len(self.ranking)), self.odd)
-        sample = np.random.default_rng(0).permutation(others)[:SAMPLE]
-        return np.sort(np.concatenate([self.odd, sample]).astype(np.int64))
+    def memory(self) -> Memory:
+        """What is kept, so that new images can be explained beside these."""
+        return Memory.of(self.causes, self.ranking.scores, self.collection.pixels)
 
-    def embedding(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    def embedding(self, pixels: Pixels) -> NDArray[np.float32]:
         """(m, d) what the first encoder makes of some images, or their pixels where it gives no embedding."""
-        pixels, encoder = self.collection.pixels[rows], self.model.encoder_
+        encoder = self.model.encoder_
         if "embedding" in encoder.gives:
             found = encoder.encode(pixels, frozenset({"embedding"})).embedding
             if found is not None:
                 return found
-        return pixels.reshape(len(rows), -1).astype(np.float32)
+        return pixels.reshape(len(pixels), -1).astype(np.float32)
 
     @cached_property
-    def _features(self) -> NDArray[np.float32]:
-        return self.embedding(self._rows)
+    def _nulls(self) -> dict[str, Null]:
+        return {column: fit_null(scores) for column, scores in self.model.own_.items()}
 
     @cached_property
-    def _references(self) -> NDArray[np.uint8]:
+    def _ordinary(self) -> tuple[NDArray[np.int64], Pixels]:
+        """Fitted images to compare with, that are not among the odd ones: their rows and pixels."""
+        others = np.setdiff1d(np.arange(len(self.ranking)), self.odd)
+        rows = np.sort(np.random.default_rng(0).permutation(others)[:SAMPLE]).astype(np.int64)
+        return rows, self.collection.pixels[rows]
+
+    @cached_property
+    def _ordinary_features(self) -> NDArray[np.float32]:
+        return self.embedding(self._ordinary[1])
+
+    @cached_property
+    def _references(self) -> Pixels:
+        """Ordinary images that parts of a strange one are exchanged with, to see where it is strange."""
         return np.asarray(self.collection.pixels[ordinary(self.ranking.scores)])
 
     def _nearest(self, row: int) -> tuple[int, ...]:
         """Ordinary images most like one, by the first encoder's features."""
-        at = int(np.searchsorted(self._rows, row))
-        if at == len(self._rows) or self._rows[at] != row:
+        rows, features = self._ordinary[0], self._ordinary_features
+        if not len(rows):
             return ()
-        apart = np.square(self._features - self._features[at]).sum(1)
-        apart[np.isin(self._rows, self.odd)] = np.inf
+        apart = np.square(features - self.embedding(self.collection.pixels[row : row + 1])).sum(1)
+        if not self.new:
+            apart[rows == row] = np.inf  # itself
         found = np.argsort(apart, kind="stable")[:NEAREST]
-        return tuple(int(self._rows[i]) for i in found if np.isfinite(apart[i]))
+        return tuple(int(rows[i]) for i in found if np.isfinite(apart[i]))
 
     def _heat(self, row: int) -> NDArray[np.uint8] | None:
         image = np.asarray(self.collection.pixels[row])
@@ -150,3 +169,35 @@ class Explainer:
             return None
         found = heat_map(self.model.score_pixels, image, references)
         return overlay(image, found.heat, side=HEAT_SIDE) if found.fall > 0 else None
+
+
+class NewExplainer(Explainer):
+    """Explains new images, beside what is remembered of the fitted ones.
+
+    model:       fitted or loaded.
+    collection:  the new images as the model saw them.
+    ranking:     what the model made of them.
+    memory:      of the images that the model was fitted to.
+    """
+
+    new = True
+
+    def __init__(self, model: AnomalyModel, collection: Collection, ranking: Ranking, memory: Memory) -> None:
+        self.remembered = memory
+        super().__init__(model, collection, ranking)
+
+    def _causes(self) -> tuple[Causes, Mapping[str, Doubles]]:
+        causes = self.remembered.causes
+        return causes, causes.measure(self.collection.pixels, self.collection.shapes)
+
+    def reasons(self, row: int) -> tuple[Reason, ...]:
+        """The simple causes of an image, in words."""
+        return self.causes.named_new(self.columns, row)
+
+    @cached_property
+    def _ordinary(self) -> tuple[NDArray[np.int64], Pixels]:
+        return self.remembered.rows, self.remembered.pixels
+
+    @cached_property
+    def _references(self) -> Pixels:
+        return self.remembered.pixels

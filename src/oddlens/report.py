@@ -98,6 +98,8 @@ class Report:
     notes:       what is to be said apart from the results.
     statement:   how many images look odd and how sure that is, in a sentence or two; it stands first.
     fragments:   parts that are HTML already.
+    fitted:      the images that reasons and nearest ones point at, where they are others than those ranked.
+    read_fitted: gives their pictures.
     skipped:     files that were there and are no images, if they were counted.
     seed, timings (stage -> seconds), created: shown if given.
     """
@@ -115,6 +117,8 @@ class Report:
     notes: Sequence[Note] = ()
     statement: str = ""
     fragments: Sequence[Fragment] = ()
+    fitted: Ranking | None = None
+    read_fitted: Reader | None = None
     skipped: int | None = None
     seed: int | None = None
     timings: Mapping[str, float] = field(default_factory=dict)
@@ -239,12 +243,18 @@ def _shown(report: Report) -> list[dict[str, Any]]:
     explained = sum(section.explain is not None for section in report.sections)
     shown_at_most = (report.top + ordinary) * len(report.sections) + 14 * min(report.top, MOST_TOLD) * explained
     pictures = _Pictures(report.read, shown_at_most)
+    others = ranking if report.fitted is None else report.fitted
+    theirs = pictures if report.read_fitted is None else _Pictures(report.read_fitted, shown_at_most, "f")
     ranks = {column: ranking.ranks(column) for column in ranking.members}
 
     def card(image: RankedImage, shown: str | None) -> Card:
         score = image.score if shown is None else image.members[shown]
-        others = {column: int(rank[image.index]) for column, rank in ranks.items() if column != shown}
-        return Card(image, score, pictures[image.index], others)
+        places = {column: int(rank[image.index]) for column, rank in ranks.items() if column != shown}
+        return Card(image, score, pictures[image.index], places)
+
+    def example(row: int) -> Card:
+        image = others.image(row)
+        return Card(image, image.score, theirs[row], {})
 
     def told(section: Section) -> list[Told]:
         if section.explain is None:
@@ -259,9 +269,11 @@ def _shown(report: Report) -> list[dict[str, Any]]:
         why, column = section.explain(row), section.column
         known = ranking.image(row)
         place = known if column is None else replace(known, rank=int(ranks[column][row]))
-        examples = [(reason.text, [card(ranking.image(i), column) for i in reason.examples]) for reason in why.reasons]
+        reasons = [(reason.text, [example(i) for i in reason.examples]) for reason in why.reasons]
+        if why.alike is not None:
+            reasons.append((why.alike.text, [card(ranking.image(i), column) for i in why.alike.examples]))
         heat = None if why.heat is None else picture(f"h{row}", why.heat, pictures.limit)
-        return Told(card(place, column), examples, [card(ranking.image(i), column) for i in why.nearest], heat,
+        return Told(card(place, column), reasons, [example(i) for i in why.nearest], heat,
                     [(name, p, surprise(p)) for name, p in (why.agreement or {}).items()])
 
     return [
@@ -313,10 +325,10 @@ def histogram(scores: Doubles, top: int) -> Histogram | None:
 
 
 class _Pictures:
-    """Thumbnails by row of the ranking, each made once; ``most`` of them share the budget."""
+    """Thumbnails by row, each made once; ``most`` of them share the budget. ``prefix`` tells two such sets apart."""
 
-    def __init__(self, read: Reader, most: int) -> None:
-        self._read = read
+    def __init__(self, read: Reader, most: int, prefix: str = "p") -> None:
+        self._read, self._prefix = read, prefix
         self.limit = BUDGET // max(most, 1)
         self._made: dict[int, Picture | None] = {}
 
@@ -326,7 +338,7 @@ class _Pictures:
             return Picture(made.key, None, made.width, made.height, made.shown)
         if index not in self._made:
             try:
-                self._made[index] = picture(f"p{index}", self._read(index), self.limit)
+                self._made[index] = picture(f"{self._prefix}{index}", self._read(index), self.limit)
             except UnreadableImage:
                 self._made[index] = None
         return self._made[index]

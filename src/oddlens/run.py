@@ -4,6 +4,7 @@ scores.csv, scores.parquet   every image with its score and rank
 gallery.png                  the strangest images of each detector side by side
 report.html                  the same and more, one page that opens without a network
 model/                       what was learned, for ``oddlens score``
+reasons.safetensors          what is kept of the images, so that ``oddlens score`` can say why
 run.json                     a machine-readable summary; a folder that has one is a run
 """
 
@@ -28,9 +29,10 @@ from oddlens import chart, listing, registry
 from oddlens.check import Check
 from oddlens.check import check as run_check
 from oddlens.errors import OptionError, OutputError, SavedModelError, UnreadableImage
-from oddlens.explaining import Explainer, Why
+from oddlens.explaining import Explainer, NewExplainer, Why
 from oddlens.files import write_atomically
 from oddlens.gallery import Panel, write_gallery
+from oddlens.memory import Memory
 from oddlens.model import AnomalyModel
 from oddlens.pixels import read_near
 from oddlens.progress import advance
@@ -41,6 +43,7 @@ from oddlens.saving import load_model, save_model
 from oddlens.sources import open_source
 from oddlens.views import View, chosen, parsed
 
+REASONS = "reasons.safetensors"
 #: Above the number of images at which a page of thumbnails stops being read.
 MOST_SHOWN = 500
 
@@ -130,9 +133,11 @@ def rank_into(
     model._build()  # an option that cannot work is said before any image is read
     form, collection, seconds = model._read(source)
     model._learn(form, collection, seconds)
+    (folder / REASONS).unlink(missing_ok=True)  # never the reasons of another model
     save_model(model, folder / "model")
     start = time.perf_counter()
     explainer = Explainer(model, collection, model.rank())
+    explainer.memory().save(folder / REASONS)
     ranking = replace(model.rank(), causes=explainer.named(), measures=explainer.measures())
     model.timings_["causes"] = time.perf_counter() - start
     checked = None
@@ -169,11 +174,19 @@ def score_with(
     source = open_source(images)
     folder = None if out is None else claim(out, source)
     start = time.perf_counter()
-    ranking = model.rank(source)
+    collection, members = model._score(source)
+    ranking = model._ranking(collection.names, collection.unreadable, members)
     model.timings_ = {"scoring": time.perf_counter() - start}
-    position = {source.name(i): i for i in range(len(source))}
-    indices = np.array([position[name] for name in ranking.names], np.int64)
-    shown = _Shown(source, described(images), indices, top, command, "New images, scored")
+    explainer = None
+    if len(ranking) and (path / REASONS).is_file():
+        start = time.perf_counter()
+        form = model.format_
+        memory = Memory.load(path / REASONS, (form.height, form.width, form.channels), len(model.names_))
+        explainer = NewExplainer(model, collection, ranking, memory)
+        ranking = replace(ranking, causes=explainer.named(), measures=explainer.measures())
+        model.timings_["causes"] = time.perf_counter() - start
+    shown = _Shown(source, described(images), collection.indices, top, command, "New images, scored", explainer,
+                   new=True)
     if folder is None:
         return RunResult(ranking, model, _summary(model, ranking, shown, {}))
     return _write(folder, model, ranking, shown, Look())
@@ -218,8 +231,9 @@ class _Shown:
     top: int
     command: str
     title: str
-    explainer: Explainer | None = None  # None: the images are new ones, and the model cannot say why
+    explainer: Explainer | None = None  # None: of new images, where nothing is kept of the fitted ones
     check: Check | None = None
+    new: bool = False  # the images are others than the fitted ones
 
     def read(self, row: int) -> NDArray[np.uint8]:
         """The picture of a row of the ranking, large enough for a thumbnail."""
@@ -250,11 +264,19 @@ def _write(folder: Path, model: AnomalyModel, ranking: Ranking, shown: _Shown, l
         timings=summary["seconds"], created=summary["created"], parameters=summary["parameters"],
         versions=summary["versions"], command=shown.command, top=top, statement=summary["statement"],
         fragments=_fragments(shown.explainer, ranking) if shown.explainer and len(ranking) else (),
+        **_fitted(model, shown.explainer),
         notes=[*(look.notes(ranking) if look.notes else ()), *([_checked(shown.check)] if shown.check else [])],
     ))
     advance("pictures", 2, 2)
     write_atomically(folder / "run.json", (json.dumps(summary, indent=1) + "\n").encode())
     return RunResult(ranking, model, summary)
+
+
+def _fitted(model: AnomalyModel, explainer: Explainer | None) -> dict[str, Any]:
+    """The images that new ones are explained by, for the report."""
+    if not isinstance(explainer, NewExplainer):
+        return {}
+    return {"fitted": model.rank(), "read_fitted": explainer.remembered.picture}
 
 
 def _sections(model: AnomalyModel, ranking: Ranking, shown: _Shown) -> list[Section]:
@@ -267,7 +289,7 @@ def _sections(model: AnomalyModel, ranking: Ranking, shown: _Shown) -> list[Sect
     for column in ranking.members:
         detector = model.detectors_[column]
         explain, rows = None, None
-        if hasattr(detector, "explain_own") and explainer:
+        if hasattr(detector, "explain_own") and explainer and not shown.new:
             explain = _nodes(detector)
         elif explainer and not several:
             explain, rows = explainer.why, explainer.leaders
@@ -283,13 +305,13 @@ def _fragments(explainer: Explainer, ranking: Ranking) -> list[Fragment]:
     groups = explainer.group_of
     parts = []
     if len(chosen := chart.choose(ranking)):
-        embedding = explainer.embedding(chosen)
+        embedding = explainer.embedding(pixels[chosen])
         places = chart.lay_out(embedding, np.arange(len(chosen)), explainer.model.random_state)
         parts.append(Fragment("map", "Map", chart.map_fragment(
             ranking, chosen, places, lambda row: np.asarray(pixels[row]), groups), chart.SCRIPT))
     table = listing.listing_fragment(
         ranking, ranking.order()[:MOST_SHOWN], lambda row: picture("", np.asarray(pixels[row]), 3000).uri or "",
-        lambda row: [reason.text for reason in explainer.causes.named(row)], groups, MOST_SHOWN)
+        lambda row: [reason.text for reason in explainer.reasons(row)], groups, MOST_SHOWN)
     return [*parts, Fragment("listing", "Table", table, listing.SCRIPT)]
 
 
@@ -349,7 +371,7 @@ def _summary(model: AnomalyModel, ranking: Ranking, shown: _Shown, files: dict[s
         "learned_at": {"height": form.height, "width": form.width, "channels": form.channels, "resize": form.resize},
         "seed": model.random_state,
         "seconds": {stage: round(seconds, 3) for stage, seconds in model.timings_.items()},
-        "statement": statement(model, ranking, shown.explainer is not None),
+        "statement": statement(model, ranking, not shown.new),
         "flagged": 0 if ranking.flagged is None else int(ranking.flagged.sum()),
         "fdr": model.fdr if model.contamination is None else None,
         "share_anomalous": {"value": model.decision_.share.value, "low": model.decision_.share.low,
