@@ -137,7 +137,7 @@ def test_a_threshold_judges_the_fitted_images_and_new_ones_alone():
     assert np.array_equal(alone, decision.p_values[:20])
     assert decision.expected_false <= 0.1 * decision.flagged.sum()
     assert (decision.q_values[decision.flagged] <= 0.1 + 1e-12).all()
-    assert decision.statement.startswith(f"{decision.flagged.sum()} of 1050 images stand out")
+    assert decision.statement.startswith(f"{decision.flagged.sum()} of 1,050 images stand out")
 
 
 def test_where_nothing_stands_out_it_says_so_and_a_far_new_image_still_does():

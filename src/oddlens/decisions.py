@@ -130,8 +130,8 @@ class Decision:
                     "No image is flagged: too many images have the same score to say what is ordinary.")
         if not found:
             return (f"Nothing stands out: at a false-discovery rate of {self.rate:.3g} "
-                    f"none of the {n} images is flagged.")
-        return (f"{found} of {n} images stand{'s' if found == 1 else ''} out; about {self.expected_false:.2g} of "
+                    f"none of the {n:,} images is flagged.")
+        return (f"{found:,} of {n:,} images stand{'s' if found == 1 else ''} out; about {self.expected_false:.2g} of "
                 "these flags is expected to be false.")
 
 
