@@ -14,7 +14,7 @@ FLOORS = [
     {"arrays", "errors", "progress"},
     {"files", "kernels", "page", "protocols", "registry"},
     {"calibration", "decisions", "evidence", "pixels", "planting", "ranking", "sources"},
-    {"activity", "appearance", "gradients", "groups", "modes", "patches", "states", "training"},
+    {"activity", "appearance", "gradients", "groups", "modes", "patches", "states", "training", "ways"},
     {"autoencoding", "duplicates", "patterns", "turning"},
     {"causes", "encoders", "detectors"},
     {"memory", "views"},

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from oddlens.encoders.transforms import Transforms, oddness, turned
+from oddlens.encoders.transforms import Transforms, oddness
 from oddlens.errors import OptionError, SavedModelError
 
 ALL = frozenset({"embedding", "surprise", "activations"})
@@ -27,14 +27,6 @@ def corners():
 @pytest.fixture(scope="module")
 def fitted(corners):
     return Transforms(steps=60, device="cpu").fit(corners)
-
-
-def test_the_eight_ways_are_eight():
-    image = torch.arange(9.0).view(1, 1, 3, 3)
-    ways = [tuple(turned(image, way).flatten().tolist()) for way in range(8)]
-    assert len(set(ways)) == 8
-    assert ways[0] == tuple(range(9))
-    assert all(sorted(way) == list(range(9)) for way in ways)
 
 
 def test_it_learns_to_tell_the_ways_apart_and_is_surprised_where_it_cannot(fitted, corners):
@@ -114,7 +106,28 @@ def test_oddness_is_the_distance_to_far_neighbours_and_a_few_copies_do_not_hide(
     assert len(oddness(rows[:2], 0)) == 2
 
 
+@pytest.mark.parametrize(("options", "size"), [
+    ({"ways": "turns, shifts,scales,pieces"}, 18 * 64), ({"depths": 3}, 8 * (32 + 64 + 64)), ({"grid": 2}, 8 * 64 * 4),
+    ({"ways": "pieces", "depths": 4, "grid": 3}, 5 * 192 * 9),
+])
+def test_more_ways_layers_and_parts(options, size, corners):
+    encoder = Transforms(steps=40, device="cpu", **options).fit(corners)
+    encoded = encoder.encode(corners, ALL)
+    assert encoded.embedding.shape == (208, size)
+    assert np.allclose(np.linalg.norm(encoded.embedding, axis=1), 1, atol=1e-5)
+    assert encoded.surprise[:200].mean() < np.log(len(encoder.network_.ways))  # less than from guessing
+    again = Transforms(device="cpu", **options).set_state(encoder.get_state())
+    assert np.array_equal(again.encode(corners, ALL).embedding, encoded.embedding)
+
+
+def test_a_saved_network_of_other_ways_is_refused(fitted):
+    with pytest.raises(SavedModelError):
+        Transforms(ways="turns,scales", device="cpu").set_state(fitted.get_state())
+
+
 @pytest.mark.parametrize("bad", [
+    {"ways": ""}, {"ways": "turns,turns"}, {"ways": "turned"}, {"ways": 8}, {"depths": 0}, {"depths": 5}, {"grid": 0},
+    {"grid": 1.5},
     {"image_size": 7}, {"image_size": 8.5}, {"doubt": -0.1}, {"doubt": 0.6}, {"steps": -1}, {"steps": 2.5},
     {"batch_size": 0}, {"learning_rate": 0}, {"device": "abacus"},
 ])

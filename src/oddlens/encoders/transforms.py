@@ -1,9 +1,10 @@
 """A small network that learns to tell how an image was turned: of what is not like the others, it cannot tell.
 
-Each image is shown in one of the eight turns and flips of the square, and four layers of convolutions learn to say
-which. What they learn to look at makes the features; how badly they tell the eight of one image apart is the surprise
-at it. Odd images in the collection would be learned with the rest: so those that look the oddest by the directions of
-their edges are held in doubt, and the network is taught to be undecided about them.
+Each image is shown in one of the eight turns and flips of the square, or in other ways besides (shifted, scaled, in
+pieces), and four layers of convolutions learn to say which. What they learn to look at makes the features; how badly
+they tell the ways of one image apart is the surprise at it. Odd images in the collection would be learned with the
+rest: so those that look the oddest by the directions of their edges are held in doubt, and the network is taught to be
+undecided about them.
 
 Golan, El-Yaniv, *Deep anomaly detection using geometric transformations*, 2018; Wang et al., *Effective end-to-end
 unsupervised outlier detection via inlier priority of discriminative network*, 2019 (unlabelled); Hendrycks, Mazeika,
@@ -32,8 +33,8 @@ from oddlens.progress import advance
 from oddlens.protocols import Bools, Doubles, Encoded, Pixels, State
 from oddlens.states import check_images, refusing, saved_shape
 from oddlens.training import as_batch, choose_device, seeded, train
+from oddlens.ways import Way, named
 
-WAYS = 8  # turns and flips of the square
 CHANNELS = (32, 32, 64, 64)  # of the four layers
 FILTERS = (5, 3, 3, 3)
 STRIDES = (2, 1, 2, 1)
@@ -47,31 +48,32 @@ DIRECTIONS, CELLS = 9, 4  # of the edges, and parts of the picture a side in whi
 class Network(nn.Module):
     """Four convolutions and an answer. In training, the last channel of a batch is 1 for images that are doubted."""
 
-    def __init__(self, channels: int, random_state: int = 0) -> None:
+    def __init__(self, channels: int, ways: list[Way], random_state: int = 0) -> None:
         super().__init__()
+        self.ways = ways
         blocks = []
         for (before, after), size, stride in zip(pairwise((channels, *CHANNELS)), FILTERS, STRIDES, strict=True):
             layer = nn.Conv2d(before, after, size, stride, size // 2, bias=False)
             blocks.append(nn.Sequential(layer, nn.BatchNorm2d(after), nn.ReLU()))
         self.blocks = nn.ModuleList(blocks)
-        self.answer = nn.Linear(CHANNELS[-1], WAYS)
+        self.answer = nn.Linear(CHANNELS[-1], len(ways))
         self.draws = np.random.default_rng(random_state)
 
-    def pooled(self, images: Tensor) -> list[Tensor]:
-        """(n, channels) the mean of each channel over the picture, layer by layer."""
-        means = []
+    def layers(self, images: Tensor) -> list[Tensor]:
+        """(n, channels, height, width) what each layer makes of the images."""
+        made = []
         for block in self.blocks:
             images = block(images)
-            means.append(images.mean((2, 3)))
-        return means
+            made.append(images)
+        return made
 
     def forward(self, batch: Tensor) -> Tensor:
         """The mean cross-entropy of the answers, and of being undecided about the doubted."""
-        way = torch.from_numpy(self.draws.integers(WAYS, size=len(batch))).to(batch.device)
+        way = torch.from_numpy(self.draws.integers(len(self.ways), size=len(batch))).to(batch.device)
         images, doubted = torch.empty_like(batch[:, :-1]), batch[:, -1, 0, 0] > 0
-        for number in range(WAYS):
-            images[way == number] = turned(batch[way == number, :-1], number)
-        logs = self.answer(self.pooled(images)[-1]).log_softmax(1)
+        for number, shown in enumerate(self.ways):
+            images[way == number] = shown(batch[way == number, :-1])
+        logs = self.answer(pooled(self.layers(images)[-1])).log_softmax(1)
         # Sums over weights, not selections: the same shapes in each step, whatever share of a batch is doubted.
         known, unsure = (~doubted).float(), doubted.float()
         right = (-logs.gather(1, way[:, None])[:, 0] * known).sum() / known.sum().clamp_min(1)
@@ -81,8 +83,12 @@ class Network(nn.Module):
 
 
 class Transforms(BaseEstimator):
-    """Learns which of the eight turns and flips of an image it is shown.
+    """Learns in which of the eight turns and flips, or of more ways, it is shown an image.
 
+    ways:           what it learns to tell apart: some of "turns" (8 with flips), "shifts" (4, by a quarter of the
+                    side), "scales" (2, by 1.5) and "pieces" (4 other orders of the quarters), with commas.
+    depths:         so many of the four layers, from the last on, are in the embedding.
+    grid:           each layer is averaged over so many parts a side for the embedding, 1 to 4.
     image_size:     images are brought to squares of at most so many pixels a side, 8 or more.
     doubt:          the share of the collection that is held in doubt, 0 to 0.5; 0 learns from all images alike.
     steps:          the most mini-batches to train for; 0 leaves the network as it was drawn, to compare with.
@@ -91,9 +97,9 @@ class Transforms(BaseEstimator):
     device:         "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps".
     random_state:   fixes the first weights, the order of the images and how they are turned.
 
-    The embedding is that of all eight ways beside each other, each of length 1 before all are: 512 numbers. The
-    activations are each channel's mean over the picture as it came. On a CPU torch's threads are used, and their
-    number may change the last digits of the weights.
+    The embedding is that of all ways beside each other, each layer of length 1 before all are: 64 numbers for each way,
+    512 by default. The activations are each channel's mean over the picture as it came. On a CPU torch's threads are
+    used, and their number may change the last digits of the weights.
 
     Fitted: ``losses_``, the mean training loss of each 100 steps; ``shape_``, (height, width, channels); ``doubted_``,
     (n,) bool, which of the fitted images were doubted (it is not saved).
@@ -108,6 +114,9 @@ class Transforms(BaseEstimator):
 
     def __init__(
         self,
+        ways: str = "turns",
+        depths: int = 1,
+        grid: int = 1,
         image_size: int = 32,
         doubt: float = 0.12,
         steps: int = 300,
@@ -116,6 +125,9 @@ class Transforms(BaseEstimator):
         device: str = "auto",
         random_state: int = 0,
     ) -> None:
+        self.ways = ways
+        self.depths = depths
+        self.grid = grid
         self.image_size = image_size
         self.doubt = doubt
         self.steps = steps
@@ -156,20 +168,21 @@ class Transforms(BaseEstimator):
                 arrays[key] = allocate((len(pixels), *values.shape[1:]), np.float32)
             arrays[key][rows] = values.cpu().numpy()
 
-        ways = range(WAYS) if needs & {"embedding", "surprise"} else range(1)
+        ways = self.network_.ways if needs & {"embedding", "surprise"} else self.network_.ways[:1]
         with torch.inference_mode():
             for start in range(0, len(pixels), BATCH):
                 rows = slice(start, min(start + BATCH, len(pixels)))
                 batch = as_batch(torch.from_numpy(self._small(pixels[rows])).to(device))
-                layers = [self.network_.pooled(turned(batch, way)) for way in ways]
+                layers = [self.network_.layers(way(batch)) for way in ways]
                 if "embedding" in needs:
-                    parts = [functional.normalize(each[-1], dim=1) for each in layers]
-                    put("embedding", rows, torch.cat(parts, 1) / WAYS**0.5)
+                    parts = [functional.normalize(pooled(layer, self.grid), dim=1)
+                             for each in layers for layer in each[len(each) - self.depths :]]
+                    put("embedding", rows, torch.cat(parts, 1) / len(parts)**0.5)
                 if "surprise" in needs:
                     put("surprise", rows, self._surprise(layers))
                 if "activations" in needs:
-                    for number, means in enumerate(layers[0], start=1):
-                        put(f"block{number}", rows, means)
+                    for number, layer in enumerate(layers[0], start=1):
+                        put(f"block{number}", rows, pooled(layer))
                 advance("encoding", rows.stop, len(pixels))
         surprise = arrays.pop("surprise").astype(np.float64) if "surprise" in arrays else None
         return Encoded(embedding=arrays.pop("embedding", None), surprise=surprise, activations=arrays,
@@ -200,6 +213,11 @@ class Transforms(BaseEstimator):
         return self
 
     def _check(self) -> None:
+        named(self.ways)
+        for option, most in (("depths", len(CHANNELS)), ("grid", 4)):
+            value = getattr(self, option)
+            if not isinstance(value, int | np.integer) or not 1 <= value <= most:
+                raise OptionError(f"{option} must be a whole number from 1 to {most}, got {value!r}.")
         if not isinstance(self.image_size, int | np.integer) or not SMALLEST <= self.image_size <= 1024:
             raise OptionError(f"image_size must be a whole number from {SMALLEST} to 1024, got {self.image_size!r}.")
         if not isinstance(self.steps, int | np.integer) or self.steps < 0:
@@ -210,7 +228,7 @@ class Transforms(BaseEstimator):
     def _build(self, shape: tuple[int, ...]) -> None:
         self.shape_ = shape
         self.side_ = max(SMALLEST, min(max(shape[:2]), int(self.image_size)))
-        self.network_ = seeded(lambda: Network(shape[2], self.random_state), self.random_state)
+        self.network_ = seeded(lambda: Network(shape[2], named(self.ways), self.random_state), self.random_state)
 
     def _require_fit(self) -> None:
         if not hasattr(self, "losses_"):
@@ -226,7 +244,7 @@ class Transforms(BaseEstimator):
 
     def _surprise(self, layers: list[list[Tensor]]) -> Tensor:
         """(m,) the mean over the ways of the cross-entropy of the answer, in nats."""
-        logs = [self.network_.answer(each[-1]).log_softmax(1)[:, way] for way, each in enumerate(layers)]
+        logs = [self.network_.answer(pooled(each[-1])).log_softmax(1)[:, way] for way, each in enumerate(layers)]
         return -torch.stack(logs, 1).mean(1)
 
     def _doubted(self, pixels: Pixels) -> Bools:
@@ -256,6 +274,6 @@ def oddness(rows: NDArray[np.float32], random_state: int) -> Doubles:
     return np.asarray(index.search(rows, k)[0][:, -1], np.float64)
 
 
-def turned(images: Tensor, way: int) -> Tensor:
-    """Square (n, channels, side, side) in one of the eight turns and flips."""
-    return torch.rot90(images.flip(3) if way >= WAYS // 2 else images, way % (WAYS // 2), (2, 3))
+def pooled(layer: Tensor, grid: int = 1) -> Tensor:
+    """(n, channels * grid^2) the mean of each channel over the picture, or over grid x grid parts of it."""
+    return layer.mean((2, 3)) if grid == 1 else functional.adaptive_avg_pool2d(layer, grid).flatten(1)
