@@ -38,17 +38,31 @@ def folder(dots, tmp_path_factory):
     return folder
 
 
+def opened(address: str, width: int, place: Path) -> str:
+    """The page as it stands once its scripts have run."""
+    return subprocess.run(
+        [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+         "--disable-background-networking", f"--user-data-dir={place / 'profile'}", f"--window-size={width},900",
+         "--virtual-time-budget=60000", "--dump-dom", address],
+        capture_output=True, text=True, timeout=180, check=True).stdout
+
+
+@pytest.fixture(scope="module", autouse=True)
+def starts(tmp_path_factory):
+    """A browser that cannot even start here says nothing about the report."""
+    try:
+        assert "<p>here</p>" in opened("data:text/html,<p>here</p>", 800, tmp_path_factory.mktemp("browser"))
+    except (subprocess.SubprocessError, OSError) as error:
+        pytest.skip(f"{CHROMIUM} does not start: {error}")
+
+
 def browsed(page: Path, width: int, place: Path) -> dict[str, object]:
     """What axe finds on a page in a window so many pixels wide."""
     text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page.read_text())  # it would stop axe too
     script = (Path(AXE.submodule_search_locations[0]) / "axe.min.js").read_text().replace("</script", "<\\/script")
     copy = place / "page.html"
     copy.write_text(text.replace("</body>", f"<script>{script}</script><script>{CHECK}</script></body>"))
-    shown = subprocess.run(
-        [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-         "--disable-background-networking", f"--user-data-dir={place / 'profile'}", f"--window-size={width},900",
-         "--virtual-time-budget=60000", "--dump-dom", copy.as_uri()],
-        capture_output=True, text=True, timeout=180, check=True).stdout
+    shown = opened(copy.as_uri(), width, place)
     found = re.search(r'<pre id="axe">(.*?)</pre>', shown, re.DOTALL)
     assert found, "axe did not finish"
     return json.loads(unescape(found[1]))
