@@ -1,12 +1,14 @@
 """What each encoder and each view of the default costs, in processor seconds of one thread.
 
-python benchmarks/costs.py            prints the tables; nothing is kept, for seconds are of one machine
+python benchmarks/costs.py                  prints the tables; nothing is kept, for seconds are of one machine
+python benchmarks/costs.py dictionary hog   prints the rows of these encoders alone
 
 1,100 digits, enlarged to 28, 64, 128 and 224 pixels a side; and 10,000 of 28 x 28 for the views.
 """
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -38,12 +40,12 @@ def cpu(run: Callable[[], Any]) -> tuple[float, Any]:
     return time.process_time() - start, found
 
 
-def encoders() -> None:
+def encoders(names: list[str]) -> None:
     """Learning and encoding, encoder by encoder."""
     print("| learn + encode 1,100 images | " + " | ".join(f"{side} x {side}" for side in SIDES) + " |")
     print("| --- |" + " --- |" * len(SIDES))
     sets = {side: digits(COUNT, side) for side in SIDES}
-    for name in registry.names("encoder"):
+    for name in names:
         device = {"device": "cpu"} if "device" in registry.options("encoder", name) else {}
         cells = []
         for images in sets.values():
@@ -80,5 +82,6 @@ def views() -> None:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     AnomalyModel(n_jobs=1).fit(digits(60, 28))  # loads and compiles
-    views()
-    encoders()
+    if not sys.argv[1:]:
+        views()
+    encoders(sys.argv[1:] or registry.names("encoder"))
