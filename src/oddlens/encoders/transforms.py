@@ -173,16 +173,19 @@ class Transforms(BaseEstimator):
             for start in range(0, len(pixels), BATCH):
                 rows = slice(start, min(start + BATCH, len(pixels)))
                 batch = as_batch(torch.from_numpy(self._small(pixels[rows])).to(device))
-                layers = [self.network_.layers(way(batch)) for way in ways]
+                means, parts = [], []
+                for way in ways:  # pooled at once: the layers of all ways together are many times as large
+                    layers = self.network_.layers(way(batch))
+                    means.append([pooled(layer) for layer in layers])
+                    parts += [functional.normalize(pooled(layer, self.grid), dim=1)
+                              for layer in layers[len(layers) - self.depths :]]
                 if "embedding" in needs:
-                    parts = [functional.normalize(pooled(layer, self.grid), dim=1)
-                             for each in layers for layer in each[len(each) - self.depths :]]
                     put("embedding", rows, torch.cat(parts, 1) / len(parts)**0.5)
                 if "surprise" in needs:
-                    put("surprise", rows, self._surprise(layers))
+                    put("surprise", rows, self._surprise(means))
                 if "activations" in needs:
-                    for number, layer in enumerate(layers[0], start=1):
-                        put(f"block{number}", rows, pooled(layer))
+                    for number, mean in enumerate(means[0], start=1):
+                        put(f"block{number}", rows, mean)
                 advance("encoding", rows.stop, len(pixels))
         surprise = arrays.pop("surprise").astype(np.float64) if "surprise" in arrays else None
         return Encoded(embedding=arrays.pop("embedding", None), surprise=surprise, activations=arrays,
@@ -242,9 +245,9 @@ class Transforms(BaseEstimator):
                                         mode="bilinear", antialias=True, align_corners=False)
         return np.asarray(images.mul(255).round().clamp(0, 255).byte().permute(0, 2, 3, 1).contiguous().numpy())
 
-    def _surprise(self, layers: list[list[Tensor]]) -> Tensor:
+    def _surprise(self, means: list[list[Tensor]]) -> Tensor:
         """(m,) the mean over the ways of the cross-entropy of the answer, in nats."""
-        logs = [self.network_.answer(pooled(each[-1])).log_softmax(1)[:, way] for way, each in enumerate(layers)]
+        logs = [self.network_.answer(each[-1]).log_softmax(1)[:, way] for way, each in enumerate(means)]
         return -torch.stack(logs, 1).mean(1)
 
     def _doubted(self, pixels: Pixels) -> Bools:
