@@ -56,7 +56,7 @@ class Explainer:
     ranking:     what ``model.rank()`` gave.
     """
 
-    new = False  # whether the images are others than the fitted ones
+    remembered: Memory | None = None  # of the fitted images, where those to explain are others
 
     def __init__(self, model: AnomalyModel, collection: Collection, ranking: Ranking) -> None:
         self.model, self.collection, self.ranking = model, collection, ranking
@@ -77,7 +77,7 @@ class Explainer:
     def groups(self) -> Groups:
         """The odd images that are alike."""
         odd = np.asarray(self.odd, np.int64)
-        features = np.concatenate([self.embedding(self.collection.pixels[odd]), self._ordinary_features])
+        features = np.concatenate([self.embedding(self.collection.pixels[odd]), self._ordinary[1]])
         found = group_alike(features, np.arange(len(odd)))
         return Groups(odd, found.group, found.sizes, found.representatives, found.spacing)
 
@@ -106,11 +106,11 @@ class Explainer:
                 found[int(row)].append(cause)
         return tuple(", ".join(causes) for causes in found)
 
-    def why(self, row: int, heat: bool = True) -> Why:
-        """Why an image is strange; without a heat map, which costs 101 scorings, if so asked."""
+    def why(self, row: int) -> Why:
+        """Why an image is strange, by 101 scorings for its heat map."""
         at = np.flatnonzero(self.groups.rows == row)
         return Why(self.reasons(row), self.groups.reason(int(at[0])) if len(at) else None, self._nearest(row),
-                   self._heat(row) if heat else None,
+                   self._heat(row),
                    {column: float(null.p_values(self.ranking.members[column][row : row + 1])[0])
                     for column, null in self._nulls.items()})
 
@@ -136,15 +136,11 @@ class Explainer:
         return {column: fit_null(scores) for column, scores in self.model.own_.items()}
 
     @cached_property
-    def _ordinary(self) -> tuple[NDArray[np.int64], Pixels]:
-        """Fitted images to compare with, that are not among the odd ones: their rows and pixels."""
+    def _ordinary(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Fitted images to compare with, that are not among the odd ones: their rows and features."""
         others = np.setdiff1d(np.arange(len(self.ranking)), self.odd)
         rows = np.sort(np.random.default_rng(0).permutation(others)[:SAMPLE]).astype(np.int64)
-        return rows, self.collection.pixels[rows]
-
-    @cached_property
-    def _ordinary_features(self) -> NDArray[np.float32]:
-        return self.embedding(self._ordinary[1])
+        return rows, self.embedding(self.collection.pixels[rows])
 
     @cached_property
     def _references(self) -> Pixels:
@@ -153,11 +149,11 @@ class Explainer:
 
     def _nearest(self, row: int) -> tuple[int, ...]:
         """Ordinary images most like one, by the first encoder's features."""
-        rows, features = self._ordinary[0], self._ordinary_features
+        rows, features = self._ordinary
         if not len(rows):
             return ()
         apart = np.square(features - self.embedding(self.collection.pixels[row : row + 1])).sum(1)
-        if not self.new:
+        if self.remembered is None:
             apart[rows == row] = np.inf  # itself
         found = np.argsort(apart, kind="stable")[:NEAREST]
         return tuple(int(rows[i]) for i in found if np.isfinite(apart[i]))
@@ -180,7 +176,7 @@ class NewExplainer(Explainer):
     memory:      of the images that the model was fitted to.
     """
 
-    new = True
+    remembered: Memory
 
     def __init__(self, model: AnomalyModel, collection: Collection, ranking: Ranking, memory: Memory) -> None:
         self.remembered = memory
@@ -195,8 +191,8 @@ class NewExplainer(Explainer):
         return self.causes.named_new(self.columns, row)
 
     @cached_property
-    def _ordinary(self) -> tuple[NDArray[np.int64], Pixels]:
-        return self.remembered.rows, self.remembered.pixels
+    def _ordinary(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        return self.remembered.rows, self.embedding(self.remembered.pixels)
 
     @cached_property
     def _references(self) -> Pixels:

@@ -274,7 +274,7 @@ def _write(folder: Path, model: AnomalyModel, ranking: Ranking, shown: _Shown, l
 
 def _fitted(model: AnomalyModel, explainer: Explainer | None) -> dict[str, Any]:
     """The images that new ones are explained by, for the report."""
-    if not isinstance(explainer, NewExplainer):
+    if explainer is None or explainer.remembered is None:
         return {}
     return {"fitted": model.rank(), "read_fitted": explainer.remembered.picture}
 
