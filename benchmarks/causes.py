@@ -187,7 +187,7 @@ def table(results: dict[str, Any]) -> str:
 
 
 def cost() -> None:
-    """Print CPU-seconds for 10,000 and 60,000 images of two sizes, and for 60,000 small ones."""
+    """Print CPU-seconds for 10,000 images of two sizes, and for 60,000 small ones."""
     fashion = load("fashion-train")[0]
     wide = np.random.default_rng(0).integers(0, 256, (10_000, 16, 16, 3), dtype=np.uint8).repeat(4, 1).repeat(4, 2)
     for what, images in (("10,000 of 28x28", fashion[:10_000]), ("10,000 of 64x64x3", wide),

@@ -248,7 +248,7 @@ def _run(
         raise OptionError("There is nothing to measure." + "".join(f"\n{note}" for note in bench.notes))
     result = Evaluation(rows, bench.notes, {"rows": str(out), "summary": str(out / results.SUMMARY)})
     try:
-        plots.write_plot(out / "evaluation.png", _panels(result.groups()))
+        plots.write_plot(out / "evaluation.png", panels(result.groups()))
         result.files["plot"] = str(out / "evaluation.png")
     except MissingExtra as error:
         bench.note(f"left out: {error}")
@@ -256,7 +256,8 @@ def _run(
     return result
 
 
-def _panels(groups: Sequence[tables.Group]) -> list[plots.Bars]:
+def panels(groups: Sequence[tables.Group]) -> list[plots.Bars]:
+    """What the picture shows: the bars of each group of sets."""
     return [plots.Bars(f"{group.protocol}: {group.title}",
                        {entry.method: (*entry.means["average_precision"], entry.means["auroc"][0])
                         for entry in group.entries if entry.seconds is not None}) for group in groups]
