@@ -13,7 +13,7 @@ PACKAGE = Path(oddlens.__file__).parent
 FLOORS = [
     {"arrays", "errors", "progress"},
     {"files", "kernels", "page", "protocols", "registry"},
-    {"calibration", "decisions", "evidence", "pixels", "planting", "ranking", "sources"},
+    {"calibration", "copies", "decisions", "evidence", "pixels", "planting", "ranking", "sources"},
     {"activity", "appearance", "gradients", "groups", "modes", "patches", "states", "training", "ways"},
     {"autoencoding", "duplicates", "patterns", "turning"},
     {"causes", "encoders", "detectors"},

@@ -2,11 +2,12 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+import torch
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
 from instant import InstantEncoder
-from oddlens import AnomalyModel, rank
+from oddlens import AnomalyModel, load_model, rank, save_model
 from oddlens.detectors.forest import Forest
 from oddlens.detectors.neighbors import Neighbors
 from oddlens.detectors.reconstruction import Reconstruction
@@ -56,11 +57,62 @@ def test_what_is_flagged_is_what_predict_calls_odd(model):
     assert np.array_equal(ranking.flagged, -ranking.scores < model.offset_)
 
 
-def test_new_images_are_flagged_over_the_set_and_predicted_one_by_one(model, planted, dots):
-    ordinary, odd = model.rank(dots[:30]), model.rank(planted[[11, 60, 3]])
-    assert ordinary.flagged.sum() <= 1
-    assert odd.flagged[:2].all()
-    assert (model.predict(planted[[11, 60]]) == -1).all()
+def alike(ranking, whole, chosen):
+    """Whether a ranking says of its images, to the last digit, what another says of the chosen ones of its own."""
+    return (np.array_equal(ranking.scores, whole.scores[chosen])
+            and np.array_equal(ranking.p_values, whole.p_values[chosen])
+            and np.array_equal(ranking.flagged, whole.flagged[chosen])
+            and all(np.array_equal(ranking.members[column], whole.members[column][chosen]) for column in whole.members))
+
+
+@pytest.mark.parametrize("options", [
+    {"effort": "fast"}, {"effort": "default"}, {"effort": "fast", "contamination": 0.1},
+    {"encoder": "autoencoder", "detector": "forest"},
+], ids=str)
+def test_new_images_are_judged_alone_to_the_last_digit_and_as_predict_does(options, digits):
+    """Thirty of the new images are fitted ones, ten of them odd."""
+    images = digits[:300].copy()
+    images[200:210] = np.random.default_rng(1).integers(0, 256, (10, 28, 28, 1))
+    fitted, new = images[:210], images[180:]
+    model = AnomalyModel(**options).fit(fitted)
+    whole, rng = model.rank(new), np.random.default_rng(0)
+    assert ("contamination" in options) <= whole.flagged.sum() < len(new) / 2
+    for size in (1, 1, 2, 7, 119):
+        chosen = rng.permutation(len(new))[:size]
+        assert alike(model.rank(new[chosen]), whole, chosen), size
+        assert np.array_equal(model.predict(new[chosen]) == -1, whole.flagged[chosen])
+        assert np.array_equal(model.decision_function(new[chosen]), -whole.scores[chosen] - model.offset_)
+    assert alike(model.rank(new[:30]), model.rank(), np.arange(180, 210))
+
+
+@pytest.mark.parametrize("effort", ["fast", "default"])
+def test_an_image_flagged_at_fit_is_flagged_when_its_copy_is_scored(effort, planted, tmp_path):
+    model = AnomalyModel(effort=effort).fit(planted)
+    own = model.rank()
+    flagged = np.flatnonzero(own.flagged)
+    assert {11, 60} <= set(flagged)
+    save_model(model, tmp_path / "model")
+    for judge in (model, load_model(tmp_path / "model")):
+        for chosen in (*([i] for i in flagged), flagged, np.arange(len(planted))):
+            assert alike(judge.rank(planted[chosen]), own, chosen)
+            assert np.array_equal(judge.score_pixels(planted[chosen]), own.scores[chosen])
+
+
+def test_the_same_picture_twice_has_the_same_score(planted):
+    planted[70] = planted[60]
+    model = AnomalyModel().fit(planted)
+    own = model.rank()
+    assert alike(own, own, np.r_[:70, 60, 71:120])
+    assert alike(model.rank(planted[[70]]), own, [60])
+    assert model.known_.first()[70] == 60
+
+
+@pytest.mark.parametrize("effort", ["fast", "default"])
+@pytest.mark.parametrize("device", ["gpu7", "", "meta", 7, *[name for name, there in (
+    ("cuda", torch.cuda.is_available()), ("mps", torch.backends.mps.is_available())) if not there]])
+def test_a_device_that_is_not_there_is_refused_before_reading_whatever_the_views(device, effort):
+    with pytest.raises(OptionError, match=f"device.*{device}"):
+        AnomalyModel(effort=effort, device=device).fit("/no/such/folder")
 
 
 def test_a_lower_rate_flags_no_more(planted):
@@ -111,7 +163,7 @@ def test_new_images_are_judged_each_alone(model, planted):
     new = planted[:20]
     together = model.rank(new).scores
     alone = [model.rank(new[i : i + 1]).scores[0] for i in range(len(new))]
-    assert np.allclose(together, alone, rtol=0, atol=1e-9)
+    assert np.array_equal(together, alone)
 
 
 def test_scikit_learns_signs(model, planted):

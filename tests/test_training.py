@@ -7,7 +7,7 @@ from torch import nn
 
 from oddlens.errors import OptionError
 from oddlens.progress import listening
-from oddlens.training import as_batch, choose_device, in_batches, one_thread, seeded, train
+from oddlens.training import as_batch, choose_device, filled, in_batches, one_thread, seeded, train
 
 CPU = torch.device("cpu")
 
@@ -95,6 +95,13 @@ def test_batches_cover_all_rows_in_order(dots):
     assert batches[0].shape == (50, 1, 8, 8)
 
 
+def test_a_batch_is_filled_up_with_blank_images(dots):
+    batch = filled(dots[:5], 8)
+    assert torch.equal(batch[:5], as_batch(torch.from_numpy(dots[:5].copy())))
+    assert batch.shape == (8, 1, 8, 8)
+    assert not batch[5:].any()
+
+
 def test_one_thread_is_undone_even_after_an_error():
     before = torch.get_num_threads()
     with one_thread():
@@ -107,4 +114,7 @@ def test_one_thread_is_undone_even_after_an_error():
 def test_a_device_that_is_not_there_is_named():
     assert choose_device("cpu") == CPU
     with pytest.raises(OptionError, match="try 'auto'"):
-        choose_device("quantum")
+        choose_device("cuda:99")
+    for nonsense in ("quantum", "", "meta", None):
+        with pytest.raises(OptionError, match="'auto', 'cpu', 'cuda', 'mps'"):
+            choose_device(nonsense)

@@ -14,12 +14,13 @@ from torch import Tensor, nn
 
 from oddlens.arrays import allocate
 from oddlens.errors import OptionError
+from oddlens.progress import advance
 from oddlens.protocols import Encoded, Pixels, State
-from oddlens.training import in_batches
+from oddlens.training import filled
 
 GIVES = frozenset({"embedding", "residual", "activations", "pathway"})
 GRID = 4  # a feature map is averaged over this many parts of the picture each way: a node is a channel in a part
-BATCH = 512
+BATCH = 64
 
 
 class AutoencoderNetwork(nn.Module):
@@ -50,10 +51,12 @@ def encode(network: AutoencoderNetwork, pixels: Pixels, needs: frozenset[str]) -
     def put(key: str, rows: slice, values: Tensor) -> None:
         if key not in arrays:
             arrays[key] = allocate((n, *values.shape[1:]), np.float32)
-        arrays[key][rows] = values.cpu().numpy()
+        arrays[key][rows] = values[: rows.stop - rows.start].cpu().numpy()
 
     with torch.inference_mode():
-        for rows, batch in in_batches(pixels, BATCH, device, "encoding"):
+        for start in range(0, n, BATCH):
+            rows = slice(start, min(start + BATCH, n))
+            batch = filled(pixels[rows], BATCH).to(device)
             hidden = network.hidden(batch)
             if "embedding" in needs:
                 put("embedding", rows, last(hidden))
@@ -66,6 +69,7 @@ def encode(network: AutoencoderNetwork, pixels: Pixels, needs: frozenset[str]) -
             if "activations" in needs:
                 for name, values in hidden.items():
                     put(f"activations.{name}", rows, as_nodes(values))
+            advance("encoding", rows.stop, n)
     layers = {field: {key.removeprefix(f"{field}."): value for key, value in arrays.items() if key.startswith(field)}
               for field in ("activations", "pathway")}
     return Encoded(

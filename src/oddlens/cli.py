@@ -117,6 +117,9 @@ def score_command(
 ) -> None:
     """Score new images, each on its own, with the model of an earlier run.
 
+    They are flagged from the threshold on that was fixed when the model was fitted, whatever comes with them. A copy of
+    an image that the model was fitted to gets that image's score.
+
     Of a whole run folder they are explained too, beside the images that it was made of.
     """
     from oddlens.run import score_with

@@ -19,7 +19,8 @@ from sklearn.exceptions import NotFittedError
 
 from oddlens import registry, views
 from oddlens.calibration import Fusion, fuse
-from oddlens.decisions import benjamini_hochberg, decide
+from oddlens.copies import Known, digests
+from oddlens.decisions import decide
 from oddlens.errors import OptionError
 from oddlens.modes import one_mode
 from oddlens.pixels import Collection, PixelFormat, look, read_pixels, require_enough
@@ -51,6 +52,10 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
     device:         where networks are trained: "auto", "cpu", "cuda", "mps"; for encoders given by name.
     n_jobs:         threads for reading and scoring; by default one for each core.
     random_state:   fixes all that is random; for encoders and detectors given by name.
+
+    A new image is judged alone, by what was fixed when the model was fitted: its scores, its p-value and whether it is
+    flagged do not depend, to the last digit, on what comes with it. (Networks on a GPU may change the last digits.) An
+    image with the same pixels as a fitted one, at the size that images are brought to, is that one: it gets its scores.
 
     Inside oddlens a larger score is stranger. ``score_samples``, ``decision_function`` and ``predict`` have
     scikit-learn's signs, where a lower value is stranger and odd images are -1.
@@ -119,15 +124,19 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         """Fit to images that were read already."""
         seen, timings = self._build(), {"reading": reading}
         own = seen.fit(collection.pixels, timings)
+        known = Known(digests(collection.pixels))
+        first = known.first()
+        own = {column: scores[first] for column, scores in own.items()}  # the same picture has the same score
         fusion = views.fusion(seen.views, len(collection.names), form.channels, seen.one_kind)
-        self._take(seen, fusion, form, collection.names, collection.unreadable, own)
+        self._take(seen, fusion, form, collection.names, collection.unreadable, own, known)
         self.shapes_, self.indices_, self.timings_ = collection.shapes, collection.indices, timings
         return self
 
     def rank(self, images: Any = None) -> Ranking:
-        """The fitted images, each judged without itself; or other images, each scored on its own.
+        """The fitted images, each judged without itself; or other images, each judged alone.
 
-        Images are flagged so that the rate ``fdr`` holds over the set that is ranked; ``predict`` judges each alone.
+        The threshold was fixed when the model was fitted, so that the rate ``fdr`` holds over the fitted images.
+        ``predict`` goes by the same.
         """
         self._require_fit()
         if images is None:
@@ -182,6 +191,10 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
             raise OptionError(f"contamination must be above 0 and at most 0.5, got {self.contamination!r}.")
         if not 0 < self.fdr < 0.5:
             raise OptionError(f"fdr must be above 0 and below 0.5, got {self.fdr!r}.")
+        if self.device != "auto":  # "auto" always works; a GPU is not woken up where no view needs one
+            from oddlens.training import choose_device
+
+            choose_device(self.device)
         encoders: dict[str, Encoder] = {}
         made: list[tuple[View, str, Detector]] = []
         for view in self._chosen():
@@ -221,10 +234,11 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         names: tuple[str, ...],
         unreadable: tuple[tuple[str, str], ...],
         own: dict[str, Doubles],
+        known: Known,
     ) -> None:
         """Become fitted; loading a saved model ends here too."""
         self.seen_, self.fusion_, self.format_ = seen, fusion, form
-        self.names_, self.unreadable_, self.own_ = names, unreadable, own
+        self.names_, self.unreadable_, self.own_, self.known_ = names, unreadable, own, known
         scores = self._fuse(own)
         # A fused score is a sum of surprises, logarithms already; a single detector's is a distance or its kind.
         self.decision_ = decide(scores, self.fdr, log=None if len(own) == 1 else False)
@@ -254,28 +268,31 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         return self.seen_.sees
 
     def score_pixels(self, pixels: Pixels) -> Doubles:
-        """(m,) the scores of (m, height, width, channels) uint8 pixels of ``format_``, as new images."""
+        """(m,) the scores of (m, height, width, channels) uint8 pixels of ``format_``, as new images.
+
+        The pixels of a fitted image get its own score.
+        """
         self._require_fit()
-        return self._fuse(self.seen_.score(pixels))
+        return self._fuse(self._members(pixels))
 
     def _score(self, images: Any) -> tuple[Collection, dict[str, Doubles]]:
         collection = read_pixels(open_source(images), self.format_, jobs=self.n_jobs)
         if len(collection.names) == 0:
             return collection, {column: np.empty(0) for column in self.detectors_}
-        return collection, self.seen_.score(collection.pixels)
+        return collection, self._members(collection.pixels)
+
+    def _members(self, pixels: Pixels) -> dict[str, Doubles]:
+        """Column -> (m,) the scores of images, those of fitted ones where they are copies of these."""
+        row = self.known_.find(pixels)
+        return {column: np.where(row >= 0, self.own_[column][row], scores)
+                for column, scores in self.seen_.score(pixels).items()}
 
     def _ranking(
         self, names: tuple[str, ...], unreadable: tuple[tuple[str, str], ...], members: dict[str, Doubles]
     ) -> Ranking:
         scores = self._fuse(members)
         p_values = self.decision_.null.p_values(scores)
-        if self.contamination is not None:
-            flagged = -scores < self.offset_
-        elif members is self.own_:
-            flagged = self.decision_.flagged
-        else:
-            flagged = benjamini_hochberg(p_values, self.fdr)
-        return Ranking(names, scores, members, unreadable, p_values, flagged)
+        return Ranking(names, scores, members, unreadable, p_values, -scores < self.offset_)
 
     def _fuse(self, members: dict[str, Doubles]) -> Doubles:
         if len(members) == 1:

@@ -14,6 +14,7 @@ SHARPNESS = 15.0  # of the softmax over cosines
 CONTRAST = 0.5  # the power of the contrast that weighs an answer
 ROOT = 0.3  # the power that evens out large and small averages
 PATCHES = 25_000
+REGISTERS = 32  # numbers that vector code takes at once, at most: two registers of 16
 MAPS = 2_000  # that patches are cut from
 
 
@@ -69,9 +70,12 @@ def answers(maps: Tensor, atoms: Tensor, side: int) -> Tensor:
 def pooled(maps: Tensor, grid: int) -> Tensor:
     """(n, channels * grid^2) of length 1: roots of the averages over a grid of overlapping parts."""
     rows, columns = tents(maps.shape[2], grid), tents(maps.shape[3], grid)
-    averages: Tensor = (rows @ (maps @ columns.T)).flatten(1) ** ROOT
+    averages = (rows @ (maps @ columns.T)).flatten(1)
+    width = averages.shape[1]
+    # Powers of the last few numbers, that fill no register, are computed by other code: these are then zeros.
+    averages = functional.pad(averages, (0, -width % REGISTERS)) ** ROOT
     length = averages.norm(dim=1, keepdim=True).clamp_min(1e-9)
-    return averages.div(length)
+    return averages.div(length)[:, :width]
 
 
 def tents(size: int, count: int) -> Tensor:

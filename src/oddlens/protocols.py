@@ -81,7 +81,10 @@ class Encoder(Protocol):
         """Learn from (n, height, width, channels) uint8."""
 
     def encode(self, pixels: Pixels, needs: frozenset[str]) -> Encoded:
-        """Fill the fields of ``Encoded`` named in ``needs``, each row independent of the others."""
+        """Fill the fields of ``Encoded`` named in ``needs``, each row independent of the others.
+
+        To the last digit, so that a new image has one score: products of matrices of other shapes end in other digits.
+        """
 
     def get_state(self) -> State:
         """All that was learned, as arrays."""

@@ -338,8 +338,8 @@ def statement(model: AnomalyModel, ranking: Ranking, fitted: bool) -> str:
         return (f"{count:,} of {n:,} images are flagged: the share that was asked for, {model.contamination:.3g}. "
                 "How many of them are really odd was not asked.")
     if not fitted:
-        return (f"{count:,} of {n:,} new images look{'s' if count == 1 else ''} odd beside the fitted ones, at a "
-                f"false-discovery rate of {model.fdr:.3g}.")
+        return (f"{count:,} of {n:,} new images look{'s' if count == 1 else ''} odd beside the fitted ones: each was "
+                "judged alone, by the threshold that was fixed when the model was fitted.")
     if not count:
         return decision.statement
     false = min(decision.expected_false, model.fdr * count)

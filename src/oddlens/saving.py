@@ -5,6 +5,7 @@
     encoder-<n>-<hash>.safetensors  what each encoder learned
     detector-<n>-<hash>.safetensors
     own-<hash>.safetensors          the fitted images' scores
+    known-<hash>.safetensors        digests of their pixels, by which copies of them are known
 
 ``model.json`` is replaced last and in one step, so a save that is cut off leaves the old model whole. Encoder
 and detector names stand for classes only by way of the registry; nothing in the folder can name code. What
@@ -28,6 +29,7 @@ from sklearn.base import BaseEstimator
 import oddlens
 from oddlens import registry
 from oddlens.calibration import Fusion
+from oddlens.copies import Known
 from oddlens.errors import OddlensError, OptionError, SavedModelError
 from oddlens.files import write_atomically
 from oddlens.model import AnomalyModel, Seen
@@ -35,9 +37,9 @@ from oddlens.pixels import PixelFormat
 from oddlens.protocols import State
 from oddlens.views import View
 
-FORMAT = 2
+FORMAT = 3
 LARGEST_IMAGE = 2**26  # values in one image that a saved model may ask for
-_FILE = re.compile(r"(own|(?:encoder|detector)-\d{1,3})-[0-9a-f]{16}\.safetensors")
+_FILE = re.compile(r"(own|known|(?:encoder|detector)-\d{1,3})-[0-9a-f]{16}\.safetensors")
 
 
 def save_model(model: AnomalyModel, path: str | Path) -> None:
@@ -46,7 +48,7 @@ def save_model(model: AnomalyModel, path: str | Path) -> None:
     folder = Path(path)
     if (folder / "model.json").is_symlink() or (folder.exists() and not _is_ours(folder)):
         raise OptionError(f"{folder} holds other files than a saved model; choose an empty or new folder.")
-    states: dict[str, State] = {"own": dict(model.own_)}
+    states: dict[str, State] = {"own": dict(model.own_), "known": {"digests": model.known_.digests}}
     for number, encoder in enumerate(model.encoders_.values()):
         states[f"encoder-{number}"] = encoder.get_state()
     for number, detector in enumerate(model.detectors_.values()):
@@ -88,8 +90,11 @@ def load_model(path: str | Path) -> AnomalyModel:
         names = tuple(str(name) for name in content["names"])
         unreadable = tuple((str(name), str(reason)) for name, reason in content["unreadable"])
         own = {column: _scores(states["own"], column, len(names)) for column in seen.detectors}
+        known = Known(states["known"]["digests"])
+        if len(known.digests) != len(names):
+            raise ValueError(f"{len(known.digests)} digests for {len(names)} names")
         model.views = list(seen.views.values())
-        model._take(seen, fusion, PixelFormat(**content["pixels"]), names, unreadable, own)
+        model._take(seen, fusion, PixelFormat(**content["pixels"]), names, unreadable, own, known)
         model.indices_ = np.array(content["indices"], np.int64)
         if model.indices_.shape != (len(names),):
             raise ValueError(f"{len(model.indices_)} indices for {len(names)} names")

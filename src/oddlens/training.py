@@ -23,6 +23,8 @@ from oddlens.protocols import Pixels
 #: Pixels up to this size are copied to the device whole; larger sets are sliced batch by batch.
 RESIDENT_BYTES = 2 * 2**30
 
+DEVICES = ("cpu", "cuda", "mps")
+
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -85,16 +87,23 @@ def train(
     return history
 
 
-def in_batches(
-    pixels: Pixels, batch_size: int, device: torch.device, stage: str | None = None
-) -> Iterator[tuple[slice, Tensor]]:
+def in_batches(pixels: Pixels, batch_size: int, device: torch.device) -> Iterator[tuple[slice, Tensor]]:
     """The pixels in order: pairs of the rows and their float32 (b, channels, height, width) in 0..1."""
     for start in range(0, len(pixels), batch_size):
         rows = slice(start, min(start + batch_size, len(pixels)))
         # np.array copies: torch will not share memory that it may not write to.
         yield rows, as_batch(torch.from_numpy(np.array(pixels[rows])).to(device))
-        if stage is not None:
-            advance(stage, rows.stop, len(pixels))
+
+
+def filled(pixels: Pixels, size: int) -> Tensor:
+    """(b, height, width, channels) uint8 as float32 (size, channels, height, width) in 0..1, blank images after b.
+
+    Matrix products of other shapes are other compiled code, and so are the last few numbers of an array that fill no
+    register: the last digits of an image would depend on how many come with it. In batches of one size they do not.
+    """
+    batch = np.zeros((size, *pixels.shape[1:]), np.uint8)
+    batch[: len(pixels)] = pixels
+    return as_batch(torch.from_numpy(batch))
 
 
 def as_batch(pixels: Tensor) -> Tensor:
@@ -103,7 +112,13 @@ def as_batch(pixels: Tensor) -> Tensor:
 
 
 def choose_device(device: str) -> torch.device:
-    """The torch device for a name; ``"auto"`` is the GPU if there is one."""
+    """The torch device for a name; ``"auto"`` is the GPU if there is one.
+
+    Raises ``OptionError`` for a device that is not there, and for one on which nothing is trained here.
+    """
+    if not isinstance(device, str) or device.partition(":")[0] not in ("auto", *DEVICES):
+        raise OptionError(f"device must be 'auto', 'cpu', 'cuda', 'mps', or one of several like 'cuda:1'; "
+                          f"got {device!r}.")
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:

@@ -47,6 +47,17 @@ def test_large_collections_are_learned_from_in_part(monkeypatch):
     assert roc_auc_score(odd, detector.score_own()) > 0.8
 
 
+def test_new_rows_are_judged_alone_also_where_neighbours_are_all_but_equally_far():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(400, 300)).astype(np.float32)
+    rows[200:] = rows[:200] + 1e-6 * rng.normal(size=(200, 300)).astype(np.float32)
+    new = rng.normal(size=(150, 300)).astype(np.float32)
+    detector = SelfTraining().fit(Encoded(embedding=rows))
+    whole = detector.score_new(Encoded(embedding=new))
+    assert np.array_equal(whole, [detector.score_new(Encoded(embedding=new[i : i + 1]))[0] for i in range(150)])
+    assert np.array_equal(whole[40:90], detector.score_new(Encoded(embedding=new[40:90])))
+
+
 def test_rows_that_are_all_alike_score_alike():
     scores = SelfTraining().fit(Encoded(embedding=np.ones((400, 5), np.float32))).score_own()
     assert np.isfinite(scores).all()

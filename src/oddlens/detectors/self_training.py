@@ -27,7 +27,8 @@ from oddlens.protocols import Doubles, Encoded, State
 SAMPLE = 10_000  # rows that are compared with and learned from
 FOLDS, REPEATS = 5, 3
 FEWEST = 300  # images; of fewer no rule about some hundred features can be learned
-PART = 4096  # rows searched at a time
+PART = 64  # rows searched at a time, always so many: FAISS's products of other sizes end in other digits, and may
+# put another of two rows that are all but equally far
 VERDICT = 0.5  # what the rule counts beside the distance, each in its own standard deviations
 
 
@@ -158,7 +159,9 @@ class SelfTraining(BaseEstimator):
         out = np.empty(len(rows))
         for start in range(0, len(rows), PART):
             part = slice(start, start + PART)
-            _, found = self.index_.search(rows[part] - self.center_, self.k_ + 1)
+            asked = np.zeros((PART, rows.shape[1]), np.float32)
+            asked[: len(rows[part])] = rows[part] - self.center_
+            found = self.index_.search(asked, self.k_ + 1)[1][: len(rows[part])]
             itself = found == inside[part, None]
             at = np.where(itself[:, :-1].any(1), self.k_, self.k_ - 1)
             # Once more from the differences: FAISS's squares less products lose their digits where rows are near.
@@ -211,4 +214,9 @@ def _rule(rows: NDArray[np.float32], beyond: Doubles, ridge: float) -> Doubles:
 
 
 def _judged(rows: NDArray[np.float32], rule: Doubles) -> Doubles:
-    return np.asarray(np.einsum("nd,d->n", rows, rule[:-1], dtype=np.float64) + rule[-1])
+    found = np.empty(len(rows))
+    for start in range(0, len(rows), PART):
+        # Not converted by einsum itself: it does so by parts, and where one ends depends on a row's place.
+        part = rows[start : start + PART].astype(np.float64)
+        found[start : start + PART] = np.einsum("nd,d->n", part, rule[:-1]) + rule[-1]
+    return found

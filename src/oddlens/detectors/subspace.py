@@ -26,6 +26,7 @@ SAMPLE = 4000  # rows that the components of a fold are found from
 WIDE = 1024  # features, above which half as many rows must do: finding components takes the cube of their number
 BATCH = 2**22  # numbers that are looked at at a time
 SMALL = 2**17  # numbers in the components
+BLOCK = 64  # rows of a matrix product with larger ones
 
 
 class Subspace(BaseEstimator):
@@ -148,7 +149,16 @@ def _beyond(rows: NDArray[np.float32], chosen: NDArray[np.int64], mean: Doubles,
     found = np.empty(len(chosen))
     for part in _batches((len(chosen), rows.shape[1])):
         centred = rows[chosen[part]] - mean
-        # einsum: a row's sum is the same whatever other rows are in the batch; too slow for very wide features
-        kept = np.einsum("nd,dq->nq", centred, axes) if axes.size <= SMALL else centred @ axes
-        found[part] = np.sqrt(np.maximum((centred**2).sum(1) - (kept**2).sum(1), 0))
+        found[part] = np.sqrt(np.maximum((centred**2).sum(1) - (_turned(centred, axes) ** 2).sum(1), 0))
     return found
+
+
+def _turned(rows: Doubles, axes: Doubles) -> Doubles:
+    """(n, q) the (n, d) rows times the axes, each row's sums the same whatever other rows there are."""
+    if axes.size <= SMALL:
+        return np.asarray(np.einsum("nd,dq->nq", rows, axes))
+    # Too slow for very wide features. A matrix product is faster, and in blocks of one size, with rows of zeros after
+    # the last, it is the same compiled code for every row.
+    blocks = np.zeros((-(-len(rows) // BLOCK), BLOCK, rows.shape[1]))
+    blocks.reshape(-1, rows.shape[1])[: len(rows)] = rows
+    return np.concatenate([block @ axes for block in blocks])[: len(rows)]

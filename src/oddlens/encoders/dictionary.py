@@ -28,13 +28,13 @@ from oddlens.patches import MAPS, answers, pooled, some_patches, spherical_means
 from oddlens.progress import advance
 from oddlens.protocols import Encoded, Pixels, State
 from oddlens.states import check_images, refusing, saved_shape
-from oddlens.training import as_batch, one_thread
+from oddlens.training import as_batch, filled, one_thread
 
 FLAT = (0.05, 0.005)  # in each layer, the standard deviation up to which a patch has nothing in it
 SECOND = 3  # the side of the second layer's patches
 IMAGES = 4_000  # that the whitening is learned from
 MOVED = 400  # that are moved to learn what to shrink
-BATCH = 64
+BATCH = 8  # images; the answers of more do not fit into a processor's cache, and take twice as long
 SIDES = (28, 56)  # of the scales that larger pictures are seen at
 
 # Shifts in shares of the side, angles in degrees: too small to turn one kind of thing into another.
@@ -116,8 +116,8 @@ class Dictionary(BaseEstimator):
         with torch.inference_mode(), one_thread():
             for start in range(0, len(pixels), BATCH):
                 rows = slice(start, min(start + BATCH, len(pixels)))
-                images = as_batch(torch.from_numpy(np.array(pixels[rows])))
-                embedding[rows] = ((self._features(images) - self.mean_) @ self.turn_).numpy()
+                found = (self._features(filled(pixels[rows], BATCH)) - self.mean_) @ self.turn_
+                embedding[rows] = found[: rows.stop - start].numpy()
                 advance("encoding", rows.stop, len(pixels))
         return Encoded(embedding=embedding)
 

@@ -16,9 +16,9 @@ from oddlens.errors import OptionError
 from oddlens.progress import advance
 from oddlens.protocols import Encoded, State
 from oddlens.states import check_images, refusing, saved_shape
-from oddlens.training import as_batch, one_thread
+from oddlens.training import filled, one_thread
 
-BATCH = 256
+BATCH = 32
 
 
 class Pixels(BaseEstimator):
@@ -57,8 +57,8 @@ class Pixels(BaseEstimator):
         with torch.inference_mode(), one_thread():
             for start in range(0, len(pixels), BATCH):
                 rows = slice(start, min(start + BATCH, len(pixels)))
-                images = as_batch(torch.from_numpy(np.array(pixels[rows])))
-                embedding[rows] = functional.adaptive_avg_pool2d(images, size).flatten(1).numpy()
+                averaged = functional.adaptive_avg_pool2d(filled(pixels[rows], BATCH), size).flatten(1)
+                embedding[rows] = averaged[: rows.stop - start].numpy()
                 advance("encoding", rows.stop, len(pixels))
         return Encoded(embedding=embedding)
 

@@ -26,14 +26,14 @@ from oddlens.errors import OptionError
 from oddlens.progress import advance
 from oddlens.protocols import Doubles, Encoded, Pixels, State
 from oddlens.states import check_images, refusing, saved_shape
-from oddlens.training import as_batch, one_thread
+from oddlens.training import filled, one_thread
 
 OCTAVES = 3
 DETAIL = (0.3, 0.5, 0.75, 0.9, 0.97)  # quantiles of the detail of an octave
 BRIGHTNESS = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)
 LARGEST = 64  # pixels of the shorter side that are looked at
 FAINT = 0.01  # added before a logarithm: detail fainter than this is none
-BATCH = 256
+BATCH = 32
 SAMPLE = 20_000  # images that the whitening is learned from
 KEPT = 0.9  # of them, those nearest to the middle
 DECILES = 2.563  # standard deviations from the first decile to the ninth of a normal law
@@ -133,8 +133,7 @@ class Statistics(BaseEstimator):
         with torch.inference_mode(), one_thread():
             for start in range(0, len(chosen), BATCH):
                 rows = slice(start, min(start + BATCH, len(chosen)))
-                images = as_batch(torch.from_numpy(np.array(pixels[chosen[rows]])))
-                found[rows] = measure(images).numpy()
+                found[rows] = measure(filled(pixels[chosen[rows]], BATCH))[: rows.stop - start].numpy()
                 advance(stage, rows.stop, len(chosen))
         return found
 

@@ -32,7 +32,7 @@ from oddlens.modes import neighbours, one_mode
 from oddlens.progress import advance
 from oddlens.protocols import Bools, Doubles, Encoded, Pixels, State
 from oddlens.states import check_images, refusing, saved_shape
-from oddlens.training import as_batch, choose_device, seeded, train
+from oddlens.training import as_batch, choose_device, filled, seeded, train
 from oddlens.ways import Way, named
 
 CHANNELS = (32, 32, 64, 64)  # of the four layers
@@ -40,7 +40,7 @@ FILTERS = (5, 3, 3, 3)
 STRIDES = (2, 1, 2, 1)
 SMALLEST = 8  # pixels a side that are looked at, at least
 EXPOSURE = 0.3  # how much being undecided about the doubted counts beside being right about the others
-BATCH = 256
+BATCH = 64
 REFERENCE = 5000  # images that the others are compared with to find those to doubt
 DIRECTIONS, CELLS = 9, 4  # of the edges, and parts of the picture a side in which they are counted
 
@@ -166,13 +166,13 @@ class Transforms(BaseEstimator):
         def put(key: str, rows: slice, values: Tensor) -> None:
             if key not in arrays:
                 arrays[key] = allocate((len(pixels), *values.shape[1:]), np.float32)
-            arrays[key][rows] = values.cpu().numpy()
+            arrays[key][rows] = values[: rows.stop - rows.start].cpu().numpy()
 
         ways = self.network_.ways if needs & {"embedding", "surprise"} else self.network_.ways[:1]
         with torch.inference_mode():
             for start in range(0, len(pixels), BATCH):
                 rows = slice(start, min(start + BATCH, len(pixels)))
-                batch = as_batch(torch.from_numpy(self._small(pixels[rows])).to(device))
+                batch = filled(self._small(pixels[rows]), BATCH).to(device)
                 means, parts = [], []
                 for way in ways:  # pooled at once: the layers of all ways together are many times as large
                     layers = self.network_.layers(way(batch))

@@ -1,0 +1,56 @@
+"""Which images are the same pixels: a new image that is one of the fitted ones must be known for it.
+
+The fitted images are scored each without itself. A new image is scored with all of them, so a copy of a fitted one
+would find itself and look ordinary. It is recognised by a digest of its pixels, as they were brought to the model's
+size; saved models hold the digests and not the pixels.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oddlens.errors import SavedModelError
+from oddlens.protocols import Pixels
+
+BYTES = 16  # of a digest
+
+
+class Known:
+    """The images that were seen before, told by their pixels.
+
+    digests:  (n, 16) uint8, as ``digests`` gives them.
+
+    >>> images = np.arange(3, dtype=np.uint8)[[0, 1, 0], None, None, None] * np.ones((2, 2, 1), np.uint8)
+    >>> known = Known(digests(images))
+    >>> known.first(), known.find(images[1:] + 1)
+    (array([0, 1, 0]), array([-1,  1]))
+    """
+
+    def __init__(self, digests: NDArray[np.uint8]) -> None:
+        if digests.dtype != np.uint8 or digests.ndim != 2 or digests.shape[1] != BYTES:
+            raise SavedModelError(f"The digests of n images are (n, {BYTES}) uint8, got {digests.dtype} of shape "
+                                  f"{digests.shape}.")
+        self.digests = digests
+        self._rows: dict[bytes, int] = {}
+        for row, digest in enumerate(digests):
+            self._rows.setdefault(digest.tobytes(), row)
+
+    def first(self) -> NDArray[np.int64]:
+        """(n,) the row of the first image that is the same as each of the known ones."""
+        return self._find(self.digests)
+
+    def find(self, pixels: Pixels) -> NDArray[np.int64]:
+        """(m,) the row of the first known image that is the same as each of (m, height, width, channels); -1: none."""
+        return self._find(digests(pixels))
+
+    def _find(self, wanted: NDArray[np.uint8]) -> NDArray[np.int64]:
+        return np.array([self._rows.get(digest.tobytes(), -1) for digest in wanted], np.int64)
+
+
+def digests(pixels: Pixels) -> NDArray[np.uint8]:
+    """(n, 16) BLAKE2b of the pixels of each of (n, height, width, channels) images."""
+    found = [blake2b(image.tobytes(), digest_size=BYTES).digest() for image in pixels]
+    return np.frombuffer(b"".join(found), np.uint8).reshape(-1, BYTES)
