@@ -1,6 +1,7 @@
 import numpy as np
+import pytest
 
-from oddlens.calibration import Fusion, fit_tail, fuse
+from oddlens.calibration import Fusion, fit_tail, fuse, set_apart
 
 
 def test_half_at_the_median_and_a_tenth_at_the_ninth_decile():
@@ -45,13 +46,48 @@ def test_scores_that_are_mostly_or_all_one_value_are_no_trouble():
         assert (np.diff(surprise) > 0).all()
 
 
-def test_a_lead_alone_is_its_own_surprise():
+def test_a_lead_alone_is_its_own_surprise_and_below_zero_a_trace_of_it():
     own = {"a": np.random.default_rng(2).gamma(2, 1, 80)}
-    assert np.allclose(fuse(Fusion({"a": 1.0}, {}), own, own), fit_tail(own["a"]).surprise(own["a"]))
+    surprise = fit_tail(own["a"]).surprise(own["a"])
+    fused = fuse(Fusion({"a": 1.0}, {}), own, own)
+    assert np.allclose(fused[surprise > 0], surprise[surprise > 0])
+    assert (fused[surprise < 0] < 0).all()
+    assert np.array_equal(np.argsort(fused), np.argsort(surprise))
 
 
 def test_a_quiet_view_is_heard_in_its_tail_alone():
-    surprises = {"lead": np.array([1.0, 1.0, 3.0, -2.0]), "quiet": np.array([-5.0, 8.0, 0.5, -1.0])}
+    surprises = {"lead": np.array([1.0, 1.0, 3.0]), "quiet": np.array([-5.0, 8.0, 0.5])}
     alone, helped = (Fusion({"lead": 1.0}, tails).combine(surprises) for tails in ({}, {"quiet": 0.25}))
     assert np.allclose(alone, surprises["lead"])
-    assert np.allclose(helped, [1.0, np.sqrt(1 + 16), np.sqrt(9 + 0.25**2), -2.0])
+    assert np.allclose(helped, [1.0, np.sqrt(1 + 16), np.sqrt(9 + 0.25**2)])
+
+
+def test_a_lead_that_finds_an_image_most_ordinary_silences_no_other_view():
+    surprises = {"lead": np.array([-30.0, 2.0]), "quiet": np.array([8.0, 0.0])}
+    found = Fusion({"lead": 1.0}, {"quiet": 1.0}).combine(surprises)
+    assert found[0] > 7 > found[1]
+
+
+@pytest.mark.parametrize("share", [0.05, 0.1, 0.15])
+def test_many_odd_images_behind_a_gap_do_not_make_themselves_ordinary(share):
+    rng = np.random.default_rng(0)
+    ordinary, count = rng.gamma(20, 1, 1000), round(share * 1000)
+    odd = rng.gamma(20, 1, count) + 60
+    surprise = fit_tail(np.r_[odd, ordinary]).surprise(np.r_[odd, ordinary])
+    clean = fit_tail(ordinary).surprise(odd)
+    assert np.allclose(surprise[:count], clean, rtol=0.1)
+
+
+def test_what_is_set_apart_lies_behind_a_gap_and_is_a_fifth_at_most():
+    rng = np.random.default_rng(1)
+    bulk = rng.normal(size=1000)
+    assert 2.5 < set_apart(np.r_[bulk, 9 + rng.normal(size=40) / 3]) < 8
+    assert 2.5 < set_apart(np.r_[bulk, 9 + rng.normal(size=40) / 3, [5.5, 7.0]]) < 8  # two stragglers in the gap
+    assert set_apart(np.r_[bulk, 9 + rng.normal(size=400)]) == np.inf
+    assert set_apart(np.empty(0)) == set_apart(np.ones(50)) == np.inf
+
+
+def test_a_tail_without_a_gap_is_not_cut():
+    found = [np.isfinite(set_apart(np.random.default_rng(seed).standard_t(4, size=n)))
+             for seed in range(20) for n in (50, 300, 3000)]
+    assert sum(found) <= 5

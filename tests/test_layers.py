@@ -14,7 +14,7 @@ FLOORS = [
     {"arrays", "errors", "progress"},
     {"files", "kernels", "page", "protocols", "registry"},
     {"calibration", "copies", "decisions", "evidence", "pixels", "planting", "ranking", "sources"},
-    {"activity", "appearance", "gradients", "groups", "modes", "patches", "states", "training", "ways"},
+    {"activity", "appearance", "gradients", "groups", "modes", "neighborhood", "patches", "states", "training", "ways"},
     {"autoencoding", "duplicates", "patterns", "turning"},
     {"causes", "encoders", "detectors"},
     {"memory", "views"},
@@ -27,7 +27,7 @@ FLOORS = [
     {"__main__"},
 ]
 # Within a floor: who may lean on whom.
-NEIGHBOURS = {("sources", "pixels")}
+NEIGHBOURS = {("sources", "pixels"), ("neighborhood", "modes")}
 FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}
 
 

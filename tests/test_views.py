@@ -2,7 +2,7 @@ import pytest
 
 from oddlens import registry
 from oddlens.errors import OptionError
-from oddlens.views import EFFORTS, View, chosen, columns, fusion, parsed
+from oddlens.views import EFFORTS, Loudness, View, chosen, columns, fusion, parsed
 
 
 @pytest.mark.parametrize("effort", EFFORTS)
@@ -33,19 +33,23 @@ def test_columns_are_called_by_what_tells_them_apart():
     assert columns([("a", "x"), ("b", "x")]) == ["a+x", "b+x"]
 
 
-def test_leads_share_and_quiet_views_are_louder_in_small_collections():
-    views = {"a": View("a", "x"), "b": View("b", "x", lead=3), "c": View("c", "x", lead=0, tail=2)}
-    large, small = (fusion(views, n, 1, 1.0) for n in (10_000, 100))
-    assert large.leads == {"a": 0.25, "b": 0.75}
-    assert small.tails == {"c": 2.0}
-    assert 0 < large.tails["c"] < small.tails["c"]
+def test_leads_share_and_other_views_are_as_loud_as_the_collection_lets_them():
+    views = {"a": View("a", "x"), "b": View("b", "x", lead=3), "d": View("d", "x", lead=0, tail=0.5),
+             "c": View("c", "x", lead=0, tail=Loudness(0.1, 0.3, 0.8))}
+    one, between, many, colour = (fusion(views, channels, kind)
+                                  for channels, kind in ((1, 1.0), (1, 0.5), (1, 0.0), (3, 1.0)))
+    assert one.leads == many.leads == {"a": 0.25, "b": 0.75}
+    assert one.tails == {"c": 0.1, "d": 0.5}
+    assert between.tails["c"] == pytest.approx(0.2)
+    assert many.tails["c"] == pytest.approx(0.3)
+    assert colour.tails == {"c": 0.8, "d": 0.5}
 
 
 def test_some_lead_only_where_the_collection_is_of_one_kind():
     views = {"a": View("a", "x"), "b": View("b", "x", one_kind=True)}
-    assert [fusion(views, 100, 1, kinds).leads for kinds in (0.0, 1.0)] == [{"a": 1.0}, {"a": 0.5, "b": 0.5}]
+    assert [fusion(views, 1, kinds).leads for kinds in (0.0, 1.0)] == [{"a": 1.0}, {"a": 0.5, "b": 0.5}]
 
 
 def test_someone_must_lead():
     with pytest.raises(OptionError, match="No view leads"):
-        fusion({"a": View("a", "x", lead=0)}, 10, 1, 0.0)
+        fusion({"a": View("a", "x", lead=0)}, 1, 0.0)

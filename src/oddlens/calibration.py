@@ -15,6 +15,11 @@ import numpy as np
 from oddlens.protocols import Doubles
 
 LOW, HIGH = 0.5, 0.9  # the quantiles of the fitted scores between which the fall of the tail is read
+NEAR = 0.75  # the quantile that the unit is read at when a gap is looked for: odd images hardly move it
+FEWEST_APART, MOST_APART = 2, 0.2  # values, and the share of all, that may lie apart from the rest
+IN_GAP = 0.1  # of as many as lie above the gap may lie in it
+CERTAIN = 12.0  # minus the log of the chance of a gap
+TRACE = 0.02  # of a lead below 0: it keeps the order of ordinary images, and no more
 
 
 @dataclass(frozen=True)
@@ -40,18 +45,54 @@ class Tail:
 def fit_tail(fitted: Doubles) -> Tail:
     """The tail of (n,) fitted scores, read between their median and their ninth decile.
 
-    These two quantiles hardly move while up to a tenth of the images are odd. Logarithms are taken where no score is
-    negative: distances, errors and their kind have long tails, and their logarithms about exponential ones.
+    These two quantiles hardly move while up to a twentieth of the images are odd. More odd images would stretch the
+    scale until they are no surprise themselves; where a gap sets them apart from the bulk, the bulk alone is read
+    (:func:`set_apart`). Logarithms are taken where no score is negative: distances, errors and their kind have long
+    tails, and their logarithms about exponential ones.
     """
     fitted = np.asarray(fitted, np.float64)
     positive = fitted[fitted > 0]
     floor = float(positive.min()) if len(positive) and fitted.min() >= 0 else 0.0
     values = np.log(np.maximum(fitted, floor)) if floor else fitted
-    middle, high = (float(value) for value in np.quantile(values, [LOW, HIGH]))
+    bulk = values[values <= set_apart(values)]
+    middle, high = (float(value) for value in np.quantile(bulk, [LOW, HIGH]))
     rise = high - middle
     if not rise > 1e-12 * max(abs(high), abs(middle)):  # half of the scores are one value: take what spread there is
         rise = float(values.std()) or 1.0
     return Tail(middle, rise / np.log((1 - LOW) / (1 - HIGH)), floor)
+
+
+def set_apart(values: Doubles) -> float:
+    """The value above which at most a fifth of (n,) values lies apart from the rest; inf where there is no such group.
+
+    A group is set apart if the values thin out below it as they would hardly do by chance: if the tail below the gap
+    were carried on (as a power law, since tails are heavy), it would hold E values where there are m; the chance of
+    that few is about exp(-(E - m - m log(E / m))), and the exponent must be 12 or more. A tenth as many values as lie
+    above the gap may lie in it. The widest such gap is taken, in this sense.
+    """
+    n = len(values)
+    middle, high = np.quantile(values, [LOW, NEAR]) if n else (0.0, 0.0)
+    if not high > middle:
+        return float("inf")
+    ordered = np.sort((values - middle) / (high - middle) * np.log((1 - LOW) / (1 - NEAR)) - np.log(1 - LOW))[::-1]
+    above = np.arange(FEWEST_APART, int(MOST_APART * n) + 1)  # how many lie above the gap
+    best, cut = CERTAIN, float("inf")
+    for within in (np.zeros_like(above), (IN_GAP * above).astype(np.int64)):  # how many lie in it
+        below = above + within
+        far, near = ordered[above - 1], ordered[below]
+        last = np.minimum(below + np.maximum(above, 10), n // 2)  # down to here the tail below the gap is read
+        base = ordered[last]
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            power = np.log((last + 1) / (below + 1)) / np.log(near / base)
+            expected = above * np.expm1(np.minimum(power * np.log(far / near), 20))
+            exponent = expected - within - np.where(within > 0, within * np.log(expected / np.maximum(within, 1)), 0)
+        known = (near > -np.log(1 - LOW)) & (base > 0.1) & (near > base) & (expected > within)
+        exponent = np.where(known, exponent, 0)
+        if len(exponent) and exponent.max() > best:
+            at = int(exponent.argmax())
+            best = float(exponent[at])
+            cut = float((near[at] + np.log(1 - LOW)) / np.log((1 - LOW) / (1 - NEAR)) * (high - middle) + middle)
+    return cut
 
 
 @dataclass(frozen=True)
@@ -68,15 +109,16 @@ class Fusion:
     def combine(self, surprises: Mapping[str, Doubles]) -> Doubles:
         """(m,) one score from each view's surprise, in the same unit; larger is stranger.
 
-        With L the leading surprise, the score is the signed root of sign(L) L^2 + sum of weight * max(surprise, 0)^2.
-        Averaging views would dilute the best of them in the bulk; squares let a view speak in its tail alone
-        (docs/lab/fusion.md).
+        With L the leading surprise, the score is the root of max(L, 0)^2 + sum of weight * max(surprise, 0)^2, and a
+        trace of L where that is below 0, which keeps the order. Averaging views would dilute the best of them in the
+        bulk; squares let a view speak in its tail alone. That the lead finds an image ordinary is no proof that it is:
+        it silences no other view (docs/lab/fusion.md).
         """
         lead = np.sum([share * surprises[view] for view, share in self.leads.items()], axis=0)
-        total = np.sign(lead) * lead**2
+        total = np.maximum(lead, 0) ** 2
         for view, weight in self.tails.items():
             total = total + weight * np.maximum(surprises[view], 0) ** 2
-        return np.asarray(np.sign(total) * np.sqrt(np.abs(total)))
+        return np.asarray(np.sqrt(total) + TRACE * np.minimum(lead, 0))
 
 
 def fuse(fusion: Fusion, fitted: Mapping[str, Doubles], scores: Mapping[str, Doubles]) -> Doubles:

@@ -127,7 +127,7 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         known = Known(digests(collection.pixels))
         first = known.first()
         own = {column: scores[first] for column, scores in own.items()}  # the same picture has the same score
-        fusion = views.fusion(seen.views, len(collection.names), form.channels, seen.one_kind)
+        fusion = views.fusion(seen.views, form.channels, seen.one_kind)
         self._take(seen, fusion, form, collection.names, collection.unreadable, own, known)
         self.shapes_, self.indices_, self.timings_ = collection.shapes, collection.indices, timings
         return self

@@ -29,6 +29,7 @@ ENCODERS = {
 
 DETECTORS = {
     "activations": "oddlens.detectors.activations:Activations",
+    "burnout": "oddlens.detectors.burnout:Burnout",
     "forest": "oddlens.detectors.forest:Forest",
     "neighbors": "oddlens.detectors.neighbors:Neighbors",
     "reconstruction": "oddlens.detectors.reconstruction:Reconstruction",

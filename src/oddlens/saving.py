@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ from oddlens.files import write_atomically
 from oddlens.model import AnomalyModel, Seen
 from oddlens.pixels import PixelFormat
 from oddlens.protocols import State
-from oddlens.views import View
+from oddlens.views import Loudness, View
 
 FORMAT = 3
 LARGEST_IMAGE = 2**26  # values in one image that a saved model may ask for
@@ -108,7 +109,7 @@ def load_model(path: str | Path) -> AnomalyModel:
 
 
 def _weights(view: View) -> dict[str, Any]:
-    return {"lead": view.lead, "tail": view.tail, "one_kind": view.one_kind}
+    return {"lead": view.lead, "tail": list(astuple(view.loudness)), "one_kind": view.one_kind}
 
 
 def _seen(content: dict[str, Any], states: dict[str, State]) -> Seen:
@@ -120,8 +121,9 @@ def _seen(content: dict[str, Any], states: dict[str, State]) -> Seen:
     sees = {str(item["column"]): str(item["sees"]) for item in content["detectors"]}
     if not detectors or len(detectors) != len(content["detectors"]) or set(sees.values()) != set(encoders):
         raise ValueError("no detectors, or detectors without encoders")
-    asked = {str(item["column"]): View(encoders[item["sees"]], detectors[item["column"]], float(item["lead"]),
-                                       float(item["tail"]), bool(item["one_kind"])) for item in content["detectors"]}
+    asked = {str(item["column"]): View(
+        encoders[item["sees"]], detectors[item["column"]], float(item["lead"]),
+        Loudness(*map(float, item["tail"])), bool(item["one_kind"])) for item in content["detectors"]}
     return Seen(encoders, detectors, sees, asked, float(content["one_kind"]))
 
 

@@ -16,8 +16,22 @@ from oddlens.calibration import Fusion
 from oddlens.errors import OptionError
 from oddlens.protocols import Detector, Encoder
 
-LOUD = 250  # images: up to so many the other views count in full, for the distances of the lead need many images
-QUIET_ONE, QUIET_MANY, QUIET_COLOUR = 0.05, 0.125, 0.3  # and at least so much: of one kind, of many kinds, in colour
+
+@dataclass(frozen=True)
+class Loudness:
+    """The weight of a view's squared surprise beside the lead, by what the collection is.
+
+    one, many:  of grey images of one kind, where the lead is at its best; of many kinds.
+    colour:     of images in colour, which the lead tells apart less well.
+    """
+
+    one: float
+    many: float
+    colour: float
+
+    def weight(self, channels: int, one_kind: float) -> float:
+        """Of a collection with so many channels, 1 or 3, and ``one_kind`` from 0 (many kinds) to 1."""
+        return self.colour if channels == 3 else self.many + (self.one - self.many) * one_kind
 
 
 @dataclass(frozen=True)
@@ -27,27 +41,37 @@ class View:
     encoder, detector:  names (``oddlens list`` shows them) or objects.
     lead:               its share in the leading score, in proportion to the other leads; 0: it does not lead.
     one_kind:           it leads only so far as the collection is of one kind of image.
-    tail:               the weight of its squared surprise beside the lead; it speaks only in its far tail.
+    tail:               the weight of its squared surprise beside the lead, a number or a ``Loudness``; it speaks only
+                        in its far tail.
     encoder_options, options:  of the encoder and of the detector, for names.
     """
 
     encoder: str | Encoder
     detector: str | Detector
     lead: float = 1.0
-    tail: float = 0.0
+    tail: float | Loudness = 0.0
     one_kind: bool = False
     encoder_options: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def loudness(self) -> Loudness:
+        """``tail`` by what the collection is."""
+        return self.tail if isinstance(self.tail, Loudness) else Loudness(self.tail, self.tail, self.tail)
 
-FAST = (View("dictionary", "neighbors", options={"local": "auto"}),)
+
+FAST = (View("dictionary", "burnout"),)
 DEFAULT = (
-    View("dictionary", "neighbors", options={"local": "auto"}),
+    View("dictionary", "burnout"),
     View("dictionary", "self_training", one_kind=True),
-    View("dictionary", "subspace", lead=0, tail=0.8, options={"share": 0.8}),
-    View("pixels", "subspace", lead=0, tail=0.5, encoder_options={"side": 14}, options={"share": 0.99}),
-    View("statistics", "neighbors", lead=0, tail=0.7),
-    View("hog", "subspace", lead=0, tail=1.0, options={"share": 0.8}),
+    View("dictionary", "subspace", lead=0, tail=Loudness(0.05, 0.05, 0.8), options={"share": 0.8}),
+    View("pixels", "forest", lead=0, tail=Loudness(0.1, 0.1, 1.0), encoder_options={"side": 14},
+         options={"n_estimators": 500}),
+    View("pixels", "subspace", lead=0, tail=Loudness(0.05, 0.05, 1.0), encoder_options={"side": 14},
+         options={"share": 0.99}),
+    View("statistics", "burnout", lead=0, tail=Loudness(0.025, 0.2, 1.0), options={"local": 0.0}),
+    View("statistics", "forest", lead=0, tail=Loudness(0.01, 0.1, 0.5), options={"n_estimators": 500}),
+    View("hog", "burnout", lead=0, tail=Loudness(0.1, 0.05, 0.5), options={"local": 0.0}),
 )
 # Dictionaries of other patches find no more on average, but what they find depends less on the seed
 # (docs/lab/fusion.md).
@@ -73,10 +97,9 @@ def parsed(text: str) -> View:
     return View(encoder, detector)
 
 
-def fusion(views: Mapping[str, View], n: int, channels: int, one_kind: float) -> Fusion:
+def fusion(views: Mapping[str, View], channels: int, one_kind: float) -> Fusion:
     """How the views of a collection are put together, from what can be known of it without labels.
 
-    n:         how many images were fitted.
     channels:  1 or 3.
     one_kind:  0 (many kinds of image) to 1 (one), as ``modes.one_mode`` finds it.
     """
@@ -84,10 +107,9 @@ def fusion(views: Mapping[str, View], n: int, channels: int, one_kind: float) ->
     total = sum(leads.values())
     if not total > 0:
         raise OptionError("No view leads: give one at least a lead above 0.")
-    quiet = QUIET_COLOUR if channels == 3 else QUIET_MANY + (QUIET_ONE - QUIET_MANY) * one_kind
-    heard = max(min(1.0, (LOUD / max(n, 1)) ** 2), quiet)
+    tails = {name: view.loudness.weight(channels, one_kind) for name, view in views.items()}
     return Fusion({name: lead / total for name, lead in leads.items() if lead},
-                  {name: view.tail * heard for name, view in views.items() if view.tail})
+                  {name: tail for name, tail in tails.items() if tail})
 
 
 def columns(names: Sequence[tuple[str, str]]) -> list[str]:

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from oddlens.detectors.burnout import Burnout
 from oddlens.detectors.self_training import FEWEST, SelfTraining
 from oddlens.errors import OptionError, SavedModelError
 from oddlens.protocols import Encoded
@@ -31,16 +32,16 @@ def test_an_image_is_judged_by_rules_that_it_did_not_teach():
         assert abs(np.mean(other > np.quantile(own, share)) - (1 - share)) < 0.05
 
 
-def test_without_rules_it_is_the_log_distance():
+def test_without_rules_it_is_the_log_of_the_largest_ratio():
     rows, _ = mixed(200)
-    detector = SelfTraining(k=3).fit(Encoded(embedding=rows))
-    apart = np.sort(np.linalg.norm(rows[:, None].astype(float) - rows, axis=2), axis=1)[:, 3]
+    detector = SelfTraining().fit(Encoded(embedding=rows))
     assert len(rows) < FEWEST
-    assert np.corrcoef(np.log(apart), detector.score_own())[0, 1] > 1 - 1e-9
+    ratios = Burnout(local=0).fit(Encoded(embedding=rows)).score_own()
+    assert np.corrcoef(np.log(ratios), detector.score_own())[0, 1] > 1 - 1e-9
 
 
 def test_large_collections_are_learned_from_in_part(monkeypatch):
-    monkeypatch.setattr("oddlens.detectors.self_training.SAMPLE", 500)
+    monkeypatch.setattr("oddlens.neighborhood.REFERENCE", 500)
     rows, odd = mixed()
     detector = SelfTraining().fit(Encoded(embedding=rows))
     assert detector.get_state()["rows"].shape == (500, 60)
@@ -64,7 +65,7 @@ def test_rows_that_are_all_alike_score_alike():
     assert np.ptp(scores) == 0
 
 
-@pytest.mark.parametrize("options", [{"share": 0}, {"share": 0.6}, {"rounds": -1}, {"ridge": 0}, {"k": 0}, {"k": 60}])
+@pytest.mark.parametrize("options", [{"share": 0}, {"share": 0.6}, {"rounds": -1}, {"ridge": 0}])
 def test_options_that_cannot_work_are_refused(options):
     with pytest.raises(OptionError, match=next(iter(options))):
         SelfTraining(**options).fit(Encoded(embedding=np.eye(60, dtype=np.float32)))
@@ -72,8 +73,8 @@ def test_options_that_cannot_work_are_refused(options):
 
 @pytest.mark.parametrize("change", [
     {"rule": np.zeros(3)}, {"rows": np.zeros((0, 4), np.float32)}, {"own": np.full(30, np.nan)},
-    {"numbers": np.array([0.0, 1, 0, 1, 1])}, {"numbers": np.array([40.0, 1, 0, 1, 1])},
-    {"numbers": np.array([2.0, 1, 0, 0, 1])}, {"rows": np.zeros((30, 4))},
+    {"numbers": np.array([0.0, 0, 1, 1])}, {"numbers": np.array([1.0, 0, 0, 1])}, {"numbers": np.ones(3)},
+    {"rows": np.zeros((30, 4))}, {"ranks": np.array([0])}, {"ranks": np.array([30])}, {"usual": np.zeros(2)},
 ])
 def test_a_state_that_does_not_fit_is_refused(change):
     rows = np.random.default_rng(0).normal(size=(30, 4)).astype(np.float32)

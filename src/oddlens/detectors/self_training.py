@@ -1,34 +1,31 @@
 """Self-training: the strangest images teach a linear rule, and the rule judges images that it did not learn from.
 
-The distance to the k-th neighbour ranks the images first. The strangest share of them is taken for odd, the more so
-the farther it stands out, the rest for ordinary, and a ridge regression learns to tell the two apart; each image is
-judged by rules learned without it. Then the strangest share is taken anew, three times over. Features in which odd
-images agree come to count, which no distance knows of. It helps in a collection of one kind of image with some
-percent of others; with hardly any odd image, or with many kinds of ordinary ones, it learns a rule about nothing.
+The distances to the neighbours, at many ranks beside the usual ones, rank the images first. The strangest share is
+taken for odd, the more so the farther it stands out, the rest for ordinary, and a ridge regression learns to tell the
+two apart; each image is judged by rules learned without it. Then the strangest share is taken anew, three times over.
+Features in which odd images agree come to count, which no distance knows of. It helps in a collection of one kind of
+image with some percent of others; with hardly any odd image, or with many kinds of ordinary ones, it learns a rule
+about nothing.
 
 Pang, Yan, Shen, van den Hengel, Bai, *Self-trained deep ordinal regression for end-to-end video anomaly detection*,
-2020 (pseudo-labels from a first ranking); Ramaswamy, Rastogi, Shim, 2000 (that ranking).
+2020 (pseudo-labels from a first ranking); ``neighborhood`` has the source of that ranking.
 """
 
 from __future__ import annotations
 
 from typing import Self
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
 from oddlens.errors import OptionError, SavedModelError
-from oddlens.modes import neighbours, one_mode
+from oddlens.neighborhood import Neighborhood, sampled
 from oddlens.protocols import Doubles, Encoded, State
 
-SAMPLE = 10_000  # rows that are compared with and learned from
 FOLDS, REPEATS = 5, 3
 FEWEST = 300  # images; of fewer no rule about some hundred features can be learned
-PART = 64  # rows searched at a time, always so many: FAISS's products of other sizes end in other digits, and may
-# put another of two rows that are all but equally far
 VERDICT = 0.5  # what the rule counts beside the distance, each in its own standard deviations
 
 
@@ -38,10 +35,11 @@ class SelfTraining(BaseEstimator):
     share:         of the images that are taken for odd, above 0 and at most 0.5.
     rounds:        how often the rule is learned and the strangest share taken anew; 0 leaves the distance alone.
     ridge:         of the regression, in units of the features' mean variance, above 0.
-    k:             which neighbour's distance ranks first; by default as in ``neighbors``.
     random_state:  fixes the folds and, above 10,000 images, which of them are learned from and compared with.
+    n_jobs:        threads; by default one for each core. The scores do not depend on it.
 
-    Below 300 images no rule is learned. Fitted: ``k_``, ``rule_`` (the weights of the features, and the constant last).
+    Below 300 images no rule is learned. Fitted: ``neighborhood_``, ``rule_`` (the weights of
+    the features, and the constant last).
 
     >>> rows = np.random.default_rng(0).normal(size=(400, 4)).astype(np.float32)
     >>> rows[:20, 0] += 6
@@ -53,25 +51,24 @@ class SelfTraining(BaseEstimator):
     needs = frozenset({"embedding"})
 
     def __init__(
-        self, share: float = 0.2, rounds: int = 3, ridge: float = 1.0, k: int | None = None, random_state: int = 0
+        self, share: float = 0.2, rounds: int = 3, ridge: float = 1.0, random_state: int = 0,
+        n_jobs: int | None = None,
     ) -> None:
         self.share = share
         self.rounds = rounds
         self.ridge = ridge
-        self.k = k
         self.random_state = random_state
+        self.n_jobs = n_jobs
 
     def fit(self, encoded: Encoded) -> Self:
         """Rank by distance, then learn and judge in turn."""
         rows = self._rows(encoded)
         self._check(len(rows))
         rng = np.random.default_rng(self.random_state)
-        sample = np.sort(rng.permutation(len(rows))[:SAMPLE])
+        sample = sampled(len(rows), rng)
         self.rows_ = np.ascontiguousarray(rows[sample])
-        self._compare(neighbours(len(sample), one_mode(rows)) if self.k is None else int(self.k))
-        inside = np.full(len(rows), -1)
-        inside[sample] = np.arange(len(sample))
-        distances = self._distances(rows, inside)
+        self.neighborhood_ = Neighborhood.of(rows, sample, self.n_jobs)
+        distances = self._ratios(rows)
         self.floor_ = max(float(distances.max()) * 1e-6, 1e-30)
         base = self._logarithm(distances)
         self.scale_ = np.array([np.median(base), max(float(base.std()), 1e-12), 1.0])
@@ -95,32 +92,33 @@ class SelfTraining(BaseEstimator):
         rows = self._rows(encoded)
         if rows.shape[1] != self.rows_.shape[1]:
             raise OptionError(f"SelfTraining was fitted to {self.rows_.shape[1]} features, got {rows.shape[1]}.")
-        distances = self._distances(rows, np.full(len(rows), -1))
+        distances = self._ratios(rows)
         return self._standing(self._logarithm(distances), _judged(rows, self.rule_))
 
     def get_state(self) -> State:
         """The rows compared with, the rule, the scales and the fitted images' scores."""
         self._require_fit()
-        numbers = np.array([float(self.k_), self.floor_, *self.scale_])
-        return {"rows": self.rows_, "rule": self.rule_, "numbers": numbers, "own": self.own_}
+        numbers = np.array([self.floor_, *self.scale_])
+        near = self.neighborhood_
+        return {"rows": self.rows_, "ranks": near.ranks, "usual": near.usual, "rule": self.rule_, "numbers": numbers,
+                "own": self.own_}
 
     def set_state(self, state: State) -> Self:
         """Take back what ``get_state`` gave."""
-        try:
-            rows, rule, numbers, own = (state[key] for key in ("rows", "rule", "numbers", "own"))
-        except KeyError as error:
-            raise SavedModelError(f"The saved self_training lacks {error}.") from error
-        if [array.dtype.str for array in (rows, rule, numbers, own)] != ["<f4", "<f8", "<f8", "<f8"]:
-            raise SavedModelError("The saved self_training is not made of numbers as they are saved.")
-        if rows.ndim != 2 or 0 in rows.shape or len(rows) < 2 or rule.shape != (rows.shape[1] + 1,):
+        kinds = {"rows": "<f4", "ranks": "<i8", "usual": "<f8", "rule": "<f8", "numbers": "<f8", "own": "<f8"}
+        wrong = [name for name, kind in kinds.items() if name not in state or state[name].dtype.str != kind]
+        if wrong:
+            raise SavedModelError(f"The saved self_training lacks {', '.join(wrong)}, or holds them in another type.")
+        rows, ranks, usual, rule, numbers, own = (state[name] for name in kinds)
+        if rows.ndim != 2 or 0 in rows.shape or rule.shape != (rows.shape[1] + 1,):
             raise SavedModelError(f"The saved self_training holds rows {rows.shape} but a rule {rule.shape}.")
-        if numbers.shape != (5,) or own.ndim != 1 or not all(np.isfinite(a).all() for a in (rows, rule, numbers, own)):
+        if numbers.shape != (4,) or own.ndim != 1 or not all(np.isfinite(a).all() for a in (rule, numbers, own)):
             raise SavedModelError("The saved self_training holds numbers that are missing or not finite.")
-        if not 1 <= numbers[0] < len(rows) or numbers[0] % 1 or min(numbers[1], numbers[3], numbers[4]) <= 0:
-            raise SavedModelError(f"The saved self_training holds k = {numbers[0]} and scales {numbers[1:]}.")
-        self.rows_, self.rule_, self.own_ = np.ascontiguousarray(rows), rule, own
-        self.floor_, self.scale_ = float(numbers[1]), numbers[2:].copy()
-        self._compare(int(numbers[0]))
+        if min(numbers[0], numbers[2], numbers[3]) <= 0:
+            raise SavedModelError(f"The saved self_training holds scales {numbers}.")
+        self.neighborhood_ = Neighborhood.saved(rows, ranks, usual)
+        self.rows_, self.rule_, self.own_ = self.neighborhood_.reference, rule, own
+        self.floor_, self.scale_ = float(numbers[0]), numbers[1:].copy()
         return self
 
     def _check(self, n: int) -> None:
@@ -132,9 +130,6 @@ class SelfTraining(BaseEstimator):
             raise OptionError(f"rounds must be a whole number from 0 to 100, got {self.rounds!r}.")
         if not self.ridge > 0:
             raise OptionError(f"ridge must be above 0, got {self.ridge!r}.")
-        most = min(n, SAMPLE) - 1
-        if self.k is not None and not (isinstance(self.k, int | np.integer) and 1 <= self.k <= most):
-            raise OptionError(f"k must be a whole number from 1 to {most} for {n} images, got {self.k!r}.")
 
     def _require_fit(self) -> None:
         if not hasattr(self, "own_"):
@@ -147,27 +142,8 @@ class SelfTraining(BaseEstimator):
             raise OptionError("SelfTraining needs finite features; the embedding holds nan or infinity.")
         return encoded.embedding
 
-    def _compare(self, k: int) -> None:
-        self.k_ = k
-        self.center_ = self.rows_.mean(0, dtype=np.float64).astype(np.float32)  # FAISS loses the least near the origin
-        self.index_ = faiss.IndexFlatL2(self.rows_.shape[1])
-        self.index_.add(self.rows_ - self.center_)
-
-    def _distances(self, rows: NDArray[np.float32], inside: NDArray[np.int64]) -> Doubles:
-        """(m,) the distance to the k-th nearest row compared with; ``inside`` is each row's own number there, or -1."""
-        faiss.omp_set_num_threads(1)
-        out = np.empty(len(rows))
-        for start in range(0, len(rows), PART):
-            part = slice(start, start + PART)
-            asked = np.zeros((PART, rows.shape[1]), np.float32)
-            asked[: len(rows[part])] = rows[part] - self.center_
-            found = self.index_.search(asked, self.k_ + 1)[1][: len(rows[part])]
-            itself = found == inside[part, None]
-            at = np.where(itself[:, :-1].any(1), self.k_, self.k_ - 1)
-            # Once more from the differences: FAISS's squares less products lose their digits where rows are near.
-            apart = rows[part].astype(np.float64) - self.rows_[found[np.arange(len(at)), at]]
-            out[part] = np.sqrt((apart**2).sum(1))
-        return out
+    def _ratios(self, rows: NDArray[np.float32]) -> Doubles:
+        return self.neighborhood_.ratios(self.neighborhood_.distances(rows, self.n_jobs)[0])
 
     def _logarithm(self, distances: Doubles) -> Doubles:
         return np.asarray(np.log(np.maximum(distances, self.floor_)))
@@ -214,9 +190,4 @@ def _rule(rows: NDArray[np.float32], beyond: Doubles, ridge: float) -> Doubles:
 
 
 def _judged(rows: NDArray[np.float32], rule: Doubles) -> Doubles:
-    found = np.empty(len(rows))
-    for start in range(0, len(rows), PART):
-        # Not converted by einsum itself: it does so by parts, and where one ends depends on a row's place.
-        part = rows[start : start + PART].astype(np.float64)
-        found[start : start + PART] = np.einsum("nd,d->n", part, rule[:-1]) + rule[-1]
-    return found
+    return np.asarray(np.einsum("nd,d->n", rows, rule[:-1], dtype=np.float64) + rule[-1])

@@ -2,11 +2,13 @@
 
 They say nothing of what is shown, and see at once what a description by content is blind to: blur, noise, darkness,
 and pictures of another kind altogether. The energies of bands of detail are those of a Laplacian pyramid: a picture
-less its average over 3 x 3 pixels, over three octaves. The whitening is learned from the nine tenths of the pictures
-that lie most in the middle: odd ones would stretch it towards themselves and hide in it (docs/lab/fusion.md).
+less its average over 3 x 3 pixels, over three octaves. The whitening is learned from the bulk of the pictures: odd ones
+would stretch it towards themselves and hide in it, a tenth that is alike most of all. The bulk is found from the three
+quarters that lie most in the middle, again and again, and then is all that lies not far beyond them.
 
 Burt, Adelson, *The Laplacian pyramid as a compact image code*, 1983; Gnanadesikan, Kettenring, *Robust estimates,
-residuals, and outlier detection with multiresponse data*, 1972 (trimming the scatter).
+residuals, and outlier detection with multiresponse data*, 1972 (trimming the scatter); Rousseeuw, Van Driessen, *A fast
+algorithm for the minimum covariance determinant estimator*, 1999 (concentration, and taking back what lies near).
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ LARGEST = 64  # pixels of the shorter side that are looked at
 FAINT = 0.01  # added before a logarithm: detail fainter than this is none
 BATCH = 32
 SAMPLE = 20_000  # images that the whitening is learned from
-KEPT = 0.9  # of them, those nearest to the middle
+CORE = 0.75  # of them, those nearest to the middle, that the bulk is found from,
+STEPS = 5  # again and again
+BEYOND = 1.6  # times as far from the middle as half of them: no longer of the bulk
 DECILES = 2.563  # standard deviations from the first decile to the ninth of a normal law
 LEAST = 0.01  # of the scale: what does not vary at all is not blown up
 
@@ -72,9 +76,12 @@ class Statistics(BaseEstimator):
         low, high = np.quantile(measured, [0.1, 0.9], axis=0)
         self.scale_ = (high - low) / DECILES + LEAST
         scaled = (measured - self.middle_) / self.scale_
-        turned = scaled @ self._whitening(scaled)
-        away = np.linalg.norm(turned - np.median(turned, axis=0), axis=1)
-        self.turn_ = self._whitening(scaled[away <= np.quantile(away, KEPT)])
+        away = np.linalg.norm(scaled, axis=1)
+        for _ in range(STEPS):
+            inside = scaled[away <= np.quantile(away, CORE)]
+            away = np.linalg.norm((scaled - inside.mean(0)) @ self._whitening(inside), axis=1)
+        bulk = away <= max(BEYOND * float(np.median(away)), float(np.quantile(away, CORE)))
+        self.turn_ = self._whitening(scaled[bulk])
         return self
 
     def _whitening(self, scaled: Doubles) -> Doubles:
