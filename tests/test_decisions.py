@@ -4,7 +4,6 @@ from scipy import stats
 
 from oddlens.decisions import (
     MINIMUM,
-    Null,
     allowance,
     benjamini_hochberg,
     conformal_p_values,
@@ -15,7 +14,7 @@ from oddlens.decisions import (
     share_of_odd,
     storey_share,
 )
-from oddlens.errors import OptionError, SavedModelError
+from oddlens.errors import OptionError
 
 # the 15 p-values of Benjamini and Hochberg's own example (1995, section 3.2)
 PAPER = np.array([0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459, 0.3240, 0.4262, 0.5719,
@@ -91,7 +90,7 @@ def test_a_score_has_the_p_value_that_it_was_asked_for():
     for scores in (mixture(0)[0], np.random.default_rng(0).normal(size=300)):
         null = fit_null(scores)
         for p in (0.4, 0.01, 1e-6):
-            assert np.isclose(null.p_values([null.score_at(p)])[0], p)
+            assert np.isclose(null.raw([null.score_at(p)])[0], p)
 
 
 def test_the_realised_rate_keeps_to_the_stated_one_and_odd_images_are_found():
@@ -184,8 +183,10 @@ def test_zeros_among_distances_do_no_harm():
     assert flagged[:-100][truth].mean() > 0.5
 
 
-def test_infinitely_far_new_images_have_a_p_value_of_zero():
-    assert fit_null(mixture(9)[0]).p_values([np.inf])[0] == 0
+def test_infinitely_far_new_images_have_a_p_value_of_zero_and_the_least_is_stated():
+    null = fit_null(mixture(9)[0])
+    assert null.raw([np.inf])[0] == 0
+    assert null.p_values([np.inf])[0] == pytest.approx(1 / 10_500)
 
 
 @pytest.mark.parametrize("bad", [[1.0, np.nan] * 20, [1.0, np.inf] * 20, np.ones((20, 2))])
@@ -217,19 +218,12 @@ def test_logarithms_of_negative_scores_are_refused():
         fit_null([-1.0, 2.0] * 20, log=True)
 
 
-def test_a_null_is_kept_as_an_array():
-    null = fit_null(mixture(0)[0])
-    assert Null.from_array(null.to_array()) == null
-    unknown = fit_null(np.ones(20))
-    assert Null.from_array(unknown.to_array()) == unknown
-
-
-@pytest.mark.parametrize("array", [np.zeros(3), np.zeros(4), np.array([0, 1, 8, -1.0]), np.array([np.nan, 1, 8, 0]),
-                                   np.array([0, np.nan, 8, 0]), np.array([0, 1, np.inf, 0]), np.ones(4, np.float32),
-                                   np.array(["a"] * 4)])
-def test_a_hostile_null_is_refused(array):
-    with pytest.raises(SavedModelError, match="saved null"):
-        Null.from_array(array)
+@pytest.mark.parametrize("n", [20, 500])
+def test_no_rarity_is_stated_that_the_collection_cannot_know(n):
+    scores = np.r_[np.random.default_rng(0).lognormal(0, 0.1, n - 1), 1e9]
+    decision = decide(scores)
+    assert decision.p_values.min() == pytest.approx(1 / (10 * n))
+    assert decision.null.raw(scores).min() < 1e-3 * (1 if n < 100 else 1e-2)
 
 
 def test_conformal_p_values_by_hand():

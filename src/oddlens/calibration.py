@@ -106,6 +106,10 @@ class Fusion:
     leads: Mapping[str, float]
     tails: Mapping[str, float]
 
+    def lead(self, surprises: Mapping[str, Doubles]) -> Doubles:
+        """(m,) the leading surprise."""
+        return np.asarray(np.sum([share * surprises[view] for view, share in self.leads.items()], axis=0))
+
     def combine(self, surprises: Mapping[str, Doubles]) -> Doubles:
         """(m,) one score from each view's surprise, in the same unit; larger is stranger.
 
@@ -114,7 +118,7 @@ class Fusion:
         bulk; squares let a view speak in its tail alone. That the lead finds an image ordinary is no proof that it is:
         it silences no other view (docs/lab/fusion.md).
         """
-        lead = np.sum([share * surprises[view] for view, share in self.leads.items()], axis=0)
+        lead = self.lead(surprises)
         total = np.maximum(lead, 0) ** 2
         for view, weight in self.tails.items():
             total = total + weight * np.maximum(surprises[view], 0) ** 2

@@ -14,23 +14,24 @@ Bates, Candès, Lei, Romano, Sesia, *Testing for outliers with conformal p-value
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import stdtr, stdtrit
 
-from oddlens.errors import OptionError, SavedModelError
+from oddlens.errors import OptionError
 from oddlens.protocols import Bools, Doubles
 
 MINIMUM = 10  # scores; with fewer nothing is ever flagged
 BAND = np.linspace(0.5, 0.85, 41)  # the quantiles that the null is read at
 FREEDOM = 8.0  # degrees of freedom of the null: how heavy its tail is,
-PER_DEGREE = 6  # but one for each so many images where that is fewer: a scale read off few is itself uncertain
+PER_DEGREE = 20  # but one for each so many images where that is fewer: a tail read off few is itself uncertain
 NORMAL = 1e6  # degrees of freedom that make Student's t a normal law
 TAIL = 0.2  # p-values below this are where odd images are counted
-ALLOWED = 0.02  # share of ordinary images that may stand out beyond the null, being of a rare kind
+ALLOWED = 0.02  # share of ordinary images that may stand out beyond the null, being of a rare kind,
+DOUBTLESS = 0.03  # and where it is to be said that there are odd ones
 MOST = 0.3  # the largest share of odd images that the null is corrected for
 ROUNDS = 5  # corrections that the highest share takes
 
@@ -42,12 +43,14 @@ class Null:
     location, scale:  in the unit of the (log) score; scale is inf where nothing could be read: all p-values are 1/2.
     freedom:          degrees of freedom; the fewer, the heavier the tail.
     floor:            the least score that a logarithm is taken of; 0: no logarithm is taken.
+    least:            no p-value that is stated is smaller: n images say nothing of what is rarer than 1 in 10 n.
     """
 
     location: float
     scale: float
     freedom: float
     floor: float
+    least: float = 0.0
 
     @property
     def known(self) -> bool:
@@ -59,6 +62,10 @@ class Null:
 
         Meant for the upper half: below the median it is a rough number above 1/2. Raises ``OptionError`` for nan.
         """
+        return np.maximum(self.raw(scores), self.least)
+
+    def raw(self, scores: ArrayLike) -> Doubles:
+        """(m,) the same as the curve has it, however small: to decide and to combine by, not to state."""
         values = _values(_checked(scores, "the scores to judge"), self.floor)
         return np.asarray(stdtr(self.freedom, (self.location - values) / self.scale))
 
@@ -71,21 +78,6 @@ class Null:
             return value
         with np.errstate(over="ignore"):
             return float(np.exp(value))
-
-    def to_array(self) -> Doubles:
-        """(4,) float64: location, scale, freedom, floor."""
-        return np.array(astuple(self), np.float64)
-
-    @classmethod
-    def from_array(cls, array: NDArray[Any]) -> Null:
-        """What ``to_array`` gave; raises ``SavedModelError`` for anything else."""
-        if array.shape != (4,) or array.dtype != np.float64:
-            raise SavedModelError(f"A saved null is 4 float64 numbers, got {array.dtype} of shape {array.shape}.")
-        location, scale, freedom, floor = array.tolist()
-        finite = np.isfinite([location, freedom, floor]).all()
-        if not (finite and scale > 0 and freedom > 0 and floor >= 0):
-            raise SavedModelError(f"The saved null holds numbers that cannot be: {array.tolist()}.")
-        return cls(location, scale, freedom, floor)
 
 
 @dataclass(frozen=True)
@@ -101,9 +93,9 @@ class Share:
 class Decision:
     """Which of the fitted images stand out, and how sure that is.
 
-    null:            how ordinary images score; judges new images.
+    null:            how ordinary images score; judges new images, each by its score alone.
     rate:            the false-discovery rate asked for: the share of ordinary images among the flagged, on average.
-    p_values:        (n,) the share of ordinary images that would score at least so high.
+    p_values:        (n,) the share of ordinary images that would score at least so high; none below 1 in 10 n.
     q_values:        (n,) the least rate at which each image would be flagged.
     flagged:         (n,) whether it is flagged.
     threshold:       an image is flagged if its score is at least this, also a new one, each judged alone. Where none
@@ -112,7 +104,7 @@ class Decision:
     share:           of odd images in the collection, flagged or not.
     """
 
-    null: Null
+    null: Reference
     rate: float
     p_values: Doubles
     q_values: Doubles
@@ -135,9 +127,24 @@ class Decision:
                 "these flags is expected to be false.")
 
 
-def fit_null(scores: ArrayLike, log: bool | None = None) -> Null:
+class Reference(Protocol):
+    """How ordinary images score: what judges an image by its score alone."""
+
+    @property
+    def known(self) -> bool:
+        """Whether it could be read at all."""
+
+    def p_values(self, scores: ArrayLike) -> Doubles:
+        """(m,) the share of ordinary images that would score at least so high, as far as it can be stated."""
+
+    def score_at(self, p: float) -> float:
+        """The score that has this p-value; inf where there is none."""
+
+
+def fit_null(scores: ArrayLike, log: bool | None = None, freedom: float = FREEDOM) -> Null:
     """The null of (n,) own scores, each image scored without itself.
 
+    freedom:  degrees of freedom of the tail; fewer in a collection of fewer than 20 images for each.
     log:  whether to take logarithms; by default where no score is negative: distances, errors and their kind.
           Scores that are sums of logarithms or of surprises need none.
 
@@ -152,36 +159,42 @@ def fit_null(scores: ArrayLike, log: bool | None = None) -> Null:
     checked = _finite(scores)
     floor = _floor(checked, log)
     values = _values(checked, floor)
-    freedom = min(FREEDOM, max(len(values), 1) / PER_DEGREE)
+    freedom = min(freedom, max(len(values), 1) / PER_DEGREE)
+    least = 1 / (10 * max(len(values), 1))
     if len(values) < MINIMUM:
-        return Null(0.0, float("inf"), freedom, floor)
+        return Null(0.0, float("inf"), freedom, floor, least)
     location, scale = _line(values, freedom, 0.0)
     doubtless = excess(stdtr(freedom, (location - values) / scale), allowance(len(values)))
-    return Null(*_line(values, freedom, min(doubtless, MOST)), freedom, floor)
+    return Null(*_line(values, freedom, min(doubtless, MOST)), freedom, floor, least)
 
 
-def decide(scores: ArrayLike, rate: float = 0.1, log: bool | None = None) -> Decision:
+def decide(scores: ArrayLike, rate: float = 0.1, log: bool | None = None, freedom: float = FREEDOM) -> Decision:
     """Flag those of (n,) own scores that stand out, at a false-discovery rate above 0 and below 0.5.
 
-    A rate of 0.1: on average at most one in ten of the flagged images is an ordinary one. ``log`` as in ``fit_null``.
+    A rate of 0.1: on average at most one in ten of the flagged images is an ordinary one. ``log`` and
+    ``freedom`` as in ``fit_null``.
 
     >>> scores = np.r_[np.random.default_rng(0).lognormal(0, 0.2, 500), [4.0, 5.0, 6.0]]
     >>> decision = decide(scores)
     >>> np.flatnonzero(decision.flagged), decision.statement[:29]
     (array([500, 501, 502]), '3 of 503 images stand out; ab')
     """
-    null = fit_null(scores, log)
+    null = fit_null(scores, log, freedom)
     own = _finite(scores)
-    p_values = null.p_values(own)
-    flagged = benjamini_hochberg(p_values, rate)
+    return judged(own, null, null.raw(own), rate, share_of_odd(own, null))
+
+
+def judged(own: Doubles, null: Reference, p: Doubles, rate: float, share: Share) -> Decision:
+    """The decision on (n,) own scores whose p-values by the null are p, not cut off at what can be stated."""
+    flagged = benjamini_hochberg(p, rate)
     found = int(flagged.sum())
     if found:
         threshold = float(own[flagged].min())
         flagged = own >= threshold  # the same, but for scores that rounding gave two p-values
-        expected = len(own) * float(p_values[flagged].max())
+        expected = len(own) * float(p[flagged].max())
     else:
         threshold, expected = null.score_at(rate / max(len(own), 1)), 0.0
-    return Decision(null, rate, p_values, q_values(p_values), flagged, threshold, expected, share_of_odd(own, null))
+    return Decision(null, rate, null.p_values(own), q_values(p), flagged, threshold, expected, share)
 
 
 def benjamini_hochberg(p_values: ArrayLike, rate: float) -> Bools:
@@ -232,9 +245,12 @@ def share_of_odd(scores: ArrayLike, null: Null) -> Share:
     checked = _finite(scores)
     if not null.known:
         return Share(0.0, 0.0, 1.0)
-    values = _values(checked, null.floor)
-    p = null.p_values(checked)
-    value, low = excess(p), excess(p, allowance(len(p)))
+    return shared(null.raw(checked), _values(checked, null.floor))
+
+
+def shared(p: Doubles, values: Doubles) -> Share:
+    """The same, from (n,) p-values of ordinary images and the (log) scores that the upper bound is read from."""
+    value, low = excess(p), excess(p, allowance(len(p), DOUBTLESS))
     high = 0.0
     for _ in range(ROUNDS):
         location, scale = _line(values, NORMAL, min(high, MOST))
@@ -253,13 +269,14 @@ def excess(p_values: ArrayLike, allowed: Any = None) -> float:
     return float(max(0.0, (spare / (1 - t)).max())) if len(t) else 0.0
 
 
-def allowance(n: int) -> Any:
+def allowance(n: int, rare: float = ALLOWED) -> Any:
     """How far F(t) may exceed t in n p-values with nothing odd, by chance and by ordinary images' own tail: t -> that.
 
-    sqrt(2 log log n / n) sqrt(t (1 - t)) (Meinshausen and Rice 2006), and .02 where that is more.
+    sqrt(2 log log n / n) sqrt(t (1 - t)) (Meinshausen and Rice 2006), and the share of rare ordinary images where that
+    is more.
     """
     wide = np.sqrt(2 * np.log(np.log(max(n, 16))) / max(n, 16))
-    return lambda t: np.maximum(ALLOWED, wide * np.sqrt(t * (1 - t)))
+    return lambda t: np.maximum(rare, wide * np.sqrt(t * (1 - t)))
 
 
 def conformal_p_values(own: ArrayLike, scores: ArrayLike) -> Doubles:

@@ -18,14 +18,15 @@ from sklearn.base import BaseEstimator, OutlierMixin, clone
 from sklearn.exceptions import NotFittedError
 
 from oddlens import registry, views
+from oddlens.agreement import decide_fused, trust
 from oddlens.calibration import Fusion, fuse
 from oddlens.copies import Known, digests
-from oddlens.decisions import decide
+from oddlens.decisions import FREEDOM, Decision, decide
 from oddlens.errors import OptionError
 from oddlens.modes import one_mode
 from oddlens.pixels import Collection, PixelFormat, look, read_pixels, require_enough
 from oddlens.progress import advance
-from oddlens.protocols import Detector, Doubles, Encoded, Encoder, Pixels
+from oddlens.protocols import Detector, Doubles, Encoded, Encoder, HeavyTailed, Pixels
 from oddlens.ranking import Ranking
 from oddlens.sources import open_source
 from oddlens.views import View
@@ -239,13 +240,25 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         """Become fitted; loading a saved model ends here too."""
         self.seen_, self.fusion_, self.format_ = seen, fusion, form
         self.names_, self.unreadable_, self.own_, self.known_ = names, unreadable, own, known
-        scores = self._fuse(own)
-        # A fused score is a sum of surprises, logarithms already; a single detector's is a distance or its kind.
-        self.decision_ = decide(scores, self.fdr, log=None if len(own) == 1 else False)
+        self.decision_ = self.decide(self.fdr)
         if self.contamination is None:
             self.offset_ = float(np.nextafter(-self.decision_.threshold, np.inf))  # odd from the threshold on
         else:
-            self.offset_ = float(np.quantile(-scores, self.contamination))
+            self.offset_ = float(np.quantile(-self._fuse(own), self.contamination))
+
+    def decide(self, fdr: float) -> Decision:
+        """Which of the fitted images stand out at a false-discovery rate from 0 to 0.5, and how sure that is."""
+        self._require_fit()
+        scores = self._fuse(self.own_)
+        if len(self.own_) == 1:
+            return decide(scores, fdr, freedom=self.freedom(next(iter(self.own_))))
+        believed = trust(self.format_.channels, self.seen_.one_kind)
+        return decide_fused(scores, self.fusion_, self.own_, self.seen_.sees, believed, fdr)
+
+    def freedom(self, column: str) -> float:
+        """How heavy the tail of a view's ordinary scores is, in degrees of freedom of Student's t."""
+        encoder = self.seen_.encoders[self.seen_.sees[column]]
+        return encoder.tail_freedom if isinstance(encoder, HeavyTailed) else FREEDOM
 
     @property
     def encoders_(self) -> dict[str, Encoder]:

@@ -94,6 +94,14 @@ class Encoder(Protocol):
 
 
 @runtime_checkable
+class HeavyTailed(Protocol):
+    """An encoder may say this: ordinary images lie far out by its features more often than by others'."""
+
+    #: How heavy the tail of a detector's scores on them is, in degrees of freedom of Student's t; 8 is usual.
+    tail_freedom: float
+
+
+@runtime_checkable
 class Detector(Protocol):
     """Scores how strange an image is among the images that it was fitted to. Larger is stranger."""
 

@@ -62,6 +62,7 @@ class Statistics(BaseEstimator):
     """
 
     gives = frozenset({"embedding"})
+    tail_freedom = 1.5  # few numbers, each of the whole picture: in hardly a collection do ordinary ones keep together
 
     def __init__(self, ridge: float = 0.02) -> None:
         self.ridge = ridge
