@@ -1,7 +1,7 @@
 """Protocols F and H: what may not hide, and whether the stated rate holds, on collections of many kinds (``sets.py``).
 
 python benchmarks/robustness.py                 measures what is missing, keeps it, prints the tables
-python benchmarks/robustness.py --only choose   or confirm, or classes (protocol A, seed 0): these sets alone
+python benchmarks/robustness.py --only choose   or confirm, fresh, or classes (protocol A): these sets alone
 python benchmarks/robustness.py --part 0/2      every second set, so that two processes share the work
 python benchmarks/robustness.py --table         prints what is kept
 
@@ -27,14 +27,15 @@ from draws import one_class
 from oddlens import AnomalyModel
 from oddlens.evaluation.peers import FEATURES, PEERS
 from oddlens.files import write_atomically
-from sets import CHOOSE, CONFIRM, RATES, make
+from sets import CHOOSE, CONFIRM, FRESH, RATES, make
 
 RESULTS = Path(__file__).parent / "results"
 RIVALS = ("hog-knn5", "hog-knn50", "pixels-knn5", "pixels-knn50", "sklearn-iforest")
 LEVELS = (0.05, 0.1, 0.2)
 CLASSES = [f"class/{data}:{label}/others/{share}/0" for data in ("mnist", "fashion") for share in RATES
            for label in range(10)]
-STATED = ("class", "emoji", "stamps", "solar", "texture", "digits", "clothes")
+SEED_ONE = [name.removesuffix("0") + "1" for name in CLASSES if "/0.0/" not in name]
+STATED = ("class", "clipart", "emoji", "stamps", "solar", "texture", "digits", "clothes")
 Row = dict[str, Any]
 
 
@@ -146,7 +147,8 @@ def keep(rows: dict[str, Row], path: Path) -> None:
 def main() -> None:
     """Measure what is missing and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    lists: dict[str, list[str]] = {"classes": CLASSES, "choose": CHOOSE, "confirm": CONFIRM}
+    lists: dict[str, list[str]] = {"classes": CLASSES, "choose": CHOOSE, "confirm": CONFIRM,
+                                   "fresh": FRESH + SEED_ONE}
     parser.add_argument("--only", choices=lists)
     parser.add_argument("--part", default="0/1")
     parser.add_argument("--table", action="store_true")

@@ -3,6 +3,7 @@
 The same name gives the same images, to the last bit. A name is FAMILY/SOURCE/WHAT/SHARE/N:
 ``cliff/coffee/darker/0.05/400`` is 400 frames of the picture *coffee* with 5 % of them darkened. ``CHOOSE`` may be
 looked at while something is being chosen; ``CONFIRM`` holds other sources and other damages, looked at once when it is.
+``FRESH`` was added when the rule of decisions was fixed, and looked at after.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,8 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter, rotate, shift
 
 from oddlens.evaluation import datasets
+from oddlens.pixels import PixelFormat, read_pixels
+from oddlens.sources import open_source
 
 Images = NDArray[np.uint8]  # (n, height, width, channels)
 SIDE = 64
@@ -86,9 +90,22 @@ def labelled(data: str) -> tuple[Images, NDArray[Any]]:
     """Images and labels of a data set, read once."""
     if data == "poly":
         return _cells("poly")
+    if data == "clipart":
+        return _clipart()
     readers = {"emoji": datasets.emoji, "stamps": datasets.stamps, "solar-cells": datasets.solar_cells}
     images, labels = readers[data]() if data in readers else datasets.load(data)
     return images, np.asarray(labels).astype(str)
+
+
+def _clipart() -> tuple[Images, NDArray[Any]]:
+    """Debian's openclipart-png, label: the subfolder; at most 400 of each, on white, 64 x 64."""
+    found, labels = [], []
+    for label in CLIPART:
+        paths = sorted((Path("/usr/share/openclipart/png") / label).rglob("*.png"), key=str)[:400]
+        read = read_pixels(open_source(paths), PixelFormat(SIDE, SIDE, 3, "squash")).pixels
+        found.append(np.asarray(read))
+        labels += [label] * len(read)
+    return np.concatenate(found), np.array(labels)
 
 
 def _cells(kind: str) -> tuple[Images, NDArray[Any]]:
@@ -182,13 +199,14 @@ def _others(source: str, what: str, share: float, n: int, rng: np.random.Generat
 
 FAMILIES: dict[str, Callable[..., tuple[Images, Any]]] = {
     "cliff": _cliff, "texture": _texture, "small": _others, "emoji": _others, "stamps": _others, "solar": _others,
-    "digits": _others, "clothes": _others,
+    "digits": _others, "clothes": _others, "clipart": _others,
 }
 SHARES = ("0.01", "0.02", "0.05", "0.1", "0.15")
 RATES = ("0.0", "0.01", "0.05", "0.1")
 ALL = "99999"
 EMOJI = ("Smileys & Emotion", "Animals & Nature", "Food & Drink", "Flags", "People & Body", "Travel & Places",
          "Activities", "Objects", "Symbols")
+CLIPART = ("animals", "food", "people", "recreation", "transportation")
 STAMPS = ("animals", "symbols", "town", "food", "seasonal")
 
 
@@ -243,6 +261,10 @@ CONFIRM = [
     *stated("solar", ["poly:sound"]),
     *stated("digits", [f"mnist:{k}" for k in range(5, 10)], ("50", "100", "200", "500")),
     *stated("clothes", [f"fashion:{k}" for k in range(5, 10)], ("50", "100", "200", "500")),
+]
+FRESH = [
+    *stated("clipart", [f"clipart:{label}" for label in CLIPART]),
+    *cliffs({"astronaut": 500}, ("darker", "blurred", "noisy", "cast")),
 ]
 
 

@@ -30,8 +30,7 @@ FREEDOM = 8.0  # degrees of freedom of the null: how heavy its tail is,
 PER_DEGREE = 20  # but one for each so many images where that is fewer: a tail read off few is itself uncertain
 NORMAL = 1e6  # degrees of freedom that make Student's t a normal law
 TAIL = 0.2  # p-values below this are where odd images are counted
-ALLOWED = 0.02  # share of ordinary images that may stand out beyond the null, being of a rare kind,
-DOUBTLESS = 0.03  # and where it is to be said that there are odd ones
+ALLOWED = 0.02  # share of ordinary images that may stand out beyond the null, being of a rare kind
 MOST = 0.3  # the largest share of odd images that the null is corrected for
 ROUNDS = 5  # corrections that the highest share takes
 
@@ -250,7 +249,7 @@ def share_of_odd(scores: ArrayLike, null: Null) -> Share:
 
 def shared(p: Doubles, values: Doubles) -> Share:
     """The same, from (n,) p-values of ordinary images and the (log) scores that the upper bound is read from."""
-    value, low = excess(p), excess(p, allowance(len(p), DOUBTLESS))
+    value, low = excess(p), excess(p, allowance(len(p)))
     high = 0.0
     for _ in range(ROUNDS):
         location, scale = _line(values, NORMAL, min(high, MOST))
@@ -269,14 +268,14 @@ def excess(p_values: ArrayLike, allowed: Any = None) -> float:
     return float(max(0.0, (spare / (1 - t)).max())) if len(t) else 0.0
 
 
-def allowance(n: int, rare: float = ALLOWED) -> Any:
+def allowance(n: int) -> Any:
     """How far F(t) may exceed t in n p-values with nothing odd, by chance and by ordinary images' own tail: t -> that.
 
     sqrt(2 log log n / n) sqrt(t (1 - t)) (Meinshausen and Rice 2006), and the share of rare ordinary images where that
     is more.
     """
     wide = np.sqrt(2 * np.log(np.log(max(n, 16))) / max(n, 16))
-    return lambda t: np.maximum(rare, wide * np.sqrt(t * (1 - t)))
+    return lambda t: np.maximum(ALLOWED, wide * np.sqrt(t * (1 - t)))
 
 
 def conformal_p_values(own: ArrayLike, scores: ArrayLike) -> Doubles:
