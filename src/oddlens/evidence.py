@@ -35,8 +35,8 @@ SMOOTH = 0.045  # standard deviation of the final smoothing, in shares of the pi
 REFERENCES = 256
 ORANGE, MAGENTA = (230, 140, 0), (205, 0, 120)
 HOT = 0.5  # of the greatest heat: so hot, and in one piece with the peak, is the place that is spoken of
-CLEARLY = 1.5  # times as much ink or detail as the usual image has there, or as little, is a difference to be seen
-RARE = 0.1  # and no more than this share of the ordinary images have as much, or as little
+CLEARLY = 2  # times as much ink or detail as the usual image has there, or as little, is a difference to be seen
+RARE = 0.05  # and no more than this share of the ordinary images have as much, or as little
 STRONGEST = 0.85  # how much of the colour covers the picture where the heat is greatest
 
 

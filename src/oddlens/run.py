@@ -279,7 +279,8 @@ def _panels(ranking: Ranking, shown: _Shown, sections: Sequence[Section]) -> lis
         images = ranking.top(top, column)
         flagged = sum(bool(image.flagged) for image in images) if section is sections[0] else 0
         caption = "flagged ones in red, with scores" if flagged else "the strangest, with scores"
-        panels.append(Panel(section.title, caption, *strangest(ranking, shown.read, column, top), flagged=flagged))
+        title = "The strangest" if section is sections[0] else section.title
+        panels.append(Panel(title, caption, *strangest(ranking, shown.read, column, top), flagged=flagged))
     return panels
 
 
