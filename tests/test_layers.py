@@ -12,15 +12,15 @@ PACKAGE = Path(oddlens.__file__).parent
 # From the ground up: a file may import from lower floors only, or from its own where it says so.
 FLOORS = [
     {"arrays", "errors", "progress"},
-    {"files", "kernels", "page", "protocols", "registry"},
+    {"counts", "files", "kernels", "page", "protocols", "registry", "statement"},
     {"calibration", "copies", "decisions", "evidence", "pixels", "planting", "ranking", "sources"},
     {"activity", "appearance", "gradients", "groups", "modes", "neighborhood", "patches", "states", "training", "ways"},
     {"autoencoding", "duplicates", "patterns", "turning"},
     {"causes", "encoders", "detectors"},
     {"memory", "views"},
     {"model"},
-    {"chart", "evaluation", "explaining", "listing", "saving"},
-    {"check", "evaluate", "gallery", "report"},
+    {"chart", "evaluation", "explaining", "histogram", "listing", "saving", "thumbnails", "wording"},
+    {"check", "evaluate", "gallery", "report", "summary"},
     {"run"},
     {"demo"},
     {"cli"},

@@ -14,6 +14,7 @@ import click
 
 import oddlens
 from oddlens import registry
+from oddlens.counts import in_words
 from oddlens.errors import OddlensError, OptionError
 from oddlens.progress import listening
 
@@ -259,12 +260,17 @@ def _show(ranking: Ranking, top: int, summary: dict[str, Any], as_json: bool) ->
     if as_json:
         click.echo(json.dumps(summary, indent=2))
         return
-    for image in ranking.top(top):
+    strangest = ranking.top(top)
+    for image, after in zip(strangest, [*strangest[1:], None], strict=True):
         mark = "!" if image.flagged else " "
         causes = ranking.causes[image.index] if ranking.causes else ""
         click.echo(f"{image.rank:>4} {mark} {image.score:>10.5g}  {_printable(image.name)}"
                    + (f"  ({causes})" if causes else ""))
+        if image.flagged and after is not None and not after.flagged:
+            click.echo("     ---- the cut: flagged above, not flagged below")
     click.echo(summary["statement"])
+    for line in in_words(summary["causes"], summary["duplicates"]):
+        click.echo(_printable(line))
     for line in (summary["check"] or {}).get("sentences", ()):
         click.echo(f"      {line}")
     if ranking.unreadable:

@@ -13,10 +13,12 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
 from oddlens.causes import Causes
 from oddlens.decisions import Null, fit_null
-from oddlens.evidence import heat_map, ordinary, overlay
+from oddlens.evidence import change, framed, heat_map, ordinary
 from oddlens.groups import Groups, group_alike
 from oddlens.memory import Memory
 from oddlens.model import AnomalyModel
@@ -29,6 +31,11 @@ SAMPLE = 5000  # ordinary images that are looked through for the nearest
 NEAREST = 3  # of them that are shown
 HEAT_SIDE = 160  # pixels on the longer side of a heat map
 
+# What stands under a heat map, by what the image has there.
+PLACES = {"missing": "where it is strange: something is missing here that others have",
+          "added": "where it is strange: something is here that others lack",
+          "other": "where it is strange"}
+
 
 @dataclass(frozen=True, eq=False)
 class Why:
@@ -37,14 +44,16 @@ class Why:
     reasons:    in words, the plainest first, with fitted images that show what is meant.
     alike:      that it is one of a group, with others of it: rows of the ranking; None if it is alone.
     nearest:    rows of the ordinary fitted images that are most like it.
-    heat:       the picture with the strange places coloured, uint8 (height, width, 3); None where nothing is to see.
+    heat:       where it is strange, (height, width) in the frame of the whole picture; None where nothing is to see.
+    where:      what the image has there, in words.
     agreement:  column -> the share of ordinary images that would score as high by that view.
     """
 
     reasons: tuple[Reason, ...] = ()
     alike: Reason | None = None
     nearest: tuple[int, ...] = ()
-    heat: NDArray[np.uint8] | None = None
+    heat: Doubles | None = None
+    where: str = PLACES["other"]
     agreement: Mapping[str, float] | None = None
 
 
@@ -106,11 +115,22 @@ class Explainer:
                 found[int(row)].append(cause)
         return tuple(", ".join(causes) for causes in found)
 
+    def duplicate_groups(self) -> list[list[int]]:
+        """Rows of the ranking, in groups of copies and near duplicates of each other."""
+        kinds = self.causes.kinds(self.columns)
+        n = len(self.ranking)
+        pairs = [(row, int(self.columns[column][row])) for cause, column in (("copy", "copy_of"), ("near", "twin"))
+                 for row in np.flatnonzero(kinds[cause])]
+        one, other = np.array(pairs, np.int64).reshape(-1, 2).T
+        joined = connected_components(coo_matrix((np.ones(len(one)), (one, other)), (n, n)), directed=False)[1]
+        groups = [np.flatnonzero(joined == number).tolist() for number in np.unique(joined[one])]
+        return [group for group in groups if len(group) > 1]
+
     def why(self, row: int) -> Why:
         """Why an image is strange, by 101 scorings for its heat map."""
         at = np.flatnonzero(self.groups.rows == row)
         return Why(self.reasons(row), self.groups.reason(int(at[0])) if len(at) else None, self._nearest(row),
-                   self._heat(row),
+                   *self._heat(row),
                    {column: float(null.p_values(self.ranking.members[column][row : row + 1])[0])
                     for column, null in self._nulls.items()})
 
@@ -140,6 +160,8 @@ class Explainer:
         """Fitted images to compare with, that are not among the odd ones: their rows and features."""
         others = np.setdiff1d(np.arange(len(self.ranking)), self.odd)
         rows = np.sort(np.random.default_rng(0).permutation(others)[:SAMPLE]).astype(np.int64)
+        if not len(rows):  # of so few images all are among the strangest
+            return rows, self.embedding(self.collection.pixels[:1])[:0]
         return rows, self.embedding(self.collection.pixels[rows])
 
     @cached_property
@@ -158,13 +180,19 @@ class Explainer:
         found = np.argsort(apart, kind="stable")[:NEAREST]
         return tuple(int(rows[i]) for i in found if np.isfinite(apart[i]))
 
-    def _heat(self, row: int) -> NDArray[np.uint8] | None:
+    def _heat(self, row: int) -> tuple[Doubles | None, str]:
+        """Where an image is strange, in the frame that it came in, and what it has there, in words."""
         image = np.asarray(self.collection.pixels[row])
         references = self._references[(self._references != image).any((1, 2, 3))]
         if not len(references):
-            return None
+            return None, PLACES["other"]
         found = heat_map(self.model.score_pixels, image, references)
-        return overlay(image, found.heat, side=HEAT_SIDE) if found.fall > 0 else None
+        if found.fall <= 0:
+            return None, PLACES["other"]
+        shape = self.collection.shapes[row].astype(float)
+        height, width = (max(1, round(side)) for side in shape * (HEAT_SIDE / shape.max()))
+        return (framed(found.heat, height, width, self.model.format_.resize),
+                PLACES[change(image, references, found.heat)])
 
 
 class NewExplainer(Explainer):
@@ -185,6 +213,10 @@ class NewExplainer(Explainer):
     def _causes(self) -> tuple[Causes, Mapping[str, Doubles]]:
         causes = self.remembered.causes
         return causes, causes.measure(self.collection.pixels, self.collection.shapes)
+
+    def duplicate_groups(self) -> list[list[int]]:
+        """None: what new images are copies of are fitted ones, which the ranking does not hold."""
+        return []
 
     def reasons(self, row: int) -> tuple[Reason, ...]:
         """The simple causes of an image, in words."""

@@ -68,6 +68,9 @@ class Activations(BaseEstimator):
     (7, 'node hidden 0 is off, as in 3.3 % of the images')
     """
 
+    plain_name = "by the nodes that are switched on"
+    seeks = "images that switch on a pattern of nodes that few or no others do"
+
     def __init__(
         self,
         rule: str = "hamming",

@@ -45,6 +45,8 @@ class Burnout(BaseEstimator):
     """
 
     needs = frozenset({"embedding"})
+    plain_name = "compared with near and far neighbours"
+    seeks = "images that lie unusually far from all others but those of their own kind"
 
     def __init__(self, local: float | str = "auto", random_state: int = 0, n_jobs: int | None = None) -> None:
         self.local = local

@@ -49,6 +49,8 @@ class SelfTraining(BaseEstimator):
     """
 
     needs = frozenset({"embedding"})
+    plain_name = "by a rule learned from the strangest"
+    seeks = "images like those that lie farthest from the others, by a rule that these taught"
 
     def __init__(
         self, share: float = 0.2, rounds: int = 3, ridge: float = 1.0, random_state: int = 0,

@@ -47,6 +47,8 @@ class Subspace(BaseEstimator):
     """
 
     needs = frozenset({"embedding"})
+    plain_name = "put together from what the others share"
+    seeks = "images that the main directions in which the features vary cannot put together"
 
     def __init__(self, share: float = 0.9, random_state: int = 0) -> None:
         self.share = share

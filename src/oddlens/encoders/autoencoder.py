@@ -74,6 +74,7 @@ class Autoencoder(BaseEstimator):
     """
 
     gives = GIVES
+    plain_name = "What a network of one layer learned"
 
     def __init__(
         self,

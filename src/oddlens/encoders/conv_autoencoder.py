@@ -94,6 +94,7 @@ class ConvAutoencoder(BaseEstimator):
     """
 
     gives = GIVES
+    plain_name = "What a network of small filters learned"
 
     def __init__(
         self,

@@ -82,6 +82,7 @@ class DeepAutoencoder(BaseEstimator):
     """
 
     gives = GIVES
+    plain_name = "What a network of several layers learned"
 
     def __init__(
         self,

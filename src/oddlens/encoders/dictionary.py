@@ -65,6 +65,7 @@ class Dictionary(BaseEstimator):
     """
 
     gives = frozenset({"embedding"})
+    plain_name = "Small details"
 
     def __init__(
         self,

@@ -62,6 +62,7 @@ class Statistics(BaseEstimator):
     """
 
     gives = frozenset({"embedding"})
+    plain_name = "Brightness and colour"
 
     def __init__(self, ridge: float = 0.02) -> None:
         self.ridge = ridge

@@ -111,6 +111,7 @@ class Transforms(BaseEstimator):
     """
 
     gives = frozenset({"embedding", "surprise", "activations"})
+    plain_name = "What a network that tells turns apart learned"
 
     def __init__(
         self,
