@@ -7,7 +7,7 @@ ones. New images are explained beside the fitted ones that the run remembers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -23,10 +23,13 @@ from oddlens.model import AnomalyModel
 from oddlens.pixels import Collection
 from oddlens.protocols import Doubles, Pixels, Reason
 from oddlens.ranking import Ranking
+from oddlens.turning import TURNS
 
 ODD = 2000  # of the strangest images that are put in groups
 SAMPLE = 5000  # ordinary images that are looked through for the nearest
 NEAREST = 3  # of them that are shown
+#: What measures are called in the table, where that is not what they are called here.
+TABLE = {"twin_residual": "near_duplicate_residual", "twin_gain": "near_duplicate_gain"}
 HEAT_SIDE = 160  # pixels on the longer side of a heat map
 
 
@@ -92,11 +95,35 @@ class Explainer:
         first = np.unique(self.groups.group, return_index=True)[1]
         return [int(self.groups.rows[at]) for at in first]
 
-    def measures(self) -> dict[str, Doubles]:
-        """Columns of the table: what the causes rest on, and the number of each odd image's group, -1 for none."""
+    @property
+    def fitted_names(self) -> Sequence[str]:
+        """The names of the fitted images, that examples and partners are rows of."""
+        return self.ranking.names
+
+    def measures(self) -> dict[str, Doubles | tuple[str, ...]]:
+        """Columns of the table: what the causes rest on, and the number of each odd image's group, -1 for none.
+
+        ``copy_of``, ``near_duplicate_of`` and ``looks_like`` are names of fitted images: of an exact copy, of the
+        nearest near duplicate, and of what an image looks like when it is ``turned``; empty where that is no cause.
+        """
+        kinds = self.causes.kinds(self.columns)
+        partners = {"copy_of": ("copy_of", kinds["copy"]), "near_duplicate_of": ("twin", kinds["near"]),
+                    "looks_like": ("turn_alike", kinds["rotated"] | kinds["mirrored"])}
+        named: dict[str, Doubles | tuple[str, ...]] = {
+            column: tuple(self.fitted_names[int(row)] if is_named else "" for row, is_named in
+                          zip(self.columns[pointer], which, strict=True))
+            for column, (pointer, which) in partners.items()}
+        named["turned"] = tuple(TURNS[int(turn)][2] if like else "" for turn, like in
+                                zip(self.columns["turn"], named["looks_like"], strict=True))
         group = np.full(len(self.ranking), -1.0)
         group[self.groups.rows] = self.groups.group
-        return {**self.columns, "group": group}
+        numbers = {TABLE.get(name, name): values for name, values in self.columns.items()
+                   if name not in ("copy_of", "twin", "turn_alike", "turn")}
+        return {**numbers, **named, "group": group}
+
+    def duplicate_groups(self) -> list[list[int]]:
+        """Rows of the ranking that are exact or near copies of each other, the largest group first."""
+        return self.causes.groups()
 
     def named(self) -> tuple[str, ...]:
         """(n,) the causes of each image by their short names, with commas."""
@@ -189,6 +216,15 @@ class NewExplainer(Explainer):
     def reasons(self, row: int) -> tuple[Reason, ...]:
         """The simple causes of an image, in words."""
         return self.causes.named_new(self.columns, row)
+
+    @property
+    def fitted_names(self) -> Sequence[str]:
+        """The names of the images that the model was fitted to."""
+        return self.model.names_
+
+    def duplicate_groups(self) -> list[list[int]]:
+        """None: new images are compared with the fitted ones, not with each other."""
+        return []
 
     @cached_property
     def _ordinary(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
