@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
@@ -53,7 +55,8 @@ class TestPlanted:
 
     def test_in_words_with_examples(self, planted):
         _, _, fitted = planted
-        assert fitted.named(0)[0].text.startswith("Blank, or nearly: from its darkest to its lightest place it spans 0 of")
+        assert fitted.named(0)[0].text.startswith("Blank, or nearly: from its darkest to its lightest place")
+        assert "spans 0 of 255 levels" in fitted.named(0)[0].text
         blurred = next(reason for reason in fitted.named(10) if reason.text.startswith("Blurred"))
         width, usual = fitted.columns_["edge_width"][10], np.median(fitted.columns_["edge_width"])
         assert f"{width:.1f} pixels wide; {usual:.1f} are usual here" in blurred.text
@@ -98,6 +101,68 @@ class TestCommonThingsAreNoCause:
         images = digits.copy()
         images[::7] //= 5
         assert not Causes().fit(images).kinds()["dark"].any()
+
+
+class TestACauseIsSeenInTheImageItself:
+    """Far out in the collection is not enough: the image by itself must look so."""
+
+    @staticmethod
+    def strokes(rng, n=300):
+        images = np.full((n, 32, 32, 1), 255, np.uint8)
+        for image in images:  # rings, bars and crosses that fill much of the picture
+            top, left = rng.integers(2, 6, 2)
+            image[top : top + 22, left : left + 22] = 0
+            image[top + 5 : top + 17, left + rng.integers(3, 6) : left + 17] = 255
+        return images
+
+    def test_a_thin_stroke_is_not_blank(self):
+        images = self.strokes(np.random.default_rng(0))
+        images[7], images[8] = 255, 254
+        images[7, 6:26, 15] = 0
+        kinds = Causes().fit(images).kinds()
+        assert np.flatnonzero(kinds["blank"]).tolist() == [8]
+
+    def test_what_reaches_white_as_the_others_do_is_not_dark(self):
+        rng = np.random.default_rng(0)
+        images = np.full((200, 24, 24, 3), 255, np.uint8)
+        for image in images:
+            image[6:18, 6:18] = rng.integers(150, 250, 3)
+        images[3, 2:22, 2:22] = (90, 60, 40)  # a large brown thing on white
+        images[4], images[5] = images[4] // 4, (255, 0, 0)
+        images[5, 6:18, 6:18] = (230, 20, 0)
+        kinds = Causes().fit(images).kinds()
+        assert np.flatnonzero(kinds["dark"]).tolist() == [4]
+
+    def test_every_printed_number_differs_from_the_usual(self, planted):
+        _, _, fitted = planted
+        compared = 0
+        for row in range(len(fitted.thumbs_)):
+            for reason in fitted.named(row):
+                if "usual here" in reason.text:
+                    here, usual = (float(re.search(r"[\d.]+", part)[0]) for part in
+                                   reason.text.replace(" of 255", "").rsplit(";", 1))
+                    assert abs(here - usual) >= max(0.25 * max(here, usual), 0.5), reason.text
+                    compared += 1
+        assert compared >= 6
+
+    def test_a_sharp_picture_among_pixel_art_is_not_blurred(self):
+        rng = np.random.default_rng(0)
+        images = rng.integers(0, 256, (200, 8, 8, 1), dtype=np.uint8).repeat(4, 1).repeat(4, 2)
+        drawn = np.clip(255 * (14 - np.hypot(*np.mgrid[-16:16, -16:16])), 0, 255)  # a disc with an edge of a pixel
+        images[3, ..., 0] = drawn
+        images[4, ..., 0] = gaussian_filter(drawn, 2.5)
+        kinds = Causes().fit(images).kinds()
+        assert np.flatnonzero(kinds["blurred"]).tolist() == [4]
+
+    def test_other_colours_are_no_near_duplicate(self):
+        rng = np.random.default_rng(0)
+        images = gaussian_filter(rng.uniform(0, 255, (200, 24, 24, 3)), (0, 3, 3, 0))
+        images = ((images - 127.5) * 6 + 127.5).clip(0, 255).astype(np.uint8)
+        light = images[1] @ np.array([0.299, 0.587, 0.114])
+        images[0] = np.stack([light, light, light], 2)
+        images[2] = (images[3] + rng.normal(0, 3, images[3].shape)).clip(0, 255)
+        kinds = Causes().fit(images).kinds()
+        assert np.flatnonzero(kinds["near"]).tolist() == [2, 3]
 
 
 class TestSizesAndColours:
@@ -212,7 +277,8 @@ class TestState:
             assert (back.measure(new)[name] == values).all(), name
 
     @pytest.mark.parametrize(("key", "spoil"), [
-        ("thumbs", lambda a: a[:-1]), ("tints", lambda a: np.zeros((len(a), 32), np.uint8)), ("hashes", lambda a: a[:, :8]), ("columns", lambda a: a * np.nan),
+        ("thumbs", lambda a: a[:-1]), ("tints", lambda a: np.zeros((len(a), 32), np.uint8)),
+        ("hashes", lambda a: a[:, :8]), ("columns", lambda a: a * np.nan),
         ("columns", lambda a: a + 1e6), ("rows", lambda a: a + len(a)), ("rows", lambda a: a - 5),
         ("rows", lambda a: a[::-1].copy()),
         ("nets", lambda a: a[:, :-1]), ("nets", lambda a: a * np.inf), ("nets", lambda a: a[:1]),

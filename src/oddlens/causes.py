@@ -40,8 +40,8 @@ from oddlens.turning import (
 
 SHOWN = 5  # copies that are shown
 MEASURES = ("spread", "span", "brightness", "lightest", "darkest", "contrast", "edge_width", "band", "band_more",
-            "band_edge", "colour", "side", "aspect", "copy_of", "twin", "twin_residual", "twin_gain", "turn",
-            "turn_odds", "turn_gain", "turn_residual", "turn_alike")
+            "band_edge", "colour", "side", "aspect", "copy_of", "twin", "twin_residual", "twin_gain", "twin_usual",
+            "turn", "turn_odds", "turn_gain", "turn_residual", "turn_alike")
 
 
 class Causes:
@@ -55,6 +55,7 @@ class Causes:
     twin:          the nearest other fitted image by tangent distance, as a row; -1 for none.
     twin_residual: the share of the image's variance that tells them apart.
     twin_gain:     the log of how many times nearer it is than the tenth candidate.
+    twin_usual:    the share that tells the image from that one.
     turn, turn_odds, turn_gain:  of ``turning.Turned``.
     turn_alike:    the fitted image that is nearest by tangent distance once the image is turned so, as a row; -1 where
                    that was not looked up; turn_residual the share of its variance that then tells them apart.
@@ -177,10 +178,11 @@ class Causes:
         advance("causes", 2, 2)
         known = twins.row >= 0
         residual = np.where(known, twins.residual, 1.0)
-        usual = np.where(known, twins.usual, 1.0)
+        usual = np.where(known, twins.usual, 1.0)  # of the tenth nearest
         return {
             "copy_of": self.thumbnails_.copy_of(parts["hashes"], own).astype(np.float64),
             "twin": twins.row.astype(np.float64), "twin_residual": residual, "twin_gain": np.log(usual / residual),
+            "twin_usual": usual,
             "turn": turned.turn.astype(np.float64), "turn_odds": turned.odds, "turn_gain": turned.gain,
             "turn_residual": turn_residual, "turn_alike": alike.astype(np.float64),
         }

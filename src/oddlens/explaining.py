@@ -29,7 +29,8 @@ ODD = 2000  # of the strangest images that are put in groups
 SAMPLE = 5000  # ordinary images that are looked through for the nearest
 NEAREST = 3  # of them that are shown
 #: What measures are called in the table, where that is not what they are called here.
-TABLE = {"twin_residual": "near_duplicate_residual", "twin_gain": "near_duplicate_gain"}
+TABLE = {"twin_residual": "near_duplicate_residual", "twin_gain": "near_duplicate_gain",
+         "twin_usual": "tenth_residual"}
 HEAT_SIDE = 160  # pixels on the longer side of a heat map
 
 

@@ -33,11 +33,12 @@ UNSEEN = 24.0  # levels that all of an image lies within if next to nothing is s
 SOFT = 2.2  # pixels: narrower edges are sharp
 NEARER_TURNED = 0.06  # of the log of the distance to the 5th neighbour
 ALIKE, CLOSER = 0.2, 0.5  # of what varies in a turned image and its like, and of the tenth nearest as it lies
-# A near duplicate differs by no more than the first of what varies in it, and is by chance as much nearer than the
-# tenth candidate in 1 of 1,000 images. Where all have such neighbours, the second and 20 times nearer than the tenth
-# will do, and the third, which nobody sees, and 4 times.
-NEAR, NEARER, SAME = 0.03, 0.01, 0.002
+# A near duplicate differs by at most the first of what varies in it, and is nearer than the tenth candidate by so much
+# as chance puts 1 of 1,000; 4 times at the least, and 20 times will do where all have such neighbours. 4 times will do
+# too for what nobody sees, the second. Among many copies the tenth is one itself: then half of what few have is taken.
+NEAR, SAME = 0.03, 0.002
 ALONE, APART = float(np.log(4)), float(np.log(20))
+FEW = 0.25
 CUT = 0.2  # of the height: by so much a flat band at the bottom exceeds one at the top, and the usual one
 INWARD, FAINTER = 20.0, 1.5  # levels at both ends, and the factor in contrast, that an image lacks against the usual
 GREY, COLOURED = 8.0, 32.0  # levels between the channels of an image without colour to speak of, and with
@@ -82,6 +83,7 @@ RULES = {
     "aspect": Rule(below=float(np.log(1.5)), above=float(np.log(1.5)), log=True),
     "turn_odds": Rule(above=float(np.log(25)), common=0.03, absolute=True),
     "twin_gain": Rule(above=ALONE),
+    "twin_usual": Rule(),
 }
 
 
@@ -103,7 +105,8 @@ def limits(columns: Mapping[str, Doubles]) -> Limits:
     """The limits of a collection, from its measures."""
     bounds = {name: _bounds(RULES[name].scaled(columns[name]), RULES[name]) for name in judged(columns)}
     middle = bounds["twin_gain"][0]
-    bounds["twin_gain"] = (middle, -np.inf, max(ALONE, limit(columns["twin_gain"])))
+    bounds["twin_gain"] = (middle, -np.inf, float(np.clip(limit(columns["twin_gain"]), ALONE, APART)))
+    bounds["twin_usual"] = (bounds["twin_usual"][0], float(np.quantile(columns["twin_usual"], FEW)) / 2, np.inf)
     return Limits(*np.array(list(bounds.values())).T)
 
 
@@ -143,7 +146,7 @@ def found(columns: Mapping[str, Doubles], limits: Limits) -> dict[str, Bools]:
     mirrored = np.array([TURNS[int(turn)][1] for turn in columns["turn"]], bool)
     turned = _turned(columns, high)
     named = {"copy": columns["copy_of"] >= 0, "blank": blank} | {cause: named & ~blank for cause, named in (
-        ("near", _near(columns, high)), ("cut", cut), ("blurred", soft),
+        ("near", _near(columns, limits)), ("cut", cut), ("blurred", soft),
         ("dark", dark), ("bright", bright), ("faint", faint),
         ("rotated", turned & ~mirrored), ("mirrored", turned & mirrored))}
     named |= {"large": high["side"], "small": low["side"], "wide": high["aspect"], "tall": low["aspect"]}
@@ -167,21 +170,18 @@ def _light(
     return dark & ~inward, bright & ~inward & ~dark, faint
 
 
-def _near(columns: Mapping[str, Doubles], high: Mapping[str, Bools]) -> Bools:
-    residual, gain = columns["twin_residual"], columns["twin_gain"]
-    return np.asarray((residual < NEAR) & high["twin_gain"] | (residual < NEARER) & (gain > APART)
-                      | (residual < SAME) & (gain > ALONE))
+def _near(columns: Mapping[str, Doubles], limits: Limits) -> Bools:
+    place = {name: number for number, name in enumerate(judged(columns))}
+    tenth = np.maximum(columns["twin_usual"], limits.low[place["twin_usual"]])
+    residual, gain = columns["twin_residual"], np.log(tenth / columns["twin_residual"])
+    near = (residual < NEAR) & (gain > limits.high[place["twin_gain"]]) | (residual < SAME) & (gain > ALONE)
+    return np.asarray(near & (columns["span"] > UNSEEN) & (columns["twin"] >= 0))
 
 
 def _turned(columns: Mapping[str, Doubles], high: Mapping[str, Bools]) -> Bools:
     """(m,) likely to have come another way, nearer to the others then, and really like the one that is shown."""
     likely = high["turn_odds"] & (columns["turn_gain"] > NEARER_TURNED) & (columns["turn_alike"] >= 0)
-    return np.asarray(likely & (columns["turn_residual"] < np.minimum(ALIKE, CLOSER * _tenth(columns))))
-
-
-def _tenth(columns: Mapping[str, Doubles]) -> Doubles:
-    """(m,) by what share of what varies in it an image differs from its tenth nearest."""
-    return np.asarray(columns["twin_residual"] * np.exp(columns["twin_gain"]))
+    return np.asarray(likely & (columns["turn_residual"] < np.minimum(ALIKE, CLOSER * columns["twin_usual"])))
 
 
 def sentence(cause: str, value: Mapping[str, float], usual: Mapping[str, float]) -> str:
@@ -219,6 +219,6 @@ def sentence(cause: str, value: Mapping[str, float], usual: Mapping[str, float])
 
 
 def _like(value: Mapping[str, float]) -> str:
-    tenth = value["twin_residual"] * float(np.exp(value["twin_gain"]))
     return (f"{TURNS[int(value['turn'])][2]}, it looks like this one: {100 * value['turn_residual']:.1g} % of what "
-            f"varies in it tells them apart; as it lies, {100 * min(tenth, 1):.0f} % tells it from the tenth nearest.")
+            f"varies in it tells them apart; as it lies, {100 * min(value['twin_usual'], 1):.0f} % tells it from the "
+            "tenth nearest.")
