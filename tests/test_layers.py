@@ -16,6 +16,7 @@ FLOORS = [
     {"calibration", "copies", "decisions", "evidence", "pixels", "planting", "ranking", "sources"},
     {"activity", "appearance", "gradients", "groups", "modes", "neighborhood", "patches", "states", "training", "ways"},
     {"autoencoding", "duplicates", "patterns", "turning"},
+    {"rules"},
     {"causes", "encoders", "detectors"},
     {"memory", "views"},
     {"model"},

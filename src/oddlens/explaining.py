@@ -7,14 +7,12 @@ ones. New images are explained beside the fitted ones that the run remembers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from oddlens.causes import Causes
 from oddlens.decisions import Null, fit_null
@@ -25,10 +23,14 @@ from oddlens.model import AnomalyModel
 from oddlens.pixels import Collection
 from oddlens.protocols import Doubles, Pixels, Reason
 from oddlens.ranking import Ranking
+from oddlens.turning import TURNS
 
 ODD = 2000  # of the strangest images that are put in groups
 SAMPLE = 5000  # ordinary images that are looked through for the nearest
 NEAREST = 3  # of them that are shown
+#: What measures are called in the table, where that is not what they are called here.
+TABLE = {"twin_residual": "near_duplicate_residual", "twin_gain": "near_duplicate_gain",
+         "twin_usual": "tenth_residual"}
 HEAT_SIDE = 160  # pixels on the longer side of a heat map
 
 # What stands under a heat map, by what the image has there.
@@ -101,11 +103,35 @@ class Explainer:
         first = np.unique(self.groups.group, return_index=True)[1]
         return [int(self.groups.rows[at]) for at in first]
 
-    def measures(self) -> dict[str, Doubles]:
-        """Columns of the table: what the causes rest on, and the number of each odd image's group, -1 for none."""
+    @property
+    def fitted_names(self) -> Sequence[str]:
+        """The names of the fitted images, that examples and partners are rows of."""
+        return self.ranking.names
+
+    def measures(self) -> dict[str, Doubles | tuple[str, ...]]:
+        """Columns of the table: what the causes rest on, and the number of each odd image's group, -1 for none.
+
+        ``copy_of``, ``near_duplicate_of`` and ``looks_like`` are names of fitted images: of an exact copy, of the
+        nearest near duplicate, and of what an image looks like when it is ``turned``; empty where that is no cause.
+        """
+        kinds = self.causes.kinds(self.columns)
+        partners = {"copy_of": ("copy_of", kinds["copy"]), "near_duplicate_of": ("twin", kinds["near"]),
+                    "looks_like": ("turn_alike", kinds["rotated"] | kinds["mirrored"])}
+        named: dict[str, Doubles | tuple[str, ...]] = {
+            column: tuple(self.fitted_names[int(row)] if is_named else "" for row, is_named in
+                          zip(self.columns[pointer], which, strict=True))
+            for column, (pointer, which) in partners.items()}
+        named["turned"] = tuple(TURNS[int(turn)][2] if like else "" for turn, like in
+                                zip(self.columns["turn"], named["looks_like"], strict=True))
         group = np.full(len(self.ranking), -1.0)
         group[self.groups.rows] = self.groups.group
-        return {**self.columns, "group": group}
+        numbers = {TABLE.get(name, name): values for name, values in self.columns.items()
+                   if name not in ("copy_of", "twin", "turn_alike", "turn")}
+        return {**numbers, **named, "group": group}
+
+    def duplicate_groups(self) -> list[list[int]]:
+        """Rows of the ranking that are exact or near copies of each other, the largest group first."""
+        return self.causes.groups()
 
     def named(self) -> tuple[str, ...]:
         """(n,) the causes of each image by their short names, with commas."""
@@ -114,17 +140,6 @@ class Explainer:
             for row in np.flatnonzero(which):
                 found[int(row)].append(cause)
         return tuple(", ".join(causes) for causes in found)
-
-    def duplicate_groups(self) -> list[list[int]]:
-        """Rows of the ranking, in groups of copies and near duplicates of each other."""
-        kinds = self.causes.kinds(self.columns)
-        n = len(self.ranking)
-        pairs = [(row, int(self.columns[column][row])) for cause, column in (("copy", "copy_of"), ("near", "twin"))
-                 for row in np.flatnonzero(kinds[cause])]
-        one, other = np.array(pairs, np.int64).reshape(-1, 2).T
-        joined = connected_components(coo_matrix((np.ones(len(one)), (one, other)), (n, n)), directed=False)[1]
-        groups = [np.flatnonzero(joined == number).tolist() for number in np.unique(joined[one])]
-        return [group for group in groups if len(group) > 1]
 
     def why(self, row: int) -> Why:
         """Why an image is strange, by 101 scorings for its heat map."""
@@ -214,13 +229,18 @@ class NewExplainer(Explainer):
         causes = self.remembered.causes
         return causes, causes.measure(self.collection.pixels, self.collection.shapes)
 
-    def duplicate_groups(self) -> list[list[int]]:
-        """None: what new images are copies of are fitted ones, which the ranking does not hold."""
-        return []
-
     def reasons(self, row: int) -> tuple[Reason, ...]:
         """The simple causes of an image, in words."""
         return self.causes.named_new(self.columns, row)
+
+    @property
+    def fitted_names(self) -> Sequence[str]:
+        """The names of the images that the model was fitted to."""
+        return self.model.names_
+
+    def duplicate_groups(self) -> list[list[int]]:
+        """None: new images are compared with the fitted ones, not with each other."""
+        return []
 
     @cached_property
     def _ordinary(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
