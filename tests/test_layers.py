@@ -11,23 +11,23 @@ PACKAGE = Path(oddlens.__file__).parent
 
 # From the ground up: a file may import from lower floors only, or from its own where it says so.
 FLOORS = [
-    {"arrays", "errors", "progress"},
-    {"files", "kernels", "page", "protocols", "registry"},
+    {"arrays", "errors", "progress", "protocols"},
+    {"files", "kernels", "options", "page", "registry"},
     {"calibration", "decisions", "evidence", "pixels", "planting", "ranking", "sources"},
     {"activity", "appearance", "gradients", "groups", "modes", "patches", "states", "training", "ways"},
     {"autoencoding", "duplicates", "patterns", "turning"},
     {"causes", "encoders", "detectors"},
     {"memory", "views"},
-    {"model"},
+    {"model", "specifications"},
     {"chart", "evaluation", "explaining", "listing", "saving"},
-    {"check", "evaluate", "gallery", "report"},
+    {"check", "evaluate", "gallery", "report", "testing"},
     {"run"},
     {"demo"},
     {"cli"},
     {"__main__"},
 ]
 # Within a floor: who may lean on whom.
-NEIGHBOURS = {("sources", "pixels")}
+NEIGHBOURS = {("sources", "pixels"), ("testing", "testing")}
 FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}
 
 

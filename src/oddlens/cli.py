@@ -75,12 +75,14 @@ def cli() -> None:
               help="Flag this share of the images instead of --fdr, for those who know it.")
 @click.option("--check", is_flag=True,
               help="Plant known oddities in copies of the images and say what this run can see; five times the time.")
+@click.option("--no-model", is_flag=True,
+              help="Keep no model and nothing of the images: `oddlens score` cannot use the run.")
 @_shared("top", "seed", "device", "jobs", "quiet", "json")
 def rank_command(
     images: str, out: Path, fast: bool, thorough: bool, encoder: str | None, detectors: tuple[str, ...],
     views: tuple[str, ...], settings: tuple[str, ...],
-    image_size: str | None, fdr: float, contamination: float | None, check: bool, top: int, seed: int, device: str,
-    jobs: int | None, quiet: bool, as_json: bool,
+    image_size: str | None, fdr: float, contamination: float | None, check: bool, no_model: bool, top: int, seed: int,
+    device: str, jobs: int | None, quiet: bool, as_json: bool,
 ) -> None:
     """Rank the images in IMAGES from the strangest to the most ordinary.
 
@@ -102,7 +104,8 @@ def rank_command(
         n_jobs=jobs,
     )
     with _progress(quiet or as_json):
-        result = rank_into(images, out, model, top=top, command=_command(), check=check)
+        result = rank_into(images, out, model, top=top, command=_command(), check=check,
+                           save_model=not no_model)
     _show(result.ranking, min(top, 20), result.summary, as_json)
 
 

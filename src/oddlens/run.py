@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 import oddlens
-from oddlens import chart, listing, registry
+from oddlens import chart, listing, registry, saving
 from oddlens.check import Check
 from oddlens.check import check as run_check
 from oddlens.errors import OptionError, OutputError, SavedModelError, UnreadableImage
@@ -36,27 +36,15 @@ from oddlens.memory import Memory
 from oddlens.model import AnomalyModel
 from oddlens.pixels import read_near
 from oddlens.progress import advance
-from oddlens.protocols import ImageSource
+from oddlens.protocols import Explains, HasOptions, ImageSource, InFolder, Seeks, Skips
 from oddlens.ranking import RankedImage, Ranking
 from oddlens.report import THUMBNAIL, Fragment, Note, Reader, Report, Section, number, picture, write_report
-from oddlens.saving import load_model, save_model
 from oddlens.sources import open_source
 from oddlens.views import View, chosen, parsed
 
 REASONS = "reasons.safetensors"
 #: Above the number of images at which a page of thumbnails stops being read.
 MOST_SHOWN = 500
-
-# What a stranger is told a detector looks for.
-SOUGHT = {
-    "activations": "images that switch on a pattern of nodes that few or no others do",
-    "reconstruction": "images that the encoder could not rebuild from what it learned",
-    "neighbors": "images whose learned features lie far from those of every other image",
-    "forest": "images whose learned features a few random cuts set apart from the rest",
-    "self_training": "images like those that lie farthest from the others, by a rule that these taught",
-    "subspace": "images that the main directions in which the features vary cannot put together",
-    "surprise": "images that the encoder did badly at, at the task that it taught itself",
-}
 
 
 @dataclass(frozen=True)
@@ -120,24 +108,32 @@ def _asked(encoder: str | None, detectors: Sequence[str], views: Sequence[str], 
 def rank_into(
     images: Any, out: str | Path, model: AnomalyModel, *, top: int = 20, command: str = "",
     title: str = "The odd images", what: str | None = None, look: Look | None = None, check: bool = False,
+    save_model: bool = True,
 ) -> RunResult:
     """Fit ``model`` to images, rank them and write the run into the folder ``out``.
 
     title and what head the report: what it is about, and what the images are (by default their path). look changes
     what the pictures show; see :class:`Look`. check plants known oddities in copies of the images and says what such a
-    run can see and what not; it takes about five times as long again. Raises ``OutputError`` before any work if ``out``
-    lies in the folder of images or holds other files.
+    run can see and what not; it takes about five times as long again. save_model: False keeps no model and nothing of
+    the images, so that new ones cannot be scored by the run. Raises, before any work, ``OutputError`` if ``out`` lies
+    in the folder of images or holds other files, and ``OptionError`` for a model that cannot be fitted, or not saved.
     """
+    model.build()  # an option that cannot work is said before any image is read
+    if save_model:
+        saving.require_savable(model)
     source = open_source(images)
     folder = claim(out, source)
-    model._build()  # an option that cannot work is said before any image is read
-    form, collection, seconds = model._read(source)
-    model._learn(form, collection, seconds)
+    collection = model.read(source)
+    model.fit(collection)
     (folder / REASONS).unlink(missing_ok=True)  # never the reasons of another model
-    save_model(model, folder / "model")
+    if save_model:
+        saving.save_model(model, folder / "model")
+    else:
+        saving.remove_model(folder / "model")  # never the model of another run
     start = time.perf_counter()
     explainer = Explainer(model, collection, model.rank())
-    explainer.memory().save(folder / REASONS)
+    if save_model:
+        explainer.memory().save(folder / REASONS)
     ranking = replace(model.rank(), causes=explainer.named(), measures=explainer.measures())
     model.timings_["causes"] = time.perf_counter() - start
     checked = None
@@ -156,8 +152,8 @@ def reseeded(model: AnomalyModel, seed: int) -> AnomalyModel:
     views = [view for view in fresh.views or () if isinstance(view, View)]
     parts: list[Any] = [fresh.encoder, fresh.detector, *(part for v in views for part in (v.encoder, v.detector))]
     for part in parts:
-        if hasattr(part, "random_state"):
-            part.random_state = seed
+        if isinstance(part, HasOptions) and "random_state" in part.get_params(deep=False):
+            part.set_params(random_state=seed)
     return fresh
 
 
@@ -169,13 +165,15 @@ def score_with(
     path = Path(path)
     if not path.exists():
         raise SavedModelError(f"There is no {path}: give the folder of a run or of a saved model.")
-    model = load_model(path / "model" if (path / "model").is_dir() else path)
+    if (path / "run.json").is_file() and not (path / "model").is_dir():
+        raise SavedModelError(f"{path} is a run without a model: make it again without --no-model (save_model=False).")
+    model = saving.load_model(path / "model" if (path / "model").is_dir() else path)
     model.n_jobs = n_jobs
     source = open_source(images)
     folder = None if out is None else claim(out, source)
     start = time.perf_counter()
-    collection, members = model._score(source)
-    ranking = model._ranking(collection.names, collection.unreadable, members)
+    collection = model.read_new(source)
+    ranking = model.rank(collection)
     model.timings_ = {"scoring": time.perf_counter() - start}
     explainer = None
     if len(ranking) and (path / REASONS).is_file():
@@ -289,11 +287,11 @@ def _sections(model: AnomalyModel, ranking: Ranking, shown: _Shown) -> list[Sect
     for column in ranking.members:
         detector = model.detectors_[column]
         explain, rows = None, None
-        if hasattr(detector, "explain_own") and explainer and not shown.new:
+        if isinstance(detector, Explains) and explainer and not shown.new:
             explain = _nodes(detector)
         elif explainer and not several:
             explain, rows = explainer.why, explainer.leaders
-        sought = SOUGHT.get(column.rpartition("+")[2], "odd images")
+        sought = detector.seeks if isinstance(detector, Seeks) else "odd images"
         title = f"View {column}" if "+" in column else f"Detector {column}"
         sections.append(Section(column, title, f"It looks for {sought}.", explain, rows))
     return sections
@@ -315,7 +313,7 @@ def _fragments(explainer: Explainer, ranking: Ranking) -> list[Fragment]:
     return [*parts, Fragment("listing", "Table", table, listing.SCRIPT)]
 
 
-def _nodes(detector: Any) -> Callable[[int], Why]:
+def _nodes(detector: Explains) -> Callable[[int], Why]:
     return lambda row: Why(tuple(detector.explain_own(row)))
 
 
@@ -366,7 +364,7 @@ def _summary(model: AnomalyModel, ranking: Ranking, shown: _Shown, files: dict[s
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "found": len(ranking) + len(ranking.unreadable),
         "read": len(ranking),
-        "skipped": getattr(shown.source, "skipped", 0),
+        "skipped": shown.source.skipped if isinstance(shown.source, Skips) else 0,
         "unreadable": [{"name": name, "reason": reason} for name, reason in ranking.unreadable],
         "learned_at": {"height": form.height, "width": form.width, "channels": form.channels, "resize": form.resize},
         "seed": model.random_state,
@@ -396,7 +394,7 @@ def _parameters(model: AnomalyModel) -> dict[str, dict[str, Any]]:
            if key not in ("encoder", "detector", "views")}
     parts: dict[str, Any] = {f"Encoder {name}": encoder for name, encoder in model.encoders_.items()}
     parts |= {f"Detector {column}": detector for column, detector in model.detectors_.items()}
-    listed = {title: part.get_params(deep=False) for title, part in parts.items() if hasattr(part, "get_params")}
+    listed = {title: registry.options_of(part) for title, part in parts.items()}
     return {title: {key: value if isinstance(value, int | float | str | None) else repr(value)
                     for key, value in options.items()}
             for title, options in {"Model": own, **listed}.items() if options}
@@ -418,7 +416,7 @@ def described(images: Any) -> str:
 def claim(out: str | Path, source: ImageSource) -> Path:
     """The folder ``out``, if a run may be written there: never among the images, never over other files."""
     folder = Path(out)
-    root = getattr(source, "root", None)
+    root = source.root if isinstance(source, InFolder) else None
     if root is not None and folder.resolve().is_relative_to(Path(root).resolve()):
         raise OutputError(f"{folder} lies in the folder of images {root}, which is never written to: "
                           "choose another place with --out.")

@@ -68,6 +68,7 @@ class Neighbors(BaseEstimator):
     """
 
     needs = frozenset({"embedding"})
+    seeks = "images whose learned features lie far from those of every other image"
 
     def __init__(
         self,

@@ -29,6 +29,7 @@ class Reconstruction(BaseEstimator):
     """
 
     needs = frozenset({"residual"})
+    seeks = "images that the encoder could not rebuild from what it learned"
 
     def fit(self, encoded: Encoded) -> Self:
         """Keep the fitted images' errors."""

@@ -32,6 +32,7 @@ class Surprise(BaseEstimator):
     """
 
     needs = frozenset({"surprise"})
+    seeks = "images that the encoder did badly at, at the task that it taught itself"
 
     def fit(self, encoded: Encoded) -> Self:
         """Keep the fitted images' surprise."""
