@@ -55,6 +55,19 @@ def test_the_report_says_what_a_detector_of_others_looks_for(workplace, monkeypa
     assert again.model.detectors_["far_from_the_mean"].power == 3.0
 
 
+def test_what_others_give_is_listed(tmp_path, monkeypatch):
+    before = CliRunner().invoke(cli, ["list"], catch_exceptions=False).output
+    assert "sources" not in before
+    for number, page in enumerate(PAGES):
+        install_example(monkeypatch, tmp_path / f"site{number}", page)
+    listed = CliRunner().invoke(cli, ["list"], catch_exceptions=False).output
+    assert "  far_from_the_mean" in listed
+    assert "      power=2.0" in listed
+    assert "sources\n  frames" in listed
+    table = json.loads(CliRunner().invoke(cli, ["list", "--json"], catch_exceptions=False).output)
+    assert table["encoders"]["tones"] == {"tones": 8}
+
+
 def test_a_loaded_model_equals_the_saved_one(dots, tmp_path, monkeypatch):
     install_example(monkeypatch, tmp_path / "site", "write-a-detector.md")
     install_example(monkeypatch, tmp_path / "site", "write-an-encoder.md")

@@ -197,10 +197,12 @@ def evaluate_command(
 @_shared("json")
 def list_command(as_json: bool) -> None:
     """List the encoders and detectors with their options and defaults."""
-    kinds: tuple[registry.Kind, ...] = ("encoder", "detector")
+    kinds: list[registry.Kind] = ["encoder", "detector"]
+    if registry.names("source"):  # only other packages give any
+        kinds.append("source")
     table = {f"{kind}s": {name: registry.options(kind, name) for name in registry.names(kind)} for kind in kinds}
     if as_json:
-        click.echo(json.dumps(table, indent=2))
+        click.echo(json.dumps(table, indent=2, default=repr))
         return
     for kind in kinds:
         click.echo(f"{kind}s")
@@ -287,7 +289,8 @@ def _lines(text: str) -> str:
 
 
 def _first_line(cls: type[Any]) -> str:
-    return (cls.__doc__ or "").strip().splitlines()[0]
+    """What a class says of itself; one of others' may have no docstring."""
+    return next(iter((cls.__doc__ or "").strip().splitlines()), "")
 
 
 def _command() -> str:
