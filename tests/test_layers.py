@@ -97,3 +97,15 @@ def test_no_print_outside_the_command_line_and_no_forbidden_imports(path):
     assert not roots & {"pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
     if home(path) != "cli":
         assert not roots & {"click", "rich"}
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_file_uses_what_is_private_to_another(path):
+    tree = ast.parse(path.read_text())
+    nodes = list(ast.walk(tree))
+    own = {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    own |= {node.attr for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+            and isinstance(node.value, ast.Name) and node.value.id == "self"}
+    used = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    used |= {alias.name for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert not [name for name in used - own if name.startswith("_") and not name.startswith("__")]

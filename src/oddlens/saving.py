@@ -131,10 +131,9 @@ def _images(content: dict[str, Any], names: tuple[str, ...], unreadable: tuple[t
     if not all(isinstance(side, int) and side >= 1 for side in size) or np.prod(size, dtype=object) > LARGEST_IMAGE:
         raise ValueError(f"images of {size}")
     indices, shapes = np.array(content["indices"], np.int64), np.array(content["shapes"], np.int32)
-    if indices.shape != (len(names),) or shapes.reshape(-1, 2).shape != (len(names), 2):
+    if indices.shape != (len(names),) or shapes.shape != (len(names), 2):
         raise ValueError(f"{indices.shape} indices and {shapes.shape} shapes for {len(names)} names")
-    return Collection(np.empty((0, *size), np.uint8), names, unreadable, shapes.reshape(-1, 2), indices,
-                      str(pixels["resize"]))
+    return Collection(np.empty((0, *size), np.uint8), names, unreadable, shapes, indices, str(pixels["resize"]))
 
 
 def _asked(model: AnomalyModel) -> dict[str, Any]:
