@@ -131,6 +131,13 @@ def test_a_run_can_keep_no_model(dots, tmp_path, instant):
         score_with(tmp_path / "run", dots)
 
 
+def test_the_command_line_can_keep_no_model(workplace):
+    line = "rank photos --encoder pixels --detector neighbors --no-model --json"
+    done = CliRunner().invoke(cli, line.split(), catch_exceptions=False)
+    assert "model" not in json.loads(done.output)["files"]
+    assert not (workplace / "oddlens-run" / "model").exists()
+
+
 def test_an_option_that_is_not_told_is_named(dots, tmp_path, monkeypatch):
     code = blocks("write-a-detector.md", "python")[0].replace("self.power", "self.exponent")
     install(monkeypatch, tmp_path / "site", "silent", code, "detectors", "silent", "silent:FarFromTheMean")
