@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 
-from oddlens import chart, listing, registry, wording
+from oddlens import chart, listing, registry, saving, wording
 from oddlens.check import Check
 from oddlens.check import check as run_check
 from oddlens.errors import OptionError, OutputError, SavedModelError, UnreadableImage
@@ -33,10 +33,9 @@ from oddlens.model import AnomalyModel
 from oddlens.page import number
 from oddlens.pixels import read_near
 from oddlens.progress import advance
-from oddlens.protocols import ImageSource
+from oddlens.protocols import Explains, HasOptions, ImageSource, InFolder, Skips
 from oddlens.ranking import RankedImage, Ranking
 from oddlens.report import Fragment, Note, Report, Section, write_report
-from oddlens.saving import load_model, save_model
 from oddlens.sources import open_source
 from oddlens.summary import summary
 from oddlens.thumbnails import THUMBNAIL, Reader, picture
@@ -45,6 +44,7 @@ from oddlens.views import View, chosen, parsed
 REASONS = "reasons.safetensors"
 #: Above the number of images at which a page of thumbnails stops being read.
 MOST_SHOWN = 500
+
 
 @dataclass(frozen=True)
 class RunResult:
@@ -107,25 +107,33 @@ def _asked(encoder: str | None, detectors: Sequence[str], views: Sequence[str], 
 def rank_into(
     images: Any, out: str | Path, model: AnomalyModel, *, top: int = 20, command: str = "",
     title: str | None = None, what: str | None = None, look: Look | None = None, check: bool = False,
+    save_model: bool = True,
 ) -> RunResult:
     """Fit ``model`` to images, rank them and write the run into the folder ``out``.
 
     title and what head the report: what it is about (by default the odd images, or where none is flagged the
     strangest), and what the images are (by default their path). look changes what the pictures show; see
     :class:`Look`. check plants known oddities in copies of the images and says what such a run can see and what not; it
-    takes about five times as long again. Raises ``OutputError`` before any work if ``out``
-    lies in the folder of images or holds other files.
+    takes about five times as long again. save_model: False keeps no model and nothing of the images, so that new ones
+    cannot be scored by the run. Raises, before any work, ``OutputError`` if ``out`` lies in the folder of images or
+    holds other files, and ``OptionError`` for a model that cannot be fitted, or not saved.
     """
+    model.build()  # an option that cannot work is said before any image is read
+    if save_model:
+        saving.require_savable(model)
     source = open_source(images)
     folder = claim(out, source)
-    model._build()  # an option that cannot work is said before any image is read
-    form, collection, seconds = model._read(source)
-    model._learn(form, collection, seconds)
+    collection = model.read(source)
+    model.fit(collection)
     (folder / REASONS).unlink(missing_ok=True)  # never the reasons of another model
-    save_model(model, folder / "model")
+    if save_model:
+        saving.save_model(model, folder / "model")
+    else:
+        saving.remove_model(folder / "model")  # never the model of another run
     start = time.perf_counter()
     explainer = Explainer(model, collection, model.rank())
-    explainer.memory().save(folder / REASONS)
+    if save_model:
+        explainer.memory().save(folder / REASONS)
     ranking = replace(model.rank(), causes=explainer.named(), measures=explainer.measures())
     model.timings_["causes"] = time.perf_counter() - start
     checked = None
@@ -144,8 +152,8 @@ def reseeded(model: AnomalyModel, seed: int) -> AnomalyModel:
     views = [view for view in fresh.views or () if isinstance(view, View)]
     parts: list[Any] = [fresh.encoder, fresh.detector, *(part for v in views for part in (v.encoder, v.detector))]
     for part in parts:
-        if hasattr(part, "random_state"):
-            part.random_state = seed
+        if isinstance(part, HasOptions) and "random_state" in part.get_params(deep=False):
+            part.set_params(random_state=seed)
     return fresh
 
 
@@ -157,13 +165,15 @@ def score_with(
     path = Path(path)
     if not path.exists():
         raise SavedModelError(f"There is no {path}: give the folder of a run or of a saved model.")
-    model = load_model(path / "model" if (path / "model").is_dir() else path)
+    if (path / "run.json").is_file() and not (path / "model").is_dir():
+        raise SavedModelError(f"{path} is a run without a model: make it again without --no-model (save_model=False).")
+    model = saving.load_model(path / "model" if (path / "model").is_dir() else path)
     model.n_jobs = n_jobs
     source = open_source(images)
     folder = None if out is None else claim(out, source)
     start = time.perf_counter()
-    collection, members = model._score(source)
-    ranking = model._ranking(collection.names, collection.unreadable, members)
+    collection = model.read_new(source)
+    ranking = model.rank(collection)
     model.timings_ = {"scoring": time.perf_counter() - start}
     explainer = None
     if len(ranking) and (path / REASONS).is_file():
@@ -263,7 +273,7 @@ def _summary(
 ) -> dict[str, Any]:
     return summary(
         model, ranking, images=shown.what, command=shown.command, top=shown.top, new=shown.new, files=files,
-        skipped=getattr(shown.source, "skipped", 0), duplicates=duplicates,
+        skipped=shown.source.skipped if isinstance(shown.source, Skips) else 0, duplicates=duplicates,
         check=None if shown.check is None else shown.check.to_dict())
 
 
@@ -302,7 +312,7 @@ def _sections(model: AnomalyModel, ranking: Ranking, shown: _Shown) -> list[Sect
     for column in ranking.members:
         explain, rows = None, None
         detector, name = model.detectors_[column], wording.title(model, column)
-        if hasattr(detector, "explain_own") and explainer and not shown.new:
+        if isinstance(detector, Explains) and explainer and not shown.new:
             explain = _nodes(detector)
         elif explainer and not several:
             explain, rows = explainer.why, explainer.leaders
@@ -328,7 +338,7 @@ def _fragments(explainer: Explainer, ranking: Ranking, duplicates: Sequence[Sequ
     return [*parts, Fragment("listing", "Table", table, listing.SCRIPT)]
 
 
-def _nodes(detector: Any) -> Callable[[int], Why]:
+def _nodes(detector: Explains) -> Callable[[int], Why]:
     return lambda row: Why(tuple(detector.explain_own(row)))
 
 
@@ -358,7 +368,7 @@ def described(images: Any) -> str:
 def claim(out: str | Path, source: ImageSource) -> Path:
     """The folder ``out``, if a run may be written there: never among the images, never over other files."""
     folder = Path(out)
-    root = getattr(source, "root", None)
+    root = source.root if isinstance(source, InFolder) else None
     if root is not None and folder.resolve().is_relative_to(Path(root).resolve()):
         raise OutputError(f"{folder} lies in the folder of images {root}, which is never written to: "
                           "choose another place with --out.")

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 import oddlens
+from oddlens import registry
 from oddlens.counts import cause_counts, duplicate_counts
 from oddlens.model import AnomalyModel
 from oddlens.ranking import Ranking
@@ -73,7 +74,7 @@ def _parameters(model: AnomalyModel) -> dict[str, dict[str, Any]]:
            if key not in ("encoder", "detector", "views")}
     parts: dict[str, Any] = {f"Encoder {name}": encoder for name, encoder in model.encoders_.items()}
     parts |= {f"Detector {column}": detector for column, detector in model.detectors_.items()}
-    listed = {title: part.get_params(deep=False) for title, part in parts.items() if hasattr(part, "get_params")}
+    listed = {title: registry.options_of(part) for title, part in parts.items()}
     return {title: {key: value if isinstance(value, int | float | str | None) else repr(value)
                     for key, value in options.items()}
             for title, options in {"Model": own, **listed}.items() if options}

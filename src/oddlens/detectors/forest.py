@@ -56,7 +56,7 @@ class Forest(BaseEstimator):
     # early, the cut is at infinity and all that is below on the left is that leaf. Leaves are single-precision
     # depths of 1 or more, so their sums in double precision are exact and have no order to depend on.
     needs = frozenset({"embedding"})
-    plain_name = "by how soon random cuts set it apart"
+    judges = "by how soon random cuts set it apart"
     seeks = "images whose learned features a few random cuts set apart from the rest"
 
     def __init__(

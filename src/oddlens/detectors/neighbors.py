@@ -68,7 +68,7 @@ class Neighbors(BaseEstimator):
     """
 
     needs = frozenset({"embedding"})
-    plain_name = "compared with its nearest neighbours"
+    judges = "compared with its nearest neighbours"
     seeks = "images whose learned features lie far from those of every other image"
 
     def __init__(

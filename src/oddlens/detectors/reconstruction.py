@@ -29,7 +29,7 @@ class Reconstruction(BaseEstimator):
     """
 
     needs = frozenset({"residual"})
-    plain_name = "by how well it can be rebuilt"
+    judges = "by how well it can be rebuilt"
     seeks = "images that the encoder could not rebuild from what it learned"
 
     def fit(self, encoded: Encoded) -> Self:

@@ -32,7 +32,7 @@ class Surprise(BaseEstimator):
     """
 
     needs = frozenset({"surprise"})
-    plain_name = "by how badly the network does at its task"
+    judges = "by how badly the network does at its task"
     seeks = "images that the encoder did badly at, at the task that it taught itself"
 
     def fit(self, encoded: Encoded) -> Self:

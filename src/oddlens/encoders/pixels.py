@@ -32,7 +32,7 @@ class Pixels(BaseEstimator):
     """
 
     gives = frozenset({"embedding"})
-    plain_name = "Pixels"
+    looks_at = "pixels"
 
     def __init__(self, side: int = 32) -> None:
         self.side = side
