@@ -19,7 +19,7 @@ bench: $(INSTALLED)           ## side by side with the peers, in one run
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --group bench
 	for name in forest neighbors one_class; do $(BIN)/python benchmarks/$$name.py || exit 1; done
 
-docs: $(INSTALLED)            ## write the option tables of docs/reference.md anew from the code
+docs: $(INSTALLED)            ## write docs/reference.md and README's tables of methods anew from the code
 	$(BIN)/python docs/make_reference.py
 
 # pip 25.1 is the first that installs a dependency group; constraints.txt holds every version to what was tested.

@@ -111,7 +111,8 @@ def shifted(image: Images, rng: Rng) -> Images:
 PLANTED: dict[str, tuple[Callable[[Images, Rng], Images], tuple[str, ...]]] = {
     "blank": (blank, ("blank",)), "blurred": (blurred, ("blurred",)), "dark": (dark, ("dark",)),
     "bright": (bright, ("bright",)), "low contrast": (faint, ("faint",)), "cut off": (cut, ("cut",)),
-    "turned": (turned, ("turned",)), "mirrored": (mirrored, ("turned",)), "grey": (grey, ("grey",)),
+    "turned": (turned, ("rotated", "mirrored")), "mirrored": (mirrored, ("rotated", "mirrored")),
+    "grey": (grey, ("grey",)),
     "copy": (same, ("copy",)), "near copy, noise": (noisy, ("near",)), "near copy, shift": (shifted, ("near",)),
 }
 COPIES = ("copy", "near copy, noise", "near copy, shift")

@@ -62,7 +62,7 @@ def views() -> None:
     print("\n| the default | 1,100 of 28 x 28 | 10,000 of 28 x 28 | 1,100 of 128 x 128 |\n| --- | --- | --- | --- |")
     rows: dict[str, list[str]] = {}
     for images in (digits(COUNT, 28), digits(10_000, 28), digits(COUNT, 128)):
-        seen = AnomalyModel(n_jobs=1)._build()
+        seen = AnomalyModel(n_jobs=1).build()
         total = 0.0
         for name, encoder in seen.encoders.items():
             seconds, encoded = cpu(lambda encoder=encoder, images=images, name=name, seen=seen: (

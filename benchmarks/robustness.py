@@ -59,7 +59,7 @@ def measured(name: str) -> Row:
     seconds = time.process_time() - start
     scores = {"default": model.rank().scores, **model.own_}
     if odd.any():
-        pixels = model.read(images).pixels if hasattr(model, "read") else model._read(images)[1].pixels
+        pixels = model.read(images).pixels
         for rival in RIVALS:
             peer = PEERS[rival]
             scores[rival] = peer.score(FEATURES[peer.features](pixels), None, 0, 1)

@@ -1,4 +1,9 @@
-"""Write docs/reference.md from the code: every command, every encoder and detector with its options, every error."""
+"""Write from the code what the documents say of it: docs/reference.md, and the tables of methods in README.md.
+
+The reference has every command, every encoder and detector with its options, the contract of others' methods and every
+error. The tables stand in README between two comments, ``<!-- encoders -->`` and ``<!-- /encoders -->``, and have each
+class's own words.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +12,15 @@ from pathlib import Path
 
 import click
 
-from oddlens import errors, registry
+from oddlens import errors, protocols, registry
 from oddlens.cli import cli
 from oddlens.model import AnomalyModel
+from oddlens.views import DEFAULT
 
 REFERENCE = Path(__file__).with_name("reference.md")
+README = Path(__file__).parent.parent / "README.md"
+CONTRACT = ("ImageSource", "Encoded", "Reason", "Encoder", "Detector", "HasOptions", "LooksAt", "Judges", "Seeks",
+            "Explains", "ReadsNear", "InFolder", "Skips", "HoldsPixels")
 
 
 def reference() -> str:
@@ -30,9 +39,50 @@ def reference() -> str:
             lines += [f"### {name}", "", inspect.cleandoc(inspect.getmodule(cls).__doc__ or ""), "",
                       "```text", f"{cls.__name__}({values})", "", inspect.cleandoc(cls.__doc__), "```", ""]
     lines += ["## AnomalyModel", "", "```text", inspect.cleandoc(AnomalyModel.__doc__ or ""), "```", ""]
+    lines += ["## The contract of others' methods", "", "```text", inspect.cleandoc(protocols.__doc__ or ""), "```", ""]
+    for name in CONTRACT:
+        lines += [f"### {name}", "", "```text", *_members(getattr(protocols, name)), "```", ""]
     lines += ["## Errors", "", "```text", inspect.cleandoc(errors.__doc__ or ""), "```", ""]
     return "\n".join(lines)
 
 
+def _members(cls: type) -> list[str]:
+    """What a class is for, and its attributes and methods with what they are for."""
+    lines = [inspect.cleandoc(cls.__doc__ or ""), ""]
+    for name, kind in inspect.get_annotations(cls).items():
+        lines.append(f"{name}: {kind}")
+    for name, member in vars(cls).items():
+        method = member.fget if isinstance(member, property) else member
+        if inspect.isfunction(method) and method.__module__ == protocols.__name__ and method.__doc__:
+            if (name.startswith("_") and name != "__len__") or hasattr(cls, "__dataclass_fields__"):
+                continue
+            lines += [f"{name}{inspect.signature(method)}".replace("'", ""),
+                      *(f"    {line}".rstrip() for line in inspect.cleandoc(method.__doc__).splitlines())]
+    return lines
+
+
+def _words(kind: registry.Kind, name: str) -> str:
+    cls = registry.find(kind, name)
+    if kind == "encoder":
+        line = inspect.cleandoc(cls.__doc__ or "").splitlines()[0].removesuffix(".").replace("``", "`")
+        return f"{cls.looks_at} | {line}"
+    return f"{cls.judges} | {cls.seeks}"
+
+
+def readme() -> str:
+    """README.md with the tables of encoders and detectors as the classes say."""
+    text = README.read_text()
+    for kind, headings in (("encoder", "looks at | in a line"), ("detector", "judges an image | looks for")):
+        used = list(dict.fromkeys(getattr(view, kind) for view in DEFAULT))
+        names = [*used, *(name for name in registry.names(kind) if name not in used)]
+        rows = [f"| {kind} | {headings} |", "| --- | --- | --- |"]
+        rows += [f"| `{name}`{' (default)' if name in used else ''} | {_words(kind, name)} |" for name in names]
+        marks = f"<!-- {kind}s -->", f"<!-- /{kind}s -->"
+        before, _, rest = text.partition(marks[0])
+        text = "\n".join([before + marks[0], *rows, marks[1] + rest.partition(marks[1])[2]])
+    return text
+
+
 if __name__ == "__main__":
     REFERENCE.write_text(reference())
+    README.write_text(readme())

@@ -77,6 +77,36 @@ def test_the_report_has_no_accessibility_violations(folder, tmp_path, run, width
     assert found["wide"] <= 0  # nothing runs out of the window
 
 
+CLICK = """
+const said = document.createElement("pre"), list = document.querySelector(".oddlist")
+const seen = () => [...list.querySelectorAll("tbody tr:not(.cut)")].filter(row => !row.hidden)
+  .map(row => row.dataset.c || "").sort()
+said.id = "clicked"
+said.textContent = JSON.stringify([...document.querySelectorAll("a[data-show]")].map(link => {
+  link.click()
+  return [link.dataset.show, seen(), document.activeElement.value]
+}))
+document.body.append(said)
+"""
+
+
+def test_a_link_at_the_top_shows_the_images_of_its_cause(folder, tmp_path):
+    page = folder / "ranked" / "report.html"
+    text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page.read_text())
+    (tmp_path / "page.html").write_text(text.replace("</body>", f"<script>{CLICK}</script></body>"))
+    found = re.search(r'<pre id="clicked">(.*?)</pre>', opened((tmp_path / "page.html").as_uri(), 1280, tmp_path), re.S)
+    counts = json.loads((folder / "ranked" / "run.json").read_text())
+    clicked = json.loads(unescape(found[1]))
+    assert [show for show, _, _ in clicked] == [*counts["causes"], "duplicates"]
+    for show, kinds, focused in clicked:
+        assert focused == show
+        if show == "duplicates":
+            assert len(kinds) == counts["duplicates"]["images"] > 1
+        else:
+            assert len(kinds) == counts["causes"][show]
+            assert all(show in kind.split("|") for kind in kinds)
+
+
 def test_a_page_with_a_fault_is_caught(tmp_path):
     (tmp_path / "bad.html").write_text('<html lang="en"><head><title>x</title></head><body><main><h1>x</h1>'
                                        '<img src="data:,"><p style="color:#ccc">faint</p></main></body></html>')

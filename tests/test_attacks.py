@@ -136,3 +136,38 @@ def test_json_made_to_exhaust_the_reader(folder):
     (folder / "model.json").write_text("[" * 200_000)
     with pytest.raises(SavedModelError):
         load_model(folder)
+
+
+@pytest.mark.parametrize(("key", "value"), [
+    ("shapes", [[1, 2]]), ("shapes", "all"), ("shapes", [[2**40, 1]] * 120), ("shapes", [1] * 240), ("shapes", None),
+    ("indices", [0]), ("timings", {"reading": "long"}), ("timings", None), ("timings", []),
+    ("pixels", {"height": 2**20, "width": 2**20, "channels": 3, "resize": "squash"}),
+    ("pixels", {"height": 0, "width": 8, "channels": 1, "resize": "squash"}),
+    ("pixels", {"height": 8.0, "width": 8, "channels": 1, "resize": "squash"}),
+])
+def test_what_is_said_of_the_images_is_checked(folder, key, value):
+    edit(folder, lambda content: content.update({key: value}))
+    with pytest.raises(SavedModelError):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("value", [
+    {"kind": "encoder", "name": "os:system", "options": {}}, {"kind": "source", "name": "x", "options": {}},
+    {"kind": "encoder", "name": "pixels", "options": {"no": 1}}, {"kind": ["encoder"], "name": "pixels"}, {"tuple": 7},
+    {"dict": [1]}, {"view": {"os": 1}}, {}, {"kind": "encoder", "name": "gone", "options": {}, "package": ["a"]},
+    {"kind": "encoder", "name": "gone", "options": {}, "package": [["a"], 7]},
+])
+def test_what_was_asked_for_is_made_by_the_registry_alone(folder, value):
+    edit(folder, lambda content: content["model"].update(encoder=value))
+    with pytest.raises(SavedModelError):
+        load_model(folder)
+
+
+def test_options_nested_without_end_are_refused(folder):
+    path = folder / "model.json"
+    content = path.read_text()
+    assert '"encoder": {' in content
+    nested = '{"tuple": [' * 400 + "1" + "]}" * 400
+    path.write_text(content.replace('"fdr": 0.1', f'"fdr": {nested}'))
+    with pytest.raises(SavedModelError):
+        load_model(folder)

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
@@ -6,7 +8,8 @@ from sklearn.exceptions import NotFittedError
 from oddlens import duplicates
 from oddlens.appearance import resized
 from oddlens.causes import Causes
-from oddlens.duplicates import Thumbnails, digests, tangent_residual, thumbnails
+from oddlens.copies import digests
+from oddlens.duplicates import Thumbnails, tangent_residual, thumbnails, tints
 from oddlens.errors import OptionError, SavedModelError
 from oddlens.turning import TURNS, directions, turns
 
@@ -53,10 +56,11 @@ class TestPlanted:
 
     def test_in_words_with_examples(self, planted):
         _, _, fitted = planted
-        assert fitted.named(0)[0].text.startswith("Blank, or nearly: what varies in it is 0 %")
+        assert fitted.named(0)[0].text.startswith("Blank, or nearly: from its darkest to its lightest place")
+        assert "spans 0 of 255 levels" in fitted.named(0)[0].text
         blurred = next(reason for reason in fitted.named(10) if reason.text.startswith("Blurred"))
-        ratio = 100 * fitted.columns_["detail"][10] / np.median(fitted.columns_["detail"])
-        assert f"{ratio:.0f} % of what is usual here" in blurred.text
+        width, usual = fitted.columns_["edge_width"][10], np.median(fitted.columns_["edge_width"])
+        assert f"{width:.1f} pixels wide; {usual:.1f} are usual here" in blurred.text
         assert fitted.named(60)[0].examples == (61,)
         assert fitted.named(61)[0].examples == (60,)
         near = next(reason for reason in fitted.named(70) if reason.text.startswith("A near duplicate"))
@@ -100,6 +104,68 @@ class TestCommonThingsAreNoCause:
         assert not Causes().fit(images).kinds()["dark"].any()
 
 
+class TestACauseIsSeenInTheImageItself:
+    """Far out in the collection is not enough: the image by itself must look so."""
+
+    @staticmethod
+    def strokes(rng, n=300):
+        images = np.full((n, 32, 32, 1), 255, np.uint8)
+        for image in images:  # rings, bars and crosses that fill much of the picture
+            top, left = rng.integers(2, 6, 2)
+            image[top : top + 22, left : left + 22] = 0
+            image[top + 5 : top + 17, left + rng.integers(3, 6) : left + 17] = 255
+        return images
+
+    def test_a_thin_stroke_is_not_blank(self):
+        images = self.strokes(np.random.default_rng(0))
+        images[7], images[8] = 255, 254
+        images[7, 6:26, 15] = 0
+        kinds = Causes().fit(images).kinds()
+        assert np.flatnonzero(kinds["blank"]).tolist() == [8]
+
+    def test_what_reaches_white_as_the_others_do_is_not_dark(self):
+        rng = np.random.default_rng(0)
+        images = np.full((200, 24, 24, 3), 255, np.uint8)
+        for image in images:
+            image[6:18, 6:18] = rng.integers(150, 250, 3)
+        images[3, 2:22, 2:22] = (90, 60, 40)  # a large brown thing on white
+        images[4], images[5] = images[4] // 4, (255, 0, 0)
+        images[5, 6:18, 6:18] = (230, 20, 0)
+        kinds = Causes().fit(images).kinds()
+        assert np.flatnonzero(kinds["dark"]).tolist() == [4]
+
+    def test_every_printed_number_differs_from_the_usual(self, planted):
+        _, _, fitted = planted
+        compared = 0
+        for row in range(len(fitted.thumbs_)):
+            for reason in fitted.named(row):
+                if "usual here" in reason.text:
+                    here, usual = (float(re.search(r"[\d.]+", part)[0]) for part in
+                                   reason.text.replace(" of 255", "").rsplit(";", 1))
+                    assert abs(here - usual) >= max(0.25 * max(here, usual), 0.5), reason.text
+                    compared += 1
+        assert compared >= 6
+
+    def test_a_sharp_picture_among_pixel_art_is_not_blurred(self):
+        rng = np.random.default_rng(0)
+        images = rng.integers(0, 256, (200, 8, 8, 1), dtype=np.uint8).repeat(4, 1).repeat(4, 2)
+        drawn = np.clip(255 * (14 - np.hypot(*np.mgrid[-16:16, -16:16])), 0, 255)  # a disc with an edge of a pixel
+        images[3, ..., 0] = drawn
+        images[4, ..., 0] = gaussian_filter(drawn, 2.5)
+        kinds = Causes().fit(images).kinds()
+        assert np.flatnonzero(kinds["blurred"]).tolist() == [4]
+
+    def test_other_colours_are_no_near_duplicate(self):
+        rng = np.random.default_rng(0)
+        images = gaussian_filter(rng.uniform(0, 255, (200, 24, 24, 3)), (0, 3, 3, 0))
+        images = ((images - 127.5) * 6 + 127.5).clip(0, 255).astype(np.uint8)
+        light = images[1] @ np.array([0.299, 0.587, 0.114])
+        images[0] = np.stack([light, light, light], 2)
+        images[2] = (images[3] + rng.normal(0, 3, images[3].shape)).clip(0, 255)
+        kinds = Causes().fit(images).kinds()
+        assert np.flatnonzero(kinds["near"]).tolist() == [2, 3]
+
+
 class TestSizesAndColours:
     def test_sizes(self, digits):
         shapes = np.tile([480, 640], (len(digits), 1))
@@ -140,10 +206,11 @@ class TestTurned:
             image[top + height - 2 : top + height, left : left + width] = 255
         images[3], images[4] = np.rot90(images[3]), images[4, :, ::-1]
         causes = Causes().fit(images)
-        turned = causes.kinds()["turned"]
-        assert turned[[3, 4]].all()
-        assert turned.sum() <= 4
-        text = next(reason for reason in causes.named(3) if reason.text.startswith("Turned"))
+        kinds = causes.kinds()
+        assert kinds["rotated"][3]
+        assert kinds["mirrored"][4]
+        assert (kinds["rotated"] | kinds["mirrored"]).sum() <= 4
+        text = next(reason for reason in causes.named(3) if reason.text.startswith("Rotated"))
         assert "a quarter to the right" in text.text
         assert len(text.examples) == 1
         assert "mirrored left to right" in " ".join(reason.text for reason in causes.named(4))
@@ -151,7 +218,8 @@ class TestTurned:
     def test_where_images_lie_anyhow_none_is_turned(self, digits):
         rng = np.random.default_rng(0)
         images = np.stack([np.rot90(image[:, ::-1] if rng.integers(2) else image, rng.integers(4)) for image in digits])
-        assert Causes().fit(images).kinds()["turned"].mean() <= 0.01
+        kinds = Causes().fit(images).kinds()
+        assert (kinds["rotated"] | kinds["mirrored"]).mean() <= 0.01
 
     def test_of_few_images_nothing_is_learned(self, digits):
         causes = Causes().fit(digits[:60])
@@ -186,12 +254,12 @@ class TestDuplicates:
         rng = np.random.default_rng(0)
         noisy = (digits[:30] + rng.normal(0, 4, digits[:30].shape)).clip(0, 255).astype(np.uint8)
         images = np.concatenate([digits, noisy])
-        thumbs, hashes = thumbnails(images[..., 0].astype(np.float32)), digests(images)
-        exact = Thumbnails(thumbs, hashes).twins(thumbs, hashes)
+        parts = thumbnails(images[..., 0].astype(np.float32)), tints(images), digests(images)
+        exact = Thumbnails(*parts).twins(*parts)
         monkeypatch.setattr(duplicates, "EXACT", 100)
-        cells = Thumbnails(thumbs, hashes)
+        cells = Thumbnails(*parts)
         assert cells.index.nlist > 50
-        found = cells.twins(thumbs, hashes)
+        found = cells.twins(*parts)
         assert (found.row[-30:] == np.arange(30)).all()
         assert (found.row == exact.row).mean() > 0.8
 
@@ -210,7 +278,8 @@ class TestState:
             assert (back.measure(new)[name] == values).all(), name
 
     @pytest.mark.parametrize(("key", "spoil"), [
-        ("thumbs", lambda a: a[:-1]), ("hashes", lambda a: a[:, :8]), ("columns", lambda a: a * np.nan),
+        ("thumbs", lambda a: a[:-1]), ("tints", lambda a: np.zeros((len(a), 32), np.uint8)),
+        ("hashes", lambda a: a[:, :8]), ("columns", lambda a: a * np.nan),
         ("columns", lambda a: a + 1e6), ("rows", lambda a: a + len(a)), ("rows", lambda a: a - 5),
         ("rows", lambda a: a[::-1].copy()),
         ("nets", lambda a: a[:, :-1]), ("nets", lambda a: a * np.inf), ("nets", lambda a: a[:1]),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
 
-from instant import InstantEncoder
 from oddlens import AnomalyModel, registry
+from oddlens.detectors.activations import RULES
 from oddlens.errors import OptionError
-from oddlens.protocols import Detector, Encoded, Encoder
+from oddlens.testing import check_detector
+from oddlens.testing.asking import all_of, rows_of
+from oddlens.testing.detector import DETECTOR_CHECKS, sample_encoded
+from oddlens.testing.encoder import ENCODER_CHECKS
 
 # Small settings where a default would take long; they change how long, not what.
 QUICK = {"steps": 40, "n_estimators": 50}
@@ -22,123 +23,47 @@ DETECTORS = registry.names("detector")
 BLIND = {"activations", "surprise", ("hog", "forest"), ("transforms", "forest")}
 
 
-def quick(kind, name):
-    options = {key: value for key, value in QUICK.items() if key in registry.options(kind, name)}
+def quick(kind, name, **others):
+    options = {key: value for key, value in {**QUICK, **others}.items() if key in registry.options(kind, name)}
     return registry.create(kind, name, **options)
 
 
-def rows(encoded, chosen):
-    cut = lambda array: None if array is None else array[chosen]  # noqa: E731
-    return Encoded(
-        embedding=cut(encoded.embedding), residual=cut(encoded.residual), surprise=cut(encoded.surprise),
-        activations={key: value[chosen] for key, value in encoded.activations.items()},
-        pathway={key: value[chosen] for key, value in encoded.pathway.items()},
-    )
-
-
-def flat(encoded):
-    arrays = {"embedding": encoded.embedding, "residual": encoded.residual, "surprise": encoded.surprise,
-              **encoded.activations, **{f"pathway.{key}": value for key, value in encoded.pathway.items()}}
-    return {key: value for key, value in arrays.items() if value is not None}
-
-
-@pytest.fixture(scope="module")
-def encoded_dots(dots):
-    encoder = InstantEncoder().fit(dots)
-    return encoder.encode(dots, encoder.gives)
+@pytest.mark.parametrize("name", ENCODERS)
+@pytest.mark.parametrize("check", ENCODER_CHECKS)
+def test_an_encoder_holds_to_the_contract(check, name, dots):
+    check(quick("encoder", name, steps=5), dots)  # what is barely trained has to hold to it too
 
 
 @pytest.mark.parametrize("name", ENCODERS)
-class TestEncoder:
-    def test_protocol(self, name):
-        assert isinstance(quick("encoder", name), Encoder)
-
-    def test_gives_what_it_says_and_only_what_is_needed(self, name, dots):
-        encoder = quick("encoder", name).fit(dots)
-        for need in encoder.gives:
-            encoded = encoder.encode(dots[:7], frozenset({need}))
-            filled = {key for key in Encoded.__dataclass_fields__ if getattr(encoded, key) not in (None, {})
-                      } if need in {"activations", "pathway"} else {
-                      key for key in ("embedding", "residual", "surprise") if getattr(encoded, key) is not None}
-            assert need in filled
-            for array in flat(encoded).values():
-                assert len(array) == 7
-                assert np.isfinite(array).all()
-
-    def test_same_seed_same_result(self, name, dots):
-        one, two = (flat(e.encode(dots, e.gives)) for e in (quick("encoder", name).fit(dots) for _ in range(2)))
-        assert all(np.array_equal(one[key], two[key]) for key in one)
-
-    def test_rows_are_independent_to_the_last_digit(self, name, dots):
-        encoder = quick("encoder", name).fit(dots)
-        whole = flat(encoder.encode(dots, encoder.gives))
-        rng = np.random.default_rng(0)
-        for size in (1, 1, 2, 9, 33, 65, 120):
-            chosen = rng.permutation(len(dots))[:size]
-            some = flat(encoder.encode(dots[chosen], encoder.gives))
-            for key in whole:
-                assert np.array_equal(whole[key][chosen], some[key]), (key, size)
-
-    def test_state_round_trip(self, name, dots):
-        encoder = quick("encoder", name).fit(dots)
-        again = clone(encoder).set_state(encoder.get_state())
-        one, two = flat(encoder.encode(dots, encoder.gives)), flat(again.encode(dots, encoder.gives))
-        assert all(np.array_equal(one[key], two[key]) for key in one)
-
-    def test_fitting_leaves_the_pixels_alone(self, name, dots):
-        frozen = dots.copy()
-        frozen.flags.writeable = False
-        quick("encoder", name).fit(frozen)
-        assert np.array_equal(frozen, dots)
-
-    def test_not_fitted_is_said(self, name, dots):
-        with pytest.raises(NotFittedError):
-            quick("encoder", name).encode(dots, quick("encoder", name).gives)
-
-    def test_set_params_equals_constructor(self, name):
-        options = {key: value for key, value in QUICK.items() if key in registry.options("encoder", name)}
-        made = registry.create("encoder", name).set_params(**options)
-        assert quick("encoder", name).get_params() == made.get_params()
+def test_images_are_independent_to_the_last_digit(name, dots):
+    encoder = quick("encoder", name).fit(dots)
+    whole = all_of(encoder, dots)
+    rng = np.random.default_rng(0)
+    for size in (1, 1, 2, 9, 33, 65, 120):
+        chosen = rng.permutation(len(dots))[:size]
+        some = all_of(encoder, dots[chosen])
+        for key in whole:
+            assert np.array_equal(whole[key][chosen], some[key]), (key, size)
 
 
 @pytest.mark.parametrize("name", DETECTORS)
-class TestDetector:
-    def test_protocol(self, name):
-        assert isinstance(quick("detector", name), Detector)
+@pytest.mark.parametrize("check", DETECTOR_CHECKS)
+def test_a_detector_holds_to_the_contract(check, name):
+    check(quick("detector", name), sample_encoded())
 
-    def test_shapes_and_sign(self, name, encoded_dots):
-        if not quick("detector", name).needs <= InstantEncoder.gives:
-            pytest.skip("the instant encoder does not give what it needs; the pairs below cover it")
-        detector = quick("detector", name).fit(encoded_dots)
-        own, new = detector.score_own(), detector.score_new(rows(encoded_dots, slice(0, 9)))
-        assert own.shape == (len(encoded_dots),)
-        assert new.shape == (9,)
-        assert own.dtype == new.dtype == np.float64
-        assert np.isfinite(own).all()
 
-    def test_same_seed_same_scores_to_the_last_digit(self, name, encoded_dots):
-        if not quick("detector", name).needs <= InstantEncoder.gives:
-            pytest.skip("the instant encoder does not give what it needs; the pairs below cover it")
-        one, two = (quick("detector", name).fit(encoded_dots) for _ in range(2))
-        assert np.array_equal(one.score_own(), two.score_own())
+@pytest.mark.parametrize("rule", RULES)
+def test_each_rule_of_the_activations_holds_to_it(rule):
+    check_detector(registry.create("detector", "activations", rule=rule))
 
-    def test_new_rows_are_independent_to_the_last_digit(self, name, encoded_dots):
-        if not quick("detector", name).needs <= InstantEncoder.gives:
-            pytest.skip("the instant encoder does not give what it needs; the pairs below cover it")
-        detector = quick("detector", name).fit(rows(encoded_dots, slice(0, 90)))
-        whole = detector.score_new(rows(encoded_dots, slice(90, 120)))
-        alone = [detector.score_new(rows(encoded_dots, slice(i, i + 1)))[0] for i in range(90, 120)]
-        assert np.array_equal(whole, alone)
 
-    def test_not_fitted_is_said(self, name, encoded_dots):
-        for ask in (lambda d: d.score_own(), lambda d: d.score_new(encoded_dots), lambda d: d.get_state()):
-            with pytest.raises(NotFittedError):
-                ask(quick("detector", name))
-
-    def test_set_params_equals_constructor(self, name):
-        options = {key: value for key, value in QUICK.items() if key in registry.options("detector", name)}
-        made = registry.create("detector", name).set_params(**options)
-        assert quick("detector", name).get_params() == made.get_params()
+@pytest.mark.parametrize("name", DETECTORS)
+def test_new_rows_are_independent_to_the_last_digit(name):
+    encoded = sample_encoded()
+    detector = quick("detector", name).fit(rows_of(encoded, slice(0, 30)))
+    whole = detector.score_new(rows_of(encoded, slice(30, None)))
+    alone = [detector.score_new(rows_of(encoded, slice(i, i + 1)))[0] for i in range(30, len(encoded))]
+    assert np.array_equal(whole, alone)
 
 
 @pytest.mark.parametrize("detector", DETECTORS)

@@ -32,11 +32,15 @@ def blocks(language):
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
 
-def test_the_reference_is_what_the_code_says():
+def test_the_reference_and_the_tables_are_what_the_code_says():
     spec = importlib.util.spec_from_file_location("make_reference", ROOT / "docs" / "make_reference.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert module.REFERENCE.read_text() == module.reference(), "run: make docs"
+    assert module.readme() == README, "run: make docs"
+    for kind in ("encoder", "detector"):
+        table = README.partition(f"<!-- {kind}s -->")[2].partition(f"<!-- /{kind}s -->")[0]
+        assert sorted(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) == registry.names(kind)
 
 
 def test_every_option_of_every_method_is_explained():

@@ -5,8 +5,20 @@ import pytest
 
 from oddlens.detectors.neighbors import Neighbors
 from oddlens.errors import OptionError
-from oddlens.evidence import SCORINGS, WINDOWS, heat_map, laid_over, nudged, ordinary, overlay, windows
+from oddlens.evidence import (
+    SCORINGS,
+    WINDOWS,
+    change,
+    framed,
+    heat_map,
+    laid_over,
+    nudged,
+    ordinary,
+    overlay,
+    windows,
+)
 from oddlens.model import AnomalyModel
+from oddlens.pixels import PixelFormat, fit_to
 from oddlens.planting import plant
 
 
@@ -162,3 +174,48 @@ def _labels(count):
     with gzip.open(LABELS) as file:
         file.seek(8)
         return np.frombuffer(file.read(count), np.uint8)
+
+
+@pytest.mark.parametrize("resize", ["squash", "pad", "crop"])
+def test_heat_lies_where_it_is_in_the_picture_whatever_the_picture_was_brought_to(resize):
+    """A picture twice as wide as high, with one bright square; heat is what the model saw of it."""
+    picture = np.zeros((40, 80, 1), np.uint8)
+    picture[10:20, 44:54] = 255
+    seen = fit_to(picture, PixelFormat(20, 20, 1, resize))
+    heat = framed(seen[..., 0].astype(float), 40, 80, resize)
+    assert heat.shape == (40, 80)
+    inside = heat[10:20, 44:54].sum() / heat.sum()
+    assert inside > 0.7, "resizing blurs it, but it stays where it is"
+    assert not heat[:, :18].any()
+
+
+def test_what_was_cut_off_has_no_heat():
+    heat = framed(np.ones((10, 10)), 20, 60, "crop")
+    assert heat[:, 20:40].all()
+    assert not heat[:, :20].any()
+    assert not heat[:, 40:].any()
+
+
+def test_what_is_missing_is_told_from_what_is_there_besides(dots, distances):
+    told = []
+    for number in range(6):
+        more, less = dots[number].copy(), dots[number].copy()
+        less[less > 100] = 30  # the dot is gone
+        more[6:, :2] = 255
+        for image in (more, less):
+            told.append(change(image, dots[10:], heat_map(distances, image, dots[10:]).heat))
+    assert told == ["added", "missing"] * 6
+
+
+def test_a_digit_without_half_of_its_stroke_lacks_something(digits):
+    labels = _labels(600)
+    zeros = digits[labels == 0]
+    image = zeros[0].copy()
+    image[14:] = 0
+    model = AnomalyModel("pixels", Neighbors(k=5, n_jobs=1), n_jobs=1).fit(zeros[1:])
+    assert change(image, zeros[1:], heat_map(model.score_pixels, image, zeros[1:]).heat) == "missing"
+
+
+def test_where_neither_can_be_said_nothing_is_said(dots):
+    assert change(dots[0], dots[1:], np.zeros((8, 8))) == "other"
+    assert change(dots[0], dots[1:], np.ones((8, 8))) == "other"

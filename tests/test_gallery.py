@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from oddlens.errors import OptionError, OutputError
-from oddlens.gallery import LARGEST, Panel, write_gallery
+from oddlens.gallery import LARGEST, THICK, Panel, write_gallery
 
 WHITE = 255
 
@@ -103,3 +103,15 @@ def test_the_same_panels_give_the_same_bytes(tmp_path, digits):
         write_gallery(tmp_path / name, [Panel("Digits", "in order", digits[:20], list(map(str, range(20))))])
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     assert not list(tmp_path.glob(".*"))
+
+
+def test_flagged_images_are_framed_in_red_and_others_are_not(tmp_path):
+    red, image = (0xB3, 0x26, 0x1E), np.full((28, 28, 1), 255, np.uint8)
+    counts = []
+    for flagged in (0, 1, 2):
+        write_gallery(tmp_path / "sheet.png", [Panel("", "", [image] * 3, [""] * 3, flagged=flagged)])
+        counts.append(int((drawn(tmp_path / "sheet.png") == red).all(2).sum()))
+    side = LARGEST // 28 * 28
+    assert counts[0] == 0
+    assert counts[1] == (side + 2 * THICK) ** 2 - side**2
+    assert counts[2] == 2 * counts[1]

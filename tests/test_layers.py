@@ -11,24 +11,25 @@ PACKAGE = Path(oddlens.__file__).parent
 
 # From the ground up: a file may import from lower floors only, or from its own where it says so.
 FLOORS = [
-    {"arrays", "errors", "progress"},
-    {"files", "kernels", "page", "protocols", "registry"},
+    {"arrays", "errors", "progress", "protocols"},
+    {"counts", "files", "kernels", "options", "page", "registry", "statement"},
     {"calibration", "copies", "decisions", "evidence", "pixels", "planting", "ranking", "sources"},
     {"activity", "agreement", "appearance", "gradients", "groups", "modes", "neighborhood", "patches", "states",
      "training", "ways"},
     {"autoencoding", "duplicates", "patterns", "turning"},
+    {"rules"},
     {"causes", "encoders", "detectors"},
     {"memory", "views"},
-    {"model"},
-    {"chart", "evaluation", "explaining", "listing", "saving"},
-    {"check", "evaluate", "gallery", "report"},
+    {"model", "specifications"},
+    {"chart", "evaluation", "explaining", "histogram", "listing", "saving", "thumbnails", "wording"},
+    {"check", "evaluate", "gallery", "report", "summary", "testing"},
     {"run"},
     {"demo"},
     {"cli"},
     {"__main__"},
 ]
 # Within a floor: who may lean on whom.
-NEIGHBOURS = {("sources", "pixels"), ("neighborhood", "modes")}
+NEIGHBOURS = {("sources", "pixels"), ("neighborhood", "modes"), ("testing", "testing")}
 FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}
 
 
@@ -72,9 +73,9 @@ def test_imports_go_down(path):
 
 
 def test_there_are_no_cycles():
-    graph = {home(path): set() for path in files()}
-    for path in files():
-        graph[home(path)] |= {target[0] for target in ours(path)}
+    graph = {".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"):
+             {".".join(target) for target in ours(path)} for path in files()}
+    assert {"testing.asking", "protocols"} <= graph["testing.detector"] | graph["testing"]
     done = set()
 
     def visit(name, trail):
@@ -98,3 +99,15 @@ def test_no_print_outside_the_command_line_and_no_forbidden_imports(path):
     assert not roots & {"pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
     if home(path) != "cli":
         assert not roots & {"click", "rich"}
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_file_uses_what_is_private_to_another(path):
+    tree = ast.parse(path.read_text())
+    nodes = list(ast.walk(tree))
+    own = {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    own |= {node.attr for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+            and isinstance(node.value, ast.Name) and node.value.id == "self"}
+    used = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    used |= {alias.name for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert not [name for name in used - own if name.startswith("_") and not name.startswith("__")]

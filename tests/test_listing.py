@@ -1,11 +1,12 @@
 import re
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from oddlens.errors import OptionError
-from oddlens.listing import MOST, SCRIPT, listing_fragment
+from oddlens.listing import MOST, MOST_COPIES, MOST_NAMED, SCRIPT, choose, listing_fragment
 from oddlens.page import digest, number, visible
 from oddlens.ranking import Ranking
 from test_chart import ranked
@@ -13,7 +14,7 @@ from test_report import HOSTILE, Page
 
 PIXEL = "data:image/gif;base64,R0lGODlhAQABAAAAACw="
 TAGS = {"section", "style", "h2", "p", "div", "label", "input", "table", "caption", "thead", "tbody", "tr", "th", "td",
-        "svg", "path", "image", "bdi", "span", "wbr", "script"}
+        "svg", "path", "image", "bdi", "span", "wbr", "script", "select", "option"}
 
 
 class Listing(Page):
@@ -42,6 +43,7 @@ def test_all_columns_of_an_image_stand_in_its_row():
     page = listed(two_detectors(), causes=lambda row: ["Blurred.", "Turned."] if row == 0 else [], groups={0: 0, 2: 0})
     assert ("Rank Name Score p-value Flagged Causes Group one two "
             "1 a.png 3.000 0.001000 flagged Blurred. Turned. 1 (2 alike) 3.000 0.2500 "
+            "The cut: flagged above, not flagged below "
             "2 c.png 2.000 0.04000 no 1 (2 alike) 2.000 nan "
             "3 b.png 1.000 0.9000 no 1.000 0.5000") in page.words
 
@@ -90,7 +92,8 @@ def test_a_table_of_all_says_nothing_of_others():
 
 def test_numbers_are_kept_to_their_last_digit_for_sorting():
     ranking = two_detectors()
-    cells = [float(a["data-v"]) for a in listed(ranking).all("td") if a.get("class") == "figure" and "data-v" in a]
+    cells = [float(a["data-v"]) for a in listed(ranking).all("td")
+             if a.get("class") in {"figure", "figure member"} and "data-v" in a]
     assert cells == [3.0, 0.001, 3.0, 0.25, 2.0, 0.04, 2.0, 1.0, 0.9, 1.0, 0.5]  # nan has no value and sorts last
 
 
@@ -173,3 +176,52 @@ def test_scores_have_four_digits():
     ranking = ranked(5)
     words = listed(ranking).words
     assert all(number(score) in words for score in ranking.scores)
+
+
+@pytest.mark.parametrize(("flagged", "cuts"), [(0, 0), (1, 1), (3, 1), (20, 0)])
+def test_the_cut_is_drawn_between_the_last_flagged_and_the_first_that_is_not(flagged, cuts):
+    page = listed(ranked(20, flagged=flagged))
+    assert len(page.all("tr", **{"class": "cut"})) == cuts
+    if cuts:
+        before, after = page.source.split('<tr class="cut">')
+        assert before.count("<tr data-flagged") == flagged
+        assert "<tr data-flagged" not in after
+    words = {0: "None of these is flagged", 1: "1 of these is flagged"}.get(flagged, f"{flagged} of these are flagged")
+    assert f"{words} as odd." in page.words
+
+
+def test_an_order_in_which_the_flagged_are_not_the_first_has_no_cut():
+    page = listed(replace(two_detectors(), flagged=np.array([False, False, True])))
+    assert not page.all("tr", **{"class": "cut"})
+
+
+def test_copies_name_their_partners_and_causes_can_be_chosen():
+    ranking = replace(ranked(12), causes=("copy", "blurred, dark", "", "copy", "copy", "copy", "copy", *[""] * 5))
+    page = listed(ranking, duplicates=[[0, 3, 4, 5, 6]])
+    assert "like 3.png , 4.png , 5.png and 1 more" in page.words
+    assert "like 0.png , 3.png , 4.png and 1 more" in page.words
+    assert {a["value"] for a in page.all("option")} == {"", "copy", "blurred", "dark", "duplicates"}
+    assert "Exact copy (5)" in page.words
+    assert "Copies and near duplicates (5)" in page.words
+    assert page.all("tr", **{"data-c": "blurred|dark"})
+    assert len(page.all("td", **{"class": "copies", "data-v": "1"})) == 5
+
+
+def test_without_causes_and_copies_there_is_nothing_to_choose():
+    page = listed(ranked(12))
+    assert not page.all("select")
+    assert "Copies" not in page.words.split("(() =>")[0]
+
+
+def test_images_with_causes_and_copies_are_in_the_table_however_ordinary_they_are():
+    scores = np.arange(1000.0)[::-1]
+    causes = ["dark" if row % 2 else "" for row in range(1000)]
+    ranking = Ranking(tuple(map(str, range(1000))), scores, {}, causes=tuple(causes))
+    rows = choose(ranking, [[3, 998], [996, 994]], most=100)
+    assert rows[:100].tolist() == list(range(100))
+    assert rows[100:].tolist() == [*range(101, 101 + 2 * MOST_NAMED, 2), 998, 996, 994]
+    page = listed(ranking, rows, most=len(rows), duplicates=[[3, 998], [996, 994]])
+    assert f"The 100 strangest, and {MOST_NAMED + 3} others for their causes" in page.words
+    assert f"{900 - MOST_NAMED - 3} others of 1,000 images are not shown" in page.words
+    groups = [[row, row + 1] for row in range(200, 800, 2)]
+    assert len(choose(replace(ranking, causes=None), groups, most=100)) == 100 + MOST_COPIES

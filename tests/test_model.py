@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -164,6 +165,52 @@ def test_new_images_are_judged_each_alone(model, planted):
     together = model.rank(new).scores
     alone = [model.rank(new[i : i + 1]).scores[0] for i in range(len(new))]
     assert np.array_equal(together, alone)
+
+
+def test_images_that_were_read_already_give_the_same(planted):
+    make = lambda: AnomalyModel(InstantEncoder(), SEVERAL)  # noqa: E731
+    collection = make().read(planted)
+    assert len(collection) == len(planted)
+    assert collection.seconds > 0
+    expected, model = make().fit(planted), make().fit(collection)
+    assert np.array_equal(model.rank().scores, expected.rank().scores)
+    assert model.timings_["reading"] == collection.seconds
+    assert np.array_equal(model.shapes_, expected.shapes_)
+    new = model.read_new(planted[:9])
+    assert np.array_equal(model.rank(new).scores, expected.rank(planted[:9]).scores)
+    assert np.array_equal(model.score_samples(new), expected.score_samples(planted[:9]))
+    assert np.array_equal(model.predict(new), expected.predict(planted[:9]))
+
+
+def test_images_that_were_read_in_another_way_are_refused(model, planted):
+    with pytest.raises(OptionError, match="read_new"):
+        model.rank(AnomalyModel(image_size=5).read(planted))
+    with pytest.raises(OptionError, match=r"resize='pad'.*read_new"):
+        model.rank(AnomalyModel(resize="pad").read(planted))
+
+
+def test_too_few_images_that_were_read_already_are_refused(planted):
+    collection = AnomalyModel().read(planted)
+    few = replace(collection, pixels=collection.pixels[:4], names=collection.names[:4])
+    with pytest.raises(TooFewImages, match="4"):
+        AnomalyModel(InstantEncoder()).fit(few)
+
+
+def test_an_object_in_several_views_learns_once_and_is_not_fitted_itself(planted):
+    class Bare:
+        """An encoder with the methods of the protocol and no more."""
+
+        gives = InstantEncoder.gives
+        latent = 6
+        fit, encode, _flat = InstantEncoder.fit, InstantEncoder.encode, staticmethod(InstantEncoder._flat)
+        get_state, set_state = InstantEncoder.get_state, InstantEncoder.set_state
+
+    mine = Bare()
+    model = AnomalyModel(views=[(mine, Neighbors()), (mine, Forest(n_estimators=20))]).fit(planted)
+    assert list(model.encoders_) == ["bare"]
+    assert not hasattr(mine, "mean_")
+    apart = AnomalyModel(views=[(Bare(), Neighbors()), (Bare(), Forest(n_estimators=20))]).build()
+    assert list(apart.encoders) == ["bare", "bare-2"], "objects that do not tell their options may differ"
 
 
 def test_scikit_learns_signs(model, planted):

@@ -88,3 +88,9 @@ def test_decisions_and_measures_are_columns_of_the_table(tmp_path):
 def test_decisions_of_another_length_are_refused():
     with pytest.raises(OptionError, match="p_values"):
         Ranking(("a", "b"), np.array([1.0, 2.0]), p_values=np.array([0.5]))
+
+
+def test_text_in_the_table_is_no_formula(tmp_path):
+    ranking = Ranking(("a", "=b"), np.array([1.0, 2.0]), measures={"copy_of": ("=b", "")})
+    ranking.to_csv(tmp_path / "t.csv")
+    assert (tmp_path / "t.csv").read_text().splitlines()[1:] == ["a,2,1.0,'=b", "'=b,1,2.0,"]

@@ -1,5 +1,3 @@
-import base64
-import io
 import re
 import time
 from collections import Counter
@@ -9,24 +7,13 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from oddlens.errors import OptionError, UnreadableImage
+from oddlens.explaining import Why
+from oddlens.page import number, short, visible
+from oddlens.protocols import Reason
 from oddlens.ranking import Ranking
-from oddlens.report import (
-    BUDGET,
-    MOST_UNREADABLE,
-    THUMBNAIL,
-    Note,
-    Report,
-    Section,
-    histogram,
-    number,
-    picture,
-    short,
-    visible,
-    write_report,
-)
+from oddlens.report import MOST_UNREADABLE, Fragment, Note, Report, Section, chance, write_report
 
 HOSTILE = (
     "<script>alert(1)</script>.png",
@@ -165,7 +152,6 @@ def test_all_detectors_together_come_first(page):
     ranking = many(60, ("neighbors", "forest"))
     report = report_of(ranking)
     shown = page(replace(report, sections=report.sections[::-1]))
-    assert [a["href"] for a in shown.all("a") if "section" in a["href"]] == ["#section-1", "#section-2", "#section-3"]
     places = [shown.words.index(f"Detector {column} It looks") for column in (None, "forest", "neighbors")]
     assert places == sorted(places), "the others keep their order"
 
@@ -176,7 +162,7 @@ def test_a_single_detector_says_nothing_of_others(page):
 
 def test_the_most_ordinary_are_shown_and_none_is_shown_as_both(page):
     shown = page(report_of(many(25)))
-    assert "the 5 most ordinary" in shown.words
+    assert "The 5 most ordinary" in shown.words
     assert len(shown.all("svg", role="img")) == 25 + 1
     assert "most ordinary" not in page(report_of(many(20))).words
 
@@ -290,42 +276,13 @@ def test_each_image_is_read_and_stored_once(page):
     shown = page(report_of(ranking, read=read))
     assert set(reads.values()) == {1}
     assert len(shown.all("image")) == len(reads) == 30
-    assert len(shown.all("use")) == 3 * 30 - 30
-
-
-def decoded(made):
-    kind, content = re.fullmatch(r"data:image/(\w+);base64,(.*)", made.uri).groups()
-    return kind, np.asarray(Image.open(io.BytesIO(base64.b64decode(content))))
-
-
-def test_tiny_images_keep_every_pixel(digits):
-    made = picture("p0", digits[0])
-    kind, pixels = decoded(made)
-    assert kind == "png"
-    assert np.array_equal(pixels, digits[0][..., 0])
-    assert made.shown % 28 == 0
-
-
-def test_photos_are_made_small_in_their_shape():
-    rng = np.random.default_rng(0)
-    made = picture("p0", rng.integers(0, 256, (400, 800, 3), dtype=np.uint8))
-    kind, pixels = decoded(made)
-    assert kind in {"webp", "jpeg"}
-    assert pixels.shape == (THUMBNAIL // 2, THUMBNAIL, 3)
-    assert made.shown is None
+    assert len(shown.all("use")) == 3 * 20 + 10 - 30
 
 
 @pytest.mark.parametrize("shape", [(1, 4000, 3), (4000, 1, 1), (1, 1, 1), (1, 60, 3)])
 def test_no_shape_is_too_extreme(page, shape):
-    made = picture("p0", np.zeros(shape, np.uint8))
-    assert made.width >= 1
-    assert made.height >= 1
-    page(report_of(many(30), read=lambda row: np.zeros(shape, np.uint8)))
-
-
-def test_jpeg_stands_in_where_pillow_has_no_webp(monkeypatch):
-    monkeypatch.setattr("oddlens.report.features.check", lambda feature: False)
-    assert decoded(picture("p0", np.zeros((300, 300, 3), np.uint8)))[0] == "jpeg"
+    shown = page(report_of(many(30), read=lambda row: np.zeros(shape, np.uint8)))
+    assert all(int(a["width"]) >= 1 <= int(a["height"]) for a in shown.all("image"))
 
 
 def test_a_hundred_thousand_images_make_a_light_page_quickly(page):
@@ -337,14 +294,7 @@ def test_a_hundred_thousand_images_make_a_light_page_quickly(page):
     shown = page(report_of(ranking, read=lambda row: np.roll(noise, row, 0), top=60))
     assert time.perf_counter() - start < 15
     assert len(shown.source) < 15 * 2**20
-    assert len(shown.all("svg", role="img")) == 4 * (60 + 10) + 4
-
-
-def test_a_picture_keeps_to_its_share():
-    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    assert len(picture("p0", noise).uri) > 12_000
-    assert len(picture("p0", noise, limit=2000).uri) < 4000
-    assert len(picture("p0", noise, limit=BUDGET // 4000).uri) < 4000
+    assert len(shown.all("svg", role="img")) == 4 * 60 + 10 + 1
 
 
 def test_unreadable_files_are_counted_and_the_first_are_listed(page):
@@ -359,34 +309,14 @@ def test_the_same_report_gives_the_same_bytes(page, full):
     assert page(full).source == page(full).source
 
 
-@pytest.mark.parametrize("top", [1, 20, 999])
-def test_the_histogram_parts_the_strangest_from_the_rest(top):
-    scores = np.random.default_rng(0).gamma(2, size=1000)
-    h = histogram(scores, top)
-    assert sum(h.counts) == 1000
-    assert sum(count for edge, count in zip(h.edges, h.counts, strict=False) if edge >= h.threshold) == top
-    assert h.threshold == np.sort(scores)[-top]
-    assert h.edges[0] <= h.low
-    assert h.high <= h.edges[-1]
-    assert 0 <= h.place(h.low) <= h.place(h.high) <= 1
-
-
-def test_equal_scores_fall_on_one_side_of_the_line():
-    h = histogram(np.array([0.0] * 10 + [1.0] * 10), 3)
-    assert [count for count in h.counts if count] == [10, 10]
-    assert h.threshold == 1
-
-
 @pytest.mark.parametrize("scores", [[], [1.0], [2.0] * 50, [np.nan] * 50, [0.0, 5e-324] * 20, [-1.7e308, 1.7e308] * 20])
 def test_scores_that_tell_nothing_apart_have_no_histogram(page, scores):
     ranking = Ranking(tuple(map(str, range(len(scores)))), np.array(scores), {"a": np.array(scores)})
-    assert histogram(ranking.scores, 5) is None
     assert "How the scores" not in page(report_of(ranking)).words
 
 
 def test_scores_that_are_not_finite_do_not_break_the_page(page):
     scores = np.append(np.arange(30.0), [np.inf, np.nan])
-    assert sum(histogram(scores, 5).counts) == 30
     page(report_of(Ranking(tuple(map(str, range(32))), scores, {"a": scores})))
 
 
@@ -406,3 +336,92 @@ def test_scores_have_four_digits(value, said):
 def test_a_note_whose_rows_do_not_fit_is_an_error():
     with pytest.raises(OptionError, match="as many cells"):
         Note("Labels", "", ["", "0"], [["a", "1", "2"]])
+
+
+def flagged(ranking, count):
+    return replace(ranking, flagged=np.isin(np.arange(len(ranking)), ranking.order()[:count]))
+
+
+@pytest.mark.parametrize(("count", "marked", "cut"), [
+    (3, 3, "The cut: flagged above, not flagged below"), (20, 20, "The cut: flagged above, not flagged below"),
+    (21, 20, "1 image more is flagged"), (30, 20, "10 images more are flagged"),
+])
+def test_flagged_images_look_different_and_the_cut_is_drawn(page, count, marked, cut):
+    shown = page(report_of(flagged(many(60), count)))
+    assert len(shown.all("li", **{"class": "flagged"})) == marked
+    assert cut in shown.words
+    assert shown.words.index(cut) > shown.words.index("flagged rank #")
+    assert "none is flagged" not in shown.words
+
+
+def test_where_none_is_flagged_nothing_is_marked_and_it_says_so(page):
+    shown = page(report_of(flagged(many(60), 0), title="The strangest images"))
+    assert not shown.all("li", **{"class": "flagged"})
+    assert "The 20 strangest, strangest first; none is flagged" in shown.words
+    assert "The cut" not in shown.words
+    assert "odd images" not in shown.words.replace("It looks for odd images", "")
+
+
+def test_where_nothing_was_decided_nothing_is_said_of_flags(page):
+    assert "flagged" not in page(report_of(many(60))).words
+
+
+def test_the_statement_is_marked_as_a_finding_only_where_some_are_flagged(page):
+    for count, kind in ((0, "statement"), (2, "statement found")):
+        shown = page(report_of(flagged(many(60), count), statement="The headline.\nThe rest."))
+        assert shown.all("p", **{"class": kind})
+        assert "The headline. The rest." in shown.words
+
+
+def test_causes_and_copies_are_counted_at_the_top_with_a_way_to_show_them(page):
+    ranking = replace(many(60), causes=("dark", "blurred, dark", "copy", "copy", *[""] * 56))
+    listing = Fragment("listing", "Table", '<section id="listing"><h2>Table</h2></section>', "")
+    shown = page(report_of(ranking, duplicates=[[2, 3]], fragments=[listing]))
+    assert ("Cause Images Exact copy 2 show them : Exact copy Dark 2 show them : Dark Blurred 1 show them : Blurred "
+            "Copies and near duplicates, in 1 group 2 show them") in shown.words
+    assert [a["data-show"] for a in shown.all("a", href="#listing") if "data-show" in a] == [
+        "copy", "dark", "blurred", "duplicates"]
+    assert shown.words.index("Cause Images") < shown.words.index("strangest first")
+
+
+def test_no_cause_and_no_copy_is_said_too_and_no_link_leads_nowhere(page):
+    words = page(report_of(replace(many(60), causes=("",) * 60))).words
+    assert "Copies and near duplicates none" in words
+    assert "Cause Images" not in page(report_of(many(60))).words
+    shown = page(report_of(replace(many(60), causes=("dark", *[""] * 59))))
+    assert "Dark 1" in shown.words
+    assert not shown.all("a", href="#listing")
+
+
+def test_single_views_come_last_and_folded_under_their_names(page):
+    ranking = many(60, ("neighbors", "forest"))
+    sections = [Section(None, "All", "All together."), Section("neighbors", "By its neighbours", "It looks."),
+                Section("forest", "By random cuts", "It looks.")]
+    shown = page(replace(report_of(ranking), sections=sections[::-1]))
+    assert len(shown.all("details", **{"class": "view"})) == 2
+    assert shown.words.index("The 20 strangest") < shown.words.index("By its neighbours It looks.")
+    assert "In the tables its column is forest" in shown.words
+
+
+def test_the_heat_has_the_frame_and_the_size_of_its_picture_and_says_what_is_there(page):
+    tall = Why((Reason("Dark."),), heat=np.eye(30)[:, :10], where="something is missing here",
+               agreement={"neighbors": 1e-9})
+    ranking = many(60)
+    for shape in ((28, 28, 1), (90, 30, 3), (40, 400, 3)):
+        section = Section("neighbors", "The strangest, and why", "It looks.", lambda row: tall, name="By neighbours")
+        shown = page(replace(report_of(ranking, top=4, read=lambda row, shape=shape: np.full(shape, 9, np.uint8)),
+                             sections=[section]))
+        heats = shown.all("svg", **{"aria-label": f"{ranking.top(1)[0].name}: something is missing here"})
+        base = shown.all("svg", **{"aria-label": ranking.top(1)[0].name})
+        assert [(a["viewbox"], a.get("style")) for a in heats] == [(a["viewbox"], a.get("style")) for a in base[:1]]
+        assert "something is missing here" in shown.words
+        assert "By neighbours rarer than 1 in 600" in shown.words
+    assert "And why the next one" in shown.words, "three are open, the fourth is folded"
+
+
+@pytest.mark.parametrize(("p", "count", "said"), [
+    (0.5, 400, "50 in 100"), (0.01, 400, "1 in 100"), (0.004, 400, "1 in 250"), (1e-9, 400, "rarer than 1 in 4,000"),
+    (0.0, 10**6, "rarer than 1 in 10,000,000"), (1e-6, 10**6, "1 in 1,000,000"), (0.005, 3, "rarer than 1 in 100"),
+])
+def test_no_rarity_is_stated_beyond_what_so_many_images_can_tell(p, count, said):
+    assert chance(p, count) == said

@@ -92,3 +92,26 @@ def test_what_was_kept_of_other_images_is_refused(model, dots, tmp_path):
     (tmp_path / "other" / "reasons.safetensors").replace(tmp_path / "run" / "reasons.safetensors")
     with pytest.raises(SavedModelError, match=r"reasons\.safetensors does not fit"):
         score_with(tmp_path / "run", dots[:5])
+
+
+def test_the_summary_and_the_page_say_what_was_found(model, dots, tmp_path):
+    images = np.concatenate([dots, np.full((1, 8, 8, 1), 90, np.uint8), dots[:1]])
+    result = rank_into(images, tmp_path / "run", model)
+    told, page = result.summary, (tmp_path / "run" / "report.html").read_text()
+    assert told["verdict"] in {"flagged", "some_odd", "nothing"}
+    assert told["worth_looking"] >= told["flagged"]
+    assert told["causes"]["blank"] == 1
+    assert told["duplicates"] == {"groups": 1, "images": 2}
+    assert "somewhere from" in told["statement"]
+    assert ("<h1>The odd images</h1>" in page) is bool(told["flagged"])
+    assert "What a network of one layer learned, compared with its nearest neighbours" in page
+    assert 'data-show="duplicates"' in page
+
+
+def test_a_collection_in_which_none_is_flagged_is_not_headed_odd(model, tmp_path):
+    same = np.random.default_rng(3).integers(100, 110, (12, 8, 8, 1), dtype=np.uint8)
+    result = rank_into(same, tmp_path / "run", model)
+    assert result.summary["verdict"] in {"nothing", "unknown", "some_odd"}
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "<h1>The strangest images</h1>" in page
+    assert "The odd images" not in page

@@ -10,14 +10,16 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter1d, minimum_filter1d
 
 from oddlens.protocols import Doubles, Floats, Pixels
 
 BATCH = 2**22  # values that are turned into floats at a time
-ENDS = 0.02  # of the pixels: so many are the lightest, and as many the darkest
+ENDS = 0.005  # of the pixels: so many are the lightest, and as many the darkest
+AROUND = 4  # pixels on either side of an edge within which its lightest and darkest lie
+STEEPEST = 0.01  # of all steps between neighbouring pixels: so many are the sharpest edges
 FLAT = 3.0  # levels within which a row's values lie if it is part of a flat band
 EDGE = 12.0  # levels by which the row above a flat band differs from it where the band ends at once
-NOISE = 0.3  # squared levels: rounding to whole levels and a little more, beside which detail does not count
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # how light red, green and blue look (ITU-R BT.601)
 
 
@@ -42,31 +44,33 @@ def appearance(pixels: Pixels, grey: NDArray[np.float32]) -> dict[str, Doubles]:
     """Measure -> (m,) of one batch of (m, height, width, channels) and their (m, height, width) greys.
 
     spread:      the standard deviation of all values, in levels.
-    brightness:  the mean of the greys; and the means of the lightest and the darkest 2 % of them:
-    lightest, darkest:  what an image reaches, however much or little there is in it.
-    contrast:    lightest less darkest.
-    detail:      the finest detail over the next finer, as amplitudes. Edges of one sharpness give the same number
-                 however many there are; a blur takes the finest first.
+    span:        from the darkest place to the lightest, in the channel where that is most; a place is 3 x 3 pixels.
+    brightness:  the mean over the pixels of the mean of the largest and the smallest channel: pure red is not dark.
+    lightest:    the mean of the largest channel, of the .5 % of the pixels where it is largest;
+    darkest:     the mean of the smallest channel, of the .5 % where it is smallest.
+    contrast:    the lightest .5 % less the darkest, in the channel where that is most.
+    edge_width:  how many pixels wide the sharpest edges are: how far the values around go apart, over the step there.
     band:        the share of the height that a flat band at the bottom takes, the last row's colour throughout;
     band_more:   the same less that of one at the top: a frame has both;
     band_edge:   as band_more, each band times the share of the width along which it ends at once.
     colour:      how far apart the channels are, in levels, in the 5 % most coloured pixels; only of RGB.
     """
-    flat = grey.reshape(len(grey), -1)
-    most = max(1, round(ENDS * flat.shape[1]))
-    ordered = np.partition(flat, (most - 1, flat.shape[1] - most), axis=1)
+    most, least = pixels.max(3).reshape(len(pixels), -1), pixels.min(3).reshape(len(pixels), -1)
+    many = max(1, round(ENDS * most.shape[1]))
+    ends = [_ends(pixels[..., channel].reshape(len(pixels), -1), many) for channel in range(pixels.shape[3])]
     found = {
         "spread": _spread(pixels),
-        "brightness": flat.mean(1, dtype=np.float64),
-        "lightest": ordered[:, -most:].mean(1, dtype=np.float64),
-        "darkest": ordered[:, :most].mean(1, dtype=np.float64),
-        "detail": _detail(grey),
+        "span": np.max([_span(pixels[..., channel]) for channel in range(pixels.shape[3])], axis=0),
+        "brightness": (most.mean(1, dtype=np.float64) + least.mean(1, dtype=np.float64)) / 2,
+        "lightest": _ends(most, many)[1],
+        "darkest": _ends(least, many)[0],
+        "contrast": np.max([lightest - darkest for darkest, lightest in ends], axis=0),
+        "edge_width": _edge_width(grey),
     }
     (below, sharply_below), (above, sharply_above) = _band(pixels), _band(pixels[:, ::-1])
     found |= {"band": below, "band_more": below - above, "band_edge": sharply_below - sharply_above}
-    found["contrast"] = found["lightest"] - found["darkest"]
     if pixels.shape[3] == 3:
-        apart = (pixels.max(3) - pixels.min(3)).reshape(len(pixels), -1)
+        apart = most - least
         many = max(1, apart.shape[1] // 20)
         found["colour"] = np.partition(apart, apart.shape[1] - many, axis=1)[:, -many:].mean(1, dtype=np.float64)
     return {name: np.asarray(values, np.float64) for name, values in found.items()}
@@ -78,11 +82,40 @@ def _spread(pixels: Pixels) -> Doubles:
     return np.asarray(np.sqrt(values.var(1, dtype=np.float64).mean(1)))
 
 
-def _detail(grey: NDArray[np.float32]) -> Doubles:
-    smooth = smoothed(grey, 1)
-    smoother = smoothed(smooth, 2)
-    fine, coarse = (np.square(part).mean((1, 2), dtype=np.float64) for part in (grey - smooth, smooth - smoother))
-    return np.asarray(np.sqrt((fine + NOISE) / (coarse + NOISE)))
+def _span(channel: Pixels) -> Doubles:
+    """(m,) from the darkest to the lightest of (m, height, width), where single noisy pixels do not count."""
+    places = smoothed(channel.astype(np.float32), 1).reshape(len(channel), -1)
+    return np.asarray(places.max(1) - places.min(1), np.float64)
+
+
+def _ends(values: Pixels, many: int) -> tuple[Doubles, Doubles]:
+    """(m,) the means of the ``many`` smallest and of the ``many`` largest of (m, d)."""
+    ordered = np.partition(values, (many - 1, values.shape[1] - many), axis=1)
+    return (np.asarray(ordered[:, :many].mean(1, dtype=np.float64)),
+            np.asarray(ordered[:, -many:].mean(1, dtype=np.float64)))
+
+
+def _edge_width(grey: NDArray[np.float32]) -> Doubles:
+    """(m,) the width of the sharpest edges, in pixels: 1 is a clean edge, and a blur of so many pixels gives 2.5 times.
+
+    Local contrast over the largest step, as in Marziliano, Dufaux, Winkler, Ebrahimi, *A no-reference perceptual blur
+    metric*, 2002, of the steepest places alone: what is out of focus behind a sharp object is no blur. 0: no edges.
+    """
+    steps, heights = [], []
+    for axis in (1, 2):
+        size = grey.shape[axis]
+        high, low = (around(grey, 2 * AROUND + 1, axis=axis) for around in (maximum_filter1d, minimum_filter1d))
+        steps.append(np.abs(np.diff(grey, axis=axis)).reshape(len(grey), -1))
+        heights.append(np.take(high - low, np.arange(size - 1), axis).reshape(len(grey), -1))
+    step, height = np.concatenate(steps, 1), np.concatenate(heights, 1)
+    if not step.shape[1]:
+        return np.zeros(len(grey))
+    many = min(max(4, int(STEEPEST * step.shape[1])), step.shape[1])
+    at = np.argpartition(-step, many - 1, axis=1)[:, :many]
+    step, height = np.take_along_axis(step, at, 1), np.take_along_axis(height, at, 1)
+    sharp = step >= step.max(1, keepdims=True) / 2  # or beside a small thing its surroundings would count
+    total = (step * sharp).sum(1, dtype=np.float64)
+    return np.asarray((height * sharp).sum(1, dtype=np.float64) / np.where(total > 0, total, np.inf))
 
 
 def smoothed(images: NDArray[np.float32], step: int) -> NDArray[np.float32]:

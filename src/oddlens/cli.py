@@ -14,6 +14,7 @@ import click
 
 import oddlens
 from oddlens import registry
+from oddlens.counts import in_words
 from oddlens.errors import OddlensError, OptionError
 from oddlens.progress import listening
 
@@ -75,12 +76,14 @@ def cli() -> None:
               help="Flag this share of the images instead of --fdr, for those who know it.")
 @click.option("--check", is_flag=True,
               help="Plant known oddities in copies of the images and say what this run can see; five times the time.")
+@click.option("--no-model", is_flag=True,
+              help="Keep no model and nothing of the images: `oddlens score` cannot use the run.")
 @_shared("top", "seed", "device", "jobs", "quiet", "json")
 def rank_command(
     images: str, out: Path, fast: bool, thorough: bool, encoder: str | None, detectors: tuple[str, ...],
     views: tuple[str, ...], settings: tuple[str, ...],
-    image_size: str | None, fdr: float, contamination: float | None, check: bool, top: int, seed: int, device: str,
-    jobs: int | None, quiet: bool, as_json: bool,
+    image_size: str | None, fdr: float, contamination: float | None, check: bool, no_model: bool, top: int, seed: int,
+    device: str, jobs: int | None, quiet: bool, as_json: bool,
 ) -> None:
     """Rank the images in IMAGES from the strangest to the most ordinary.
 
@@ -102,7 +105,8 @@ def rank_command(
         n_jobs=jobs,
     )
     with _progress(quiet or as_json):
-        result = rank_into(images, out, model, top=top, command=_command(), check=check)
+        result = rank_into(images, out, model, top=top, command=_command(), check=check,
+                           save_model=not no_model)
     _show(result.ranking, min(top, 20), result.summary, as_json)
 
 
@@ -197,10 +201,12 @@ def evaluate_command(
 @_shared("json")
 def list_command(as_json: bool) -> None:
     """List the encoders and detectors with their options and defaults."""
-    kinds: tuple[registry.Kind, ...] = ("encoder", "detector")
+    kinds: list[registry.Kind] = ["encoder", "detector"]
+    if registry.names("source"):  # only other packages give any
+        kinds.append("source")
     table = {f"{kind}s": {name: registry.options(kind, name) for name in registry.names(kind)} for kind in kinds}
     if as_json:
-        click.echo(json.dumps(table, indent=2))
+        click.echo(json.dumps(table, indent=2, default=repr))
         return
     for kind in kinds:
         click.echo(f"{kind}s")
@@ -259,12 +265,17 @@ def _show(ranking: Ranking, top: int, summary: dict[str, Any], as_json: bool) ->
     if as_json:
         click.echo(json.dumps(summary, indent=2))
         return
-    for image in ranking.top(top):
+    strangest = ranking.top(top)
+    for image, after in zip(strangest, [*strangest[1:], None], strict=True):
         mark = "!" if image.flagged else " "
         causes = ranking.causes[image.index] if ranking.causes else ""
         click.echo(f"{image.rank:>4} {mark} {image.score:>10.5g}  {_printable(image.name)}"
                    + (f"  ({causes})" if causes else ""))
+        if image.flagged and after is not None and not after.flagged:
+            click.echo("     ---- the cut: flagged above, not flagged below")
     click.echo(summary["statement"])
+    for line in in_words(summary["causes"], summary["duplicates"]):
+        click.echo(_printable(line))
     for line in (summary["check"] or {}).get("sentences", ()):
         click.echo(f"      {line}")
     if ranking.unreadable:
@@ -287,7 +298,8 @@ def _lines(text: str) -> str:
 
 
 def _first_line(cls: type[Any]) -> str:
-    return (cls.__doc__ or "").strip().splitlines()[0]
+    """What a class says of itself; one of others' may have no docstring."""
+    return next(iter((cls.__doc__ or "").strip().splitlines()), "")
 
 
 def _command() -> str:

@@ -23,6 +23,7 @@ from scipy.special import stdtr, stdtrit
 
 from oddlens.errors import OptionError
 from oddlens.protocols import Bools, Doubles
+from oddlens.statement import Finding
 
 MINIMUM = 10  # scores; with fewer nothing is ever flagged
 BAND = np.linspace(0.5, 0.85, 41)  # the quantiles that the null is read at
@@ -114,16 +115,10 @@ class Decision:
 
     @property
     def statement(self) -> str:
-        """What was found, in a sentence."""
-        n, found = len(self.flagged), int(self.flagged.sum())
-        if not self.null.known:
-            return (f"No image is flagged: {n} images are too few to say what is ordinary." if n < MINIMUM else
-                    "No image is flagged: too many images have the same score to say what is ordinary.")
-        if not found:
-            return (f"Nothing stands out: at a false-discovery rate of {self.rate:.3g} "
-                    f"none of the {n:,} images is flagged.")
-        return (f"{found:,} of {n:,} images stand{'s' if found == 1 else ''} out; about {self.expected_false:.2g} of "
-                "these flags is expected to be false.")
+        """What was found, in two lines: see ``statement.Finding``."""
+        share = self.share
+        return Finding(len(self.flagged), int(self.flagged.sum()), share.value, share.low, share.high, rate=self.rate,
+                       expected_false=self.expected_false, known=self.null.known).statement
 
 
 class Reference(Protocol):
@@ -176,7 +171,7 @@ def decide(scores: ArrayLike, rate: float = 0.1, log: bool | None = None, freedo
     >>> scores = np.r_[np.random.default_rng(0).lognormal(0, 0.2, 500), [4.0, 5.0, 6.0]]
     >>> decision = decide(scores)
     >>> np.flatnonzero(decision.flagged), decision.statement[:29]
-    (array([500, 501, 502]), '3 of 503 images stand out; ab')
+    (array([500, 501, 502]), '3 of 503 images stand out; ex')
     """
     null = fit_null(scores, log, freedom)
     own = _finite(scores)

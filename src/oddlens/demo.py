@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from oddlens.gallery import Panel
 from oddlens.ranking import Ranking
-from oddlens.report import Note, Reader
+from oddlens.report import Note
 from oddlens.run import Look, RunResult, build_model, pictured, rank_into, strangest
 from oddlens.sources import read_idx
+from oddlens.thumbnails import Reader
 
 DATA = Path(__file__).parent / "data"
 DIGITS = DATA / "mnist-10k-images-idx3-ubyte.gz"
@@ -32,7 +33,7 @@ def run_demo(
 ) -> RunResult:
     """Rank the bundled digits with the paper's methods and write the run, its figure as ``gallery.png``."""
     model = build_model("autoencoder", DETECTORS, {"forest.score": "depth"}, random_state=random_state, n_jobs=n_jobs)
-    return rank_into(DIGITS, out, model, top=SHOWN, command=command, title="The odd digits among 10,000",
+    return rank_into(DIGITS, out, model, top=SHOWN, command=command, title="The strangest of 10,000 digits",
                      what="the handwritten digits of MNIST that come with oddlens",
                      look=Look(panels=figure, notes=how_did_it_do))
 

@@ -13,16 +13,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, zoom
+from scipy.ndimage import gaussian_filter, label, map_coordinates, zoom
 
 from oddlens.errors import OptionError
 from oddlens.protocols import Doubles, Floats, Pixels
 
 Image = NDArray[np.uint8]  # (height, width, channels)
 Score = Callable[[Pixels], Doubles]  # (m, height, width, channels) -> (m,), larger is stranger
+Change: TypeAlias = Literal["missing", "added", "other"]
 
 SIDES = ((0.25, 8), (0.36, 6))  # sides of the windows in shares of the picture's, and how many stand in a row
 WINDOWS = sum(count**2 for _, count in SIDES)
@@ -32,6 +34,9 @@ MATCHES = 5  # ordinary images that a window is filled from
 SMOOTH = 0.045  # standard deviation of the final smoothing, in shares of the picture's side
 REFERENCES = 256
 ORANGE, MAGENTA = (230, 140, 0), (205, 0, 120)
+HOT = 0.5  # of the greatest heat: so hot, and in one piece with the peak, is the place that is spoken of
+CLEARLY = 2  # times as much ink or detail as the usual image has there, or as little, is a difference to be seen
+RARE = 0.05  # and no more than this share of the ordinary images have as much, or as little
 STRONGEST = 0.85  # how much of the colour covers the picture where the heat is greatest
 
 
@@ -140,6 +145,42 @@ def smoothed(heat: Doubles) -> Doubles:
     return np.asarray(gaussian_filter(heat, (SMOOTH * heat.shape[0], SMOOTH * heat.shape[1]), mode="nearest"))
 
 
+def change(image: Image, references: Pixels, heat: Doubles) -> Change:
+    """Whether something is "missing" where the heat peaks, something is "added" there, or neither can be said.
+
+    image, references:  as of ``heat_map``; heat: (height, width), of it.
+
+    Compared are ink, how far the pixels are from the median of all ordinary pixels, and detail, how much neighbouring
+    pixels differ. Missing is said where the image has clearly less of both than ordinary images have in that place;
+    added where it has clearly more of one, and not clearly less of the other.
+    """
+    if not heat.any():
+        return "other"
+    pieces, _ = label(heat >= HOT * heat.max())
+    place = pieces == pieces[np.unravel_index(int(heat.argmax()), heat.shape)]
+    ground = np.median(references, axis=(0, 1, 2))
+    signs = [_more(_ink(image[None], ground, place)[0], _ink(references, ground, place)),
+             _more(_detail(image[None], place)[0], _detail(references, place))]
+    if signs == [-1, -1]:
+        return "missing"
+    return "added" if max(signs) == 1 and min(signs) >= 0 else "other"
+
+
+def framed(heat: Doubles, height: int, width: int, resize: str = "squash") -> Doubles:
+    """(height, width) the heat of an image in the frame that it had before ``resize`` brought it to the heat's size.
+
+    resize:  as of ``pixels.PixelFormat``; what "crop" cut off has no heat, what "pad" added falls away.
+    """
+    scales = np.array(heat.shape) / (height, width)
+    if resize != "squash":
+        scales[:] = scales.min() if resize == "pad" else scales.max()
+    axes = [(np.arange(size) + 0.5 - size / 2) * scale + seen / 2 - 0.5
+            for size, scale, seen in zip((height, width), scales, heat.shape, strict=True)]
+    inside = [np.abs(axis - (seen - 1) / 2) <= seen / 2 for axis, seen in zip(axes, heat.shape, strict=True)]
+    found = map_coordinates(heat, np.meshgrid(*axes, indexing="ij"), order=1, mode="nearest")
+    return np.asarray(found * np.outer(*inside))
+
+
 def overlay(image: Image, heat: Doubles, full: float | None = None, side: int | None = None) -> Image:
     """(height, width, 3) uint8: the picture with the heat over it, clear to orange to magenta.
 
@@ -178,6 +219,26 @@ def nudged(image: Image) -> Image:
     value = int(changed[0, 0, 0])
     changed[0, 0, 0] = value + 1 if value < 255 else value - 1
     return changed
+
+
+def _ink(images: Pixels, ground: Doubles, place: NDArray[np.bool_]) -> Doubles:
+    """(m,) how far (m, height, width, channels) are from the ground, on average over a place."""
+    return np.asarray(np.abs(images[:, place] - ground).mean((1, 2)))
+
+
+def _detail(images: Pixels, place: NDArray[np.bool_]) -> Doubles:
+    """(m,) how steep the lightness of (m, height, width, channels) is, on average over a place."""
+    grey = images.mean(3)
+    slopes = [np.gradient(grey, axis=axis) if grey.shape[axis] > 1 else np.zeros_like(grey) for axis in (1, 2)]
+    return np.asarray(np.hypot(*slopes)[:, place].mean(1))
+
+
+def _more(value: float, usual: Doubles) -> int:
+    """1 where a value is clearly more than is usual, -1 where it is clearly less, 0 where neither."""
+    low, middle, high = np.quantile(usual, (RARE, 0.5, 1 - RARE))
+    if value > max(high, CLEARLY * middle):
+        return 1
+    return -1 if value < min(low, middle / CLEARLY) or (value == 0 and low > 0) else 0
 
 
 def _checked(image: Image, references: Pixels) -> Pixels:

@@ -7,7 +7,7 @@ ones. New images are explained beside the fitted ones that the run remembers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,18 +16,27 @@ from numpy.typing import NDArray
 
 from oddlens.causes import Causes
 from oddlens.decisions import Null, fit_null
-from oddlens.evidence import heat_map, ordinary, overlay
+from oddlens.evidence import change, framed, heat_map, ordinary
 from oddlens.groups import Groups, group_alike
 from oddlens.memory import Memory
 from oddlens.model import AnomalyModel
 from oddlens.pixels import Collection
 from oddlens.protocols import Doubles, Pixels, Reason
 from oddlens.ranking import Ranking
+from oddlens.turning import TURNS
 
 ODD = 2000  # of the strangest images that are put in groups
 SAMPLE = 5000  # ordinary images that are looked through for the nearest
 NEAREST = 3  # of them that are shown
+#: What measures are called in the table, where that is not what they are called here.
+TABLE = {"twin_residual": "near_duplicate_residual", "twin_gain": "near_duplicate_gain",
+         "twin_usual": "tenth_residual"}
 HEAT_SIDE = 160  # pixels on the longer side of a heat map
+
+# What stands under a heat map, by what the image has there.
+PLACES = {"missing": "where it is strange: something is missing here that others have",
+          "added": "where it is strange: something is here that others lack",
+          "other": "where it is strange"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,14 +46,16 @@ class Why:
     reasons:    in words, the plainest first, with fitted images that show what is meant.
     alike:      that it is one of a group, with others of it: rows of the ranking; None if it is alone.
     nearest:    rows of the ordinary fitted images that are most like it.
-    heat:       the picture with the strange places coloured, uint8 (height, width, 3); None where nothing is to see.
+    heat:       where it is strange, (height, width) in the frame of the whole picture; None where nothing is to see.
+    where:      what the image has there, in words.
     agreement:  column -> the share of ordinary images that would score as high by that view.
     """
 
     reasons: tuple[Reason, ...] = ()
     alike: Reason | None = None
     nearest: tuple[int, ...] = ()
-    heat: NDArray[np.uint8] | None = None
+    heat: Doubles | None = None
+    where: str = PLACES["other"]
     agreement: Mapping[str, float] | None = None
 
 
@@ -92,11 +103,35 @@ class Explainer:
         first = np.unique(self.groups.group, return_index=True)[1]
         return [int(self.groups.rows[at]) for at in first]
 
-    def measures(self) -> dict[str, Doubles]:
-        """Columns of the table: what the causes rest on, and the number of each odd image's group, -1 for none."""
+    @property
+    def fitted_names(self) -> Sequence[str]:
+        """The names of the fitted images, that examples and partners are rows of."""
+        return self.ranking.names
+
+    def measures(self) -> dict[str, Doubles | tuple[str, ...]]:
+        """Columns of the table: what the causes rest on, and the number of each odd image's group, -1 for none.
+
+        ``copy_of``, ``near_duplicate_of`` and ``looks_like`` are names of fitted images: of an exact copy, of the
+        nearest near duplicate, and of what an image looks like when it is ``turned``; empty where that is no cause.
+        """
+        kinds = self.causes.kinds(self.columns)
+        partners = {"copy_of": ("copy_of", kinds["copy"]), "near_duplicate_of": ("twin", kinds["near"]),
+                    "looks_like": ("turn_alike", kinds["rotated"] | kinds["mirrored"])}
+        named: dict[str, Doubles | tuple[str, ...]] = {
+            column: tuple(self.fitted_names[int(row)] if is_named else "" for row, is_named in
+                          zip(self.columns[pointer], which, strict=True))
+            for column, (pointer, which) in partners.items()}
+        named["turned"] = tuple(TURNS[int(turn)][2] if like else "" for turn, like in
+                                zip(self.columns["turn"], named["looks_like"], strict=True))
         group = np.full(len(self.ranking), -1.0)
         group[self.groups.rows] = self.groups.group
-        return {**self.columns, "group": group}
+        numbers = {TABLE.get(name, name): values for name, values in self.columns.items()
+                   if name not in ("copy_of", "twin", "turn_alike", "turn")}
+        return {**numbers, **named, "group": group}
+
+    def duplicate_groups(self) -> list[list[int]]:
+        """Rows of the ranking that are exact or near copies of each other, the largest group first."""
+        return self.causes.groups()
 
     def named(self) -> tuple[str, ...]:
         """(n,) the causes of each image by their short names, with commas."""
@@ -110,7 +145,7 @@ class Explainer:
         """Why an image is strange, by 101 scorings for its heat map."""
         at = np.flatnonzero(self.groups.rows == row)
         return Why(self.reasons(row), self.groups.reason(int(at[0])) if len(at) else None, self._nearest(row),
-                   self._heat(row),
+                   *self._heat(row),
                    {column: float(null.p_values(self.ranking.members[column][row : row + 1])[0])
                     for column, null in self._nulls.items()})
 
@@ -133,13 +168,16 @@ class Explainer:
 
     @cached_property
     def _nulls(self) -> dict[str, Null]:
-        return {column: fit_null(scores) for column, scores in self.model.own_.items()}
+        return {column: fit_null(scores, freedom=self.model.freedom(column))
+                for column, scores in self.model.own_.items()}
 
     @cached_property
     def _ordinary(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Fitted images to compare with, that are not among the odd ones: their rows and features."""
         others = np.setdiff1d(np.arange(len(self.ranking)), self.odd)
         rows = np.sort(np.random.default_rng(0).permutation(others)[:SAMPLE]).astype(np.int64)
+        if not len(rows):  # of so few images all are among the strangest
+            return rows, self.embedding(self.collection.pixels[:1])[:0]
         return rows, self.embedding(self.collection.pixels[rows])
 
     @cached_property
@@ -158,13 +196,19 @@ class Explainer:
         found = np.argsort(apart, kind="stable")[:NEAREST]
         return tuple(int(rows[i]) for i in found if np.isfinite(apart[i]))
 
-    def _heat(self, row: int) -> NDArray[np.uint8] | None:
+    def _heat(self, row: int) -> tuple[Doubles | None, str]:
+        """Where an image is strange, in the frame that it came in, and what it has there, in words."""
         image = np.asarray(self.collection.pixels[row])
         references = self._references[(self._references != image).any((1, 2, 3))]
         if not len(references):
-            return None
+            return None, PLACES["other"]
         found = heat_map(self.model.score_pixels, image, references)
-        return overlay(image, found.heat, side=HEAT_SIDE) if found.fall > 0 else None
+        if found.fall <= 0:
+            return None, PLACES["other"]
+        shape = self.collection.shapes[row].astype(float)
+        height, width = (max(1, round(side)) for side in shape * (HEAT_SIDE / shape.max()))
+        return (framed(found.heat, height, width, self.model.format_.resize),
+                PLACES[change(image, references, found.heat)])
 
 
 class NewExplainer(Explainer):
@@ -189,6 +233,15 @@ class NewExplainer(Explainer):
     def reasons(self, row: int) -> tuple[Reason, ...]:
         """The simple causes of an image, in words."""
         return self.causes.named_new(self.columns, row)
+
+    @property
+    def fitted_names(self) -> Sequence[str]:
+        """The names of the images that the model was fitted to."""
+        return self.model.names_
+
+    def duplicate_groups(self) -> list[list[int]]:
+        """None: new images are compared with the fitted ones, not with each other."""
+        return []
 
     @cached_property
     def _ordinary(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

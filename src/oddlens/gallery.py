@@ -22,7 +22,8 @@ GAP = 8
 LABEL = 18  # height of the text under an image
 HEAD = 58  # height of a panel's title and caption
 MARGIN = 28
-INK, SOFT, PAPER, FRAME = "#1b1f24", "#59636e", "#ffffff", "#d1d9e0"
+INK, SOFT, PAPER, FRAME, ODD = "#1b1f24", "#59636e", "#ffffff", "#d1d9e0", "#b3261e"
+THICK = 3  # pixels of the frame of a flagged image
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class Panel:
     """One block of a contact sheet: a title, a line under it, and images with a short label each.
 
     Titles, captions and labels are one line; where they are too long for their place they are set smaller, then
-    cut. A panel with no images says so.
+    cut. A panel with no images says so. The first ``flagged`` images have a thick red frame and a red label, which the
+    caption should explain.
 
     >>> Panel("Strangest", "by score", [np.zeros((28, 28, 1), np.uint8)], ["2.99"]).labels
     ['2.99']
@@ -40,6 +42,7 @@ class Panel:
     caption: str
     images: Sequence[NDArray[np.uint8]]  # each (height, width, 1 or 3)
     labels: Sequence[str]
+    flagged: int = 0
 
     def __post_init__(self) -> None:
         if len(self.images) != len(self.labels):
@@ -76,8 +79,9 @@ def _sheet(panels: Sequence[Panel], columns: int) -> Image.Image:
         for i, (image, label) in enumerate(zip(panel.images, panel.labels, strict=True)):
             left = x + i % columns * (cell + GAP)
             above = y + HEAD + i // columns * (cell + LABEL + GAP)
-            _paste(sheet, draw, _fitted(image, cell), left, above, cell)
-            _write(draw, (left + cell // 2, above + cell + 3), label, SOFT, 12, cell + GAP - 2, anchor="ma")
+            marked = i < panel.flagged
+            _paste(sheet, draw, _fitted(image, cell), left, above, cell, marked)
+            _write(draw, (left + cell // 2, above + cell + 3), label, ODD if marked else SOFT, 12, cell + GAP - 2, "ma")
     return sheet
 
 
@@ -99,10 +103,14 @@ def _fitted(image: NDArray[np.uint8], side: int) -> Image.Image:
     return picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3)
 
 
-def _paste(sheet: Image.Image, draw: ImageDraw.ImageDraw, picture: Image.Image, x: int, y: int, cell: int) -> None:
+def _paste(
+    sheet: Image.Image, draw: ImageDraw.ImageDraw, picture: Image.Image, x: int, y: int, cell: int, flagged: bool
+) -> None:
     """Put a picture in the middle of its cell, with a hairline around it so that a white one has an edge."""
     left, top = x + (cell - picture.width) // 2, y + (cell - picture.height) // 2
-    draw.rectangle((left - 1, top - 1, left + picture.width, top + picture.height), outline=FRAME)
+    wide = THICK if flagged else 1
+    draw.rectangle((left - wide, top - wide, left + picture.width + wide - 1, top + picture.height + wide - 1),
+                   outline=ODD if flagged else FRAME, width=wide)
     sheet.paste(picture, (left, top))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -24,9 +24,9 @@ from oddlens.copies import Known, digests
 from oddlens.decisions import FREEDOM, Decision, decide
 from oddlens.errors import OptionError
 from oddlens.modes import one_mode
-from oddlens.pixels import Collection, PixelFormat, look, read_pixels, require_enough
+from oddlens.pixels import Collection, look, read_pixels, require_enough
 from oddlens.progress import advance
-from oddlens.protocols import Detector, Doubles, Encoded, Encoder, HeavyTailed, Pixels
+from oddlens.protocols import Detector, Doubles, Encoded, Encoder, HasOptions, HeavyTailed, Pixels
 from oddlens.ranking import Ranking
 from oddlens.sources import open_source
 from oddlens.views import View
@@ -63,8 +63,9 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
 
     Fitted: ``encoders_`` (name -> encoder), ``detectors_`` (column -> detector), ``sees_`` (column -> the name of the
     encoder that it sees by), ``fusion_`` (how the columns make the score), ``format_`` (the size that images are
-    brought to), ``names_``, ``unreadable_``, ``timings_`` (stage -> seconds), ``decision_`` (which fitted images
-    stand out; see ``decisions.Decision``), ``offset_`` (minus the score from which ``predict`` says odd).
+    brought to), ``names_``, ``unreadable_``, ``shapes_`` (n, 2) and ``indices_`` (n,) (the size of each image that was
+    read and its number in the source), ``timings_`` (stage -> seconds), ``decision_`` (which fitted images stand out;
+    see ``decisions.Decision``), ``offset_`` (minus the score from which ``predict`` says odd).
 
     >>> images = np.random.default_rng(0).integers(0, 30, (40, 8, 8), dtype=np.uint8)
     >>> images[7, 2:6, 2:6] = 255
@@ -103,41 +104,60 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         self.random_state = random_state
 
     def fit(self, images: Any, y: None = None) -> Self:  # noqa: ARG002  scikit-learn passes y to everything
-        """Learn from a folder, files, an array or any ``ImageSource`` what is ordinary.
+        """Learn what is ordinary from a folder, files, an array, any ``ImageSource``, or what ``read`` gave, as it is.
 
         Raises ``OptionError`` for an option that cannot work, before any image is read; ``SourceError`` for
         images that cannot be opened; ``TooFewImages`` when too few of them can be read.
         """
-        self._build()  # an option that cannot work is said before any image is read
-        return self._learn(*self._read(images))
-
-    def _read(self, images: Any) -> tuple[PixelFormat, Collection, float]:
-        """The size that images are brought to, the images at it, and the seconds that it took."""
-        timings: dict[str, float] = {}
-        with _timed("reading", timings):
-            source = open_source(images)
-            form = look(source, self.image_size, self.channels, self.resize, jobs=self.n_jobs)
-            collection = read_pixels(source, form, jobs=self.n_jobs)
-            require_enough(collection)
-        return form, collection, timings["reading"]
-
-    def _learn(self, form: PixelFormat, collection: Collection, reading: float = 0.0) -> Self:
-        """Fit to images that were read already."""
-        seen, timings = self._build(), {"reading": reading}
+        seen = self.build()  # an option that cannot work is said before any image is read
+        collection = images if isinstance(images, Collection) else self.read(images)
+        require_enough(collection)
+        timings = {"reading": collection.seconds}
         own = seen.fit(collection.pixels, timings)
         known = Known(digests(collection.pixels))
         first = known.first()
         own = {column: scores[first] for column, scores in own.items()}  # the same picture has the same score
-        fusion = views.fusion(seen.views, form.channels, seen.one_kind)
-        self._take(seen, fusion, form, collection.names, collection.unreadable, own, known)
-        self.shapes_, self.indices_, self.timings_ = collection.shapes, collection.indices, timings
+        fusion = views.fusion(seen.views, collection.format.channels, seen.one_kind)
+        self.restore(seen, fusion, own, known, collection, timings)
         return self
+
+    def build(self) -> Seen:
+        """The views as ``fit`` would begin with them: made, checked against each other, not fitted.
+
+        It is the way to find out whether the options can work; raises ``OptionError`` where they cannot.
+        """
+        if self.contamination is not None and not 0 < self.contamination <= 0.5:
+            raise OptionError(f"contamination must be above 0 and at most 0.5, got {self.contamination!r}.")
+        if not 0 < self.fdr < 0.5:
+            raise OptionError(f"fdr must be above 0 and below 0.5, got {self.fdr!r}.")
+        if self.device != "auto":  # "auto" always works; a GPU is not woken up where no view needs one
+            from oddlens.training import choose_device
+
+            choose_device(self.device)
+        return self._made(self._chosen())
+
+    def read(self, images: Any) -> Collection:
+        """Images as ``fit`` reads them, in the size that the options say or looking finds; for ``fit``, once or often.
+
+        Raises ``SourceError``, ``TooFewImages`` and ``OptionError`` as ``fit`` does.
+        """
+        start = time.perf_counter()
+        source = open_source(images)
+        form = look(source, self.image_size, self.channels, self.resize, jobs=self.n_jobs)
+        collection = read_pixels(source, form, jobs=self.n_jobs)
+        require_enough(collection)
+        return replace(collection, seconds=time.perf_counter() - start)
+
+    def read_new(self, images: Any) -> Collection:
+        """Images as ``rank`` reads them, in ``format_``; for ``rank`` and the methods with scikit-learn's signs."""
+        self._require_fit()
+        return read_pixels(open_source(images), self.format_, jobs=self.n_jobs)
 
     def rank(self, images: Any = None) -> Ranking:
         """The fitted images, each judged without itself; or other images, each judged alone.
 
-        The threshold was fixed when the model was fitted, so that the rate ``fdr`` holds over the fitted images.
-        ``predict`` goes by the same.
+        Other images are whatever ``fit`` takes, or what ``read_new`` gave. The threshold was fixed when the model was
+        fitted, so that the rate ``fdr`` holds over the fitted images. ``predict`` goes by the same.
         """
         self._require_fit()
         if images is None:
@@ -186,20 +206,15 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
             raise OptionError(f"No detector is given; known: {', '.join(registry.names('detector'))}.")
         return [View("dictionary" if self.encoder is None else self.encoder, detector) for detector in detectors]
 
-    def _build(self) -> Seen:
-        """The views with their encoders and detectors made and checked against each other."""
-        if self.contamination is not None and not 0 < self.contamination <= 0.5:
-            raise OptionError(f"contamination must be above 0 and at most 0.5, got {self.contamination!r}.")
-        if not 0 < self.fdr < 0.5:
-            raise OptionError(f"fdr must be above 0 and below 0.5, got {self.fdr!r}.")
-        if self.device != "auto":  # "auto" always works; a GPU is not woken up where no view needs one
-            from oddlens.training import choose_device
-
-            choose_device(self.device)
+    def _made(self, chosen: Sequence[View]) -> Seen:
+        """The encoders and detectors of views, made and checked against each other."""
         encoders: dict[str, Encoder] = {}
         made: list[tuple[View, str, Detector]] = []
-        for view in self._chosen():
-            encoder = self._make("encoder", view.encoder, view.encoder_options)
+        copies: dict[int, Encoder] = {}  # an object that is in several views is one encoder
+        for view in chosen:
+            encoder = copies.get(id(view.encoder)) or self._make("encoder", view.encoder, view.encoder_options)
+            if not isinstance(view.encoder, str):
+                copies[id(view.encoder)] = encoder
             detector = self._make("detector", view.detector, view.options)
             missing = detector.needs - encoder.gives
             if missing:
@@ -225,21 +240,25 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         if not isinstance(spec, {"encoder": Encoder, "detector": Detector}[kind]):
             raise OptionError(f"{spec!r} is not an {kind}: give a name of {registry.names(kind)} or an object "
                               f"with the methods of oddlens.{kind.capitalize()}.")
-        return clone(spec) if isinstance(spec, BaseEstimator) else spec
+        return clone(spec, safe=False)  # by its options; of a class that tells none, a copy
 
-    def _take(
-        self,
-        seen: Seen,
-        fusion: Fusion,
-        form: PixelFormat,
-        names: tuple[str, ...],
-        unreadable: tuple[tuple[str, str], ...],
-        own: dict[str, Doubles],
-        known: Known,
+    def restore(
+        self, seen: Seen, fusion: Fusion, own: dict[str, Doubles], known: Known, images: Collection,
+        timings: dict[str, float],
     ) -> None:
-        """Become fitted; loading a saved model ends here too."""
-        self.seen_, self.fusion_, self.format_ = seen, fusion, form
-        self.names_, self.unreadable_, self.own_, self.known_ = names, unreadable, own, known
+        """Become fitted, by ``fit`` or from a saved model.
+
+        seen:     the views, fitted.
+        fusion:   how their scores are put together.
+        own:      column -> (n,) the fitted images' scores.
+        known:    tells copies of the fitted images by their pixels.
+        images:   the fitted images, of which only the format and what is known beside the pixels is kept: a saved
+                  model has no pixels any more.
+        timings:  stage -> seconds.
+        """
+        self.seen_, self.fusion_, self.format_ = seen, fusion, images.format
+        self.names_, self.unreadable_, self.own_, self.known_ = images.names, images.unreadable, own, known
+        self.shapes_, self.indices_, self.timings_ = images.shapes, images.indices, timings
         self.decision_ = self.decide(self.fdr)
         if self.contamination is None:
             self.offset_ = float(np.nextafter(-self.decision_.threshold, np.inf))  # odd from the threshold on
@@ -289,7 +308,10 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         return self._fuse(self._members(pixels))
 
     def _score(self, images: Any) -> tuple[Collection, dict[str, Doubles]]:
-        collection = read_pixels(open_source(images), self.format_, jobs=self.n_jobs)
+        collection = images if isinstance(images, Collection) else self.read_new(images)
+        if collection.format != self.format_:
+            raise OptionError(f"The images were read as {collection.format}, and the model was fitted to images read "
+                              f"as {self.format_}: read them with the model's read_new.")
         if len(collection.names) == 0:
             return collection, {column: np.empty(0) for column in self.detectors_}
         return collection, self._members(collection.pixels)
@@ -342,11 +364,13 @@ class Seen:
                 encoder.fit(pixels)
             with _timed("encoding", timings):
                 encoded = encoder.encode(pixels, self.needs(name))
+                _require_encoded(name, encoded, self.needs(name), len(pixels))
             with _timed("scoring", timings):
                 if number == 0 and encoded.embedding is not None:
                     self.one_kind = one_mode(encoded.embedding)
                 for column in self.columns(name):
-                    own[column] = self.detectors[column].fit(encoded).score_own()
+                    self.detectors[column].fit(encoded)
+                    own[column] = _as_scores(column, self.detectors[column].score_own(), len(pixels))
                     advance("scoring", len(own), len(self.detectors))
         return {column: own[column] for column in self.detectors}
 
@@ -355,7 +379,9 @@ class Seen:
         members: dict[str, Doubles] = {}
         for name, encoder in self.encoders.items():
             encoded: Encoded = encoder.encode(pixels, self.needs(name))
-            members |= {column: self.detectors[column].score_new(encoded) for column in self.columns(name)}
+            _require_encoded(name, encoded, self.needs(name), len(pixels))
+            members |= {column: _as_scores(column, self.detectors[column].score_new(encoded), len(pixels))
+                        for column in self.columns(name)}
         return {column: members[column] for column in self.detectors}
 
     def columns(self, encoder: str) -> list[str]:
@@ -397,11 +423,37 @@ def _shared(encoders: dict[str, Encoder], encoder: Encoder) -> str:
 
 
 def _alike(one: Encoder, other: Encoder) -> bool:
-    if one is other:
-        return True
-    if not (isinstance(one, BaseEstimator) and isinstance(other, BaseEstimator) and type(one) is type(other)):
+    if type(one) is not type(other):
         return False
-    return bool(one.get_params(deep=False) == other.get_params(deep=False))
+    # An object that is not registered and does not tell its options may hold more than its constructor was given.
+    if registry.untold(one) or not (isinstance(one, HasOptions) or registry.name_of("encoder", one)):
+        return one is other
+    return bool(registry.options_of(one) == registry.options_of(other))
+
+
+def _require_encoded(name: str, encoded: Encoded, needs: frozenset[str], n: int) -> None:
+    """Raise ``OptionError`` where an encoder did not give what it was asked for, a row an image."""
+    for need in sorted(needs):
+        given = getattr(encoded, need)
+        arrays = [given] if need in ("embedding", "residual", "surprise") else [*given.values()] or [None]
+        for array in arrays:
+            if array is None or len(array) != n:
+                got = "none" if array is None else f"an array of {np.shape(array)}"
+                raise OptionError(f"Encoder {name} was asked for {need} of {n} images and gave {got}: "
+                                  "oddlens.testing.check_encoder says what it has to give.")
+
+
+def _as_scores(column: str, scores: Any, n: int) -> Doubles:
+    """(n,) a detector's scores as float64; raises ``OptionError`` where they are not n finite numbers."""
+    try:
+        found = np.asarray(scores, np.float64)
+    except (TypeError, ValueError):
+        found = np.full(0, np.nan)
+    if found.shape != (n,) or not np.isfinite(found).all():
+        got = f"{np.shape(scores)} with {np.size(found) - np.isfinite(found).sum()} that are not finite"
+        raise OptionError(f"Detector {column} was asked for the scores of {n} images and gave {got}: "
+                          "oddlens.testing.check_detector says what it has to give.")
+    return found
 
 
 @contextmanager

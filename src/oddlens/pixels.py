@@ -27,7 +27,7 @@ from oddlens.arrays import allocate
 from oddlens.errors import OptionError, SourceError, TooFewImages, UnreadableImage
 from oddlens.kernels import resolve_jobs
 from oddlens.progress import advance
-from oddlens.protocols import ImageSource, Pixels
+from oddlens.protocols import HoldsPixels, ImageSource, Pixels, ReadsNear
 
 MINIMUM_IMAGES = 10  # fewer say nothing of what is ordinary
 MOST_PIXELS = 178_000_000  # in one image file; more is taken for a decompression bomb
@@ -73,6 +73,8 @@ class Collection:
     unreadable:  (name, reason) of the others.
     shapes:      (n, 2) int32, the height and width that each had.
     indices:     (n,) int64, their numbers in the source.
+    resize:      how images of other shapes met that size; see ``PixelFormat``.
+    seconds:     that reading them took, where it was measured.
     """
 
     pixels: Pixels
@@ -80,6 +82,17 @@ class Collection:
     unreadable: tuple[tuple[str, str], ...]
     shapes: NDArray[np.int32]
     indices: NDArray[np.int64]
+    resize: str = "squash"
+    seconds: float = 0.0
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def format(self) -> PixelFormat:
+        """The size that the images were brought to."""
+        height, width, channels = self.pixels.shape[1:]
+        return PixelFormat(height, width, channels, self.resize)
 
 
 def look(
@@ -139,7 +152,7 @@ def read_pixels(source: ImageSource, form: PixelFormat, jobs: int | None = None)
             pixels[start : start + BLOCK] = rows[start : start + BLOCK]
             advance("reading", min(n, start + BLOCK), n)
         shapes = np.tile(np.array([form.height, form.width], np.int32), (n, 1))
-        return Collection(pixels, tuple(every), (), shapes, np.arange(n))
+        return Collection(pixels, tuple(every), (), shapes, np.arange(n), form.resize)
     names: list[str] = []
     unreadable: list[tuple[str, str]] = []
     shapes = np.empty((n, 2), np.int32)
@@ -162,12 +175,12 @@ def read_pixels(source: ImageSource, form: PixelFormat, jobs: int | None = None)
             names.append(every[index])
         advance("reading", index + 1, n)
     row = len(names)
-    return Collection(pixels[:row], tuple(names), tuple(unreadable), shapes[:row], indices[:row])
+    return Collection(pixels[:row], tuple(names), tuple(unreadable), shapes[:row], indices[:row], form.resize)
 
 
 def _as_they_stand(source: ImageSource, shape: tuple[int, ...]) -> Pixels | None:
     """The rows of a source that says it holds nothing but pixels, if they have the shape that is wanted."""
-    rows = getattr(source, "pixels", None)
+    rows = source.pixels if isinstance(source, HoldsPixels) else None
     fits = isinstance(rows, np.ndarray) and rows.dtype == np.uint8 and rows.shape == shape
     return rows if fits else None
 
@@ -299,11 +312,10 @@ _one_at_a_time = threading.Lock()
 def read_near(source: ImageSource, index: int, side: int) -> tuple[NDArray[np.uint8], tuple[int, int]]:
     """An image, reduced where the source can, and its true (height, width); whatever goes wrong, it is unreadable.
 
-    A source that can has a method ``read_near(index, side)`` that gives the same pair.
+    A source that can has a method ``read_near``; see ``protocols.ReadsNear``.
     """
     try:
-        near = getattr(source, "read_near", None)
-        image, shape = (source.read(index), None) if near is None else near(index, side)
+        image, shape = source.read_near(index, side) if isinstance(source, ReadsNear) else (source.read(index), None)
     except UnreadableImage:
         raise
     except MemoryError as error:

@@ -3,12 +3,35 @@
 Nothing here inherits from anything: a class that has these methods is an image source, an encoder or a
 detector. Pixels are always uint8 arrays of one size, ``(n, height, width, channels)`` with one channel
 (grey) or three (RGB); they may be memory-mapped, so code slices them by rows and never copies them whole.
+
+This file is all that oddlens asks of them. Required:
+
+    ImageSource   ``__len__``, ``name``, ``read``
+    Encoder       ``gives``, ``fit``, ``encode``, ``get_state``, ``set_state``
+    Detector      ``needs``, ``fit``, ``score_own``, ``score_new``, ``get_state``, ``set_state``
+
+Optional, and used where it is there:
+
+    HasOptions    an encoder or detector that tells its options
+    LooksAt       an encoder that says in words what it looks at
+    Judges        a detector that says in words how it judges an image
+    Seeks         a detector that says in words what it looks for
+    Explains      a detector that says what made an image strange
+    ReadsNear     a source that can read an image reduced
+    InFolder      a source that knows the folder of its images
+    Skips         a source that counts the files that it passed over
+    HoldsPixels   a source whose images are an array already
+
+The options of an encoder or detector are the parameters of its constructor, each with a default. The constructor only
+stores them; ``fit`` checks them and raises ``OptionError``, which is a ``ValueError``. Asked for anything fitted
+before ``fit``, both raise scikit-learn's ``NotFittedError``. ``oddlens.testing`` checks all this for any class.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol, Self, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -35,6 +58,37 @@ class ImageSource(Protocol):
         """The image as uint8 (height, width, channels); raises ``UnreadableImage``."""
 
 
+@runtime_checkable
+class ReadsNear(Protocol):
+    """Optional, of a source: it reads a large image reduced, which is faster."""
+
+    def read_near(self, index: int, side: int) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+        """The image with ``side`` pixels or more left on its shorter side, and the (height, width) of the whole."""
+
+
+@runtime_checkable
+class InFolder(Protocol):
+    """Optional, of a source: the folder that its images lie in, which nothing is ever written to; None: in none."""
+
+    root: Path | None
+
+
+@runtime_checkable
+class Skips(Protocol):
+    """Optional, of a source: how many files it passed over because they are no images. The report says it."""
+
+    skipped: int
+
+
+@runtime_checkable
+class HoldsPixels(Protocol):
+    """Optional, of a source: its images as (n, height, width, 1 or 3) uint8, equal to what ``read`` gives; or None."""
+
+    @property
+    def pixels(self) -> NDArray[np.uint8] | None:
+        """All images at once."""
+
+
 @dataclass(frozen=True)
 class Encoded:
     """What an encoder says of n images. All arrays share their first axis and may be memory-mapped.
@@ -44,7 +98,8 @@ class Encoded:
     activations:  layer name -> (n, units) float32, the output of every hidden node.
     pathway:      layer name -> (n, units) float32, the activations of an image less those of its own
                   reconstruction.
-    kinds:        layer name -> "sigmoid", "relu" or "linear": what its nodes are, and so when they are on.
+    kinds:        layer name -> "sigmoid", "relu" or "linear": what its nodes are, and so when they are on. It comes
+                  with the activations.
     surprise:     (n,) float64, how badly the encoder did at the task that it taught itself, in nats.
     """
 
@@ -124,3 +179,51 @@ class Detector(Protocol):
 
     def set_state(self, state: State) -> Self:
         """Take back what ``get_state`` gave; raises ``SavedModelError`` where it does not fit."""
+
+
+@runtime_checkable
+class HasOptions(Protocol):
+    """Optional, of an encoder or detector: it tells its options, as every scikit-learn ``BaseEstimator`` does.
+
+    A class without these two methods keeps each parameter of its constructor as an attribute of the same name: a
+    saved model and the report read the options there.
+    """
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Name -> value of every parameter of the constructor."""
+
+    def set_params(self, **values: Any) -> Self:
+        """Change options, as if they had been given to the constructor; ``ValueError`` for one that there is not."""
+
+
+@runtime_checkable
+class LooksAt(Protocol):
+    """Optional, of an encoder: what it looks at, in a few words: "small details". The report heads its views by it."""
+
+    looks_at: str
+
+
+@runtime_checkable
+class Judges(Protocol):
+    """Optional, of a detector: how it judges an image, in a few words that go on after what the encoder looks at.
+
+    "Small details, " may be followed by "compared with its nearest neighbours". Where either says nothing, the report
+    names a view by its column.
+    """
+
+    judges: str
+
+
+@runtime_checkable
+class Seeks(Protocol):
+    """Optional, of a detector: what it looks for, to be read after "it looks for": "images whose ..."."""
+
+    seeks: str
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """Optional, of a detector: it says what made a fitted image strange."""
+
+    def explain_own(self, index: int) -> list[Reason]:
+        """What made the fitted image of that row strange, the most telling first."""

@@ -45,7 +45,7 @@ class Ranking:
     p_values:    (n,) float64, the share of ordinary images that would score at least so high, if decided.
     flagged:     (n,) bool, which images are called odd at the stated rate, if decided.
     causes:      (n,) what names a simple cause of each image's oddness, like "blurred, dark"; empty where none does.
-    measures:    name -> (n,) float64, what was measured of each image besides: columns of the table, no scores.
+    measures:    name -> (n,) float64 or text, what was found of each image besides: columns of the table, no scores.
 
     >>> ranking = Ranking(("a.png", "b.png"), np.array([0.5, 2.0]))
     >>> [image.name for image in ranking.top(1)]
@@ -59,7 +59,7 @@ class Ranking:
     p_values: Doubles | None = None
     flagged: Bools | None = None
     causes: tuple[str, ...] | None = None
-    measures: Mapping[str, Doubles] = field(default_factory=dict)
+    measures: Mapping[str, Doubles | tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         decided = {"p_values": self.p_values, "flagged": self.flagged, "causes": self.causes}
@@ -110,7 +110,8 @@ class Ranking:
                 decided["flagged"] = bool(self.flagged[i])
             if self.causes is not None:
                 decided["causes"] = self.causes[i]
-            others = {key: float(column[i]) for key, column in {**self.members, **self.measures}.items()}
+            others = {key: column[i] if isinstance(column, tuple) else float(column[i])
+                      for key, column in {**self.members, **self.measures}.items()}
             yield {"name": name, "rank": int(ranks[i]), "score": float(self.scores[i]), **decided, **others}
 
     def to_csv(self, path: str | Path) -> None:
@@ -118,7 +119,8 @@ class Ranking:
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, list(self._columns()), lineterminator="\n")
         writer.writeheader()
-        writer.writerows({**row, "name": _inert(row["name"])} for row in self.rows())
+        writer.writerows({key: _inert(value) if isinstance(value, str) else value for key, value in row.items()}
+                         for row in self.rows())
         write_atomically(path, text.getvalue().encode())
 
     def to_parquet(self, path: str | Path) -> None:
@@ -148,7 +150,8 @@ class Ranking:
                    "causes": None if self.causes is None else list(self.causes)}
         return {"name": list(self.names), "rank": self.ranks(), "score": self.scores,
                 **{key: column for key, column in decided.items() if column is not None},
-                **self.members, **self.measures}
+                **self.members,
+                **{key: list(column) if isinstance(column, tuple) else column for key, column in self.measures.items()}}
 
     def _column(self, by: str | None) -> Doubles:
         if by is None:

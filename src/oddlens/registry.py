@@ -1,20 +1,21 @@
 """The encoders and detectors by name: two tables, then what other installed packages add.
 
-A package adds its own through the entry-point groups ``oddlens.encoders`` and ``oddlens.detectors``.
-A name stands for a class only by way of these tables, so nothing that is read from a file, a saved model
-least of all, can name code to run.
+A package adds its own through the entry-point groups ``oddlens.encoders``, ``oddlens.detectors`` and
+``oddlens.sources``. A name stands for a class only by way of these tables, so nothing that is read from a file, a saved
+model least of all, can name code to run. Each name stands for one thing: a package that offers a name that is taken is
+refused with an error that names it.
 """
 
 from __future__ import annotations
 
 import inspect
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal, TypeAlias
 
 from oddlens.errors import OptionError
 
-Kind: TypeAlias = Literal["encoder", "detector"]
+Kind: TypeAlias = Literal["encoder", "detector", "source"]
 
 ENCODERS = {
     "autoencoder": "oddlens.encoders.autoencoder:Autoencoder",
@@ -38,46 +39,113 @@ DETECTORS = {
     "surprise": "oddlens.detectors.surprise:Surprise",
 }
 
+OURS: dict[Kind, dict[str, str]] = {"encoder": ENCODERS, "detector": DETECTORS, "source": {}}
+
 
 def names(kind: Kind) -> list[str]:
-    """The names of all encoders or all detectors, in alphabetical order."""
-    return sorted(_table(kind))
+    """The names of all encoders, all detectors or all sources that a name opens, in alphabetical order."""
+    return sorted({**_theirs(kind), **OURS[kind]})
 
 
 def find(kind: Kind, name: str) -> type[Any]:
     """The class behind a name; raises ``OptionError`` with the list of names if there is none."""
-    table = _table(kind)
-    if name not in table:
-        raise OptionError.unknown(kind, name, table)
-    module, _, attribute = table[name].partition(":")
-    found = getattr(import_module(module), attribute)
-    assert isinstance(found, type)  # noqa: S101  a broken package, not a user's input
+    theirs = _theirs(kind)
+    if not isinstance(name, str) or name not in {**theirs, **OURS[kind]}:
+        raise OptionError.unknown(kind, name, names(kind))
+    if name in OURS[kind]:
+        module, _, attribute = OURS[kind][name].partition(":")
+        found = getattr(import_module(module), attribute)
+    else:
+        found = _loaded(kind, theirs[name])
+    if not isinstance(found, type):
+        raise OptionError(f"The {kind} {name!r} of {_giver(theirs[name])} is {found!r}, not a class: "
+                          "its entry point must name a class.")
     return found
 
 
 def options(kind: Kind, name: str) -> dict[str, Any]:
-    """A class's constructor options with their defaults: the constructor is the schema."""
-    parameters = inspect.signature(find(kind, name)).parameters
-    return {key: parameter.default for key, parameter in parameters.items()}
+    """A class's constructor options with their defaults (None where it has none): the constructor is the schema."""
+    return {key: None if parameter.default is parameter.empty else parameter.default
+            for key, parameter in parameters(find(kind, name)).items()}
 
 
 def create(kind: Kind, name: str, **values: Any) -> Any:
     """An encoder or detector by name; an option that it does not have is an ``OptionError``."""
-    known = options(kind, name)
+    cls = find(kind, name)
+    known = parameters(cls)
     for key in values:
         if key not in known:
             raise OptionError.unknown(f"option of {kind} {name}", key, known)
-    return find(kind, name)(**values)
+    for key, parameter in known.items():
+        if key not in values and parameter.default is parameter.empty:
+            raise OptionError(f"The {kind} {name} needs a value for {key}, which has no default.")
+    return cls(**values)
 
 
 def name_of(kind: Kind, thing: object) -> str | None:
     """The registered name of an encoder or detector, or None if it is not registered."""
     cls = type(thing)
     path = f"{cls.__module__}:{cls.__qualname__}"
-    return next((name for name, value in _table(kind).items() if value == path), None)
+    if (ours := next((name for name, value in OURS[kind].items() if value == path), None)) is not None:
+        return ours
+    root = cls.__module__.partition(".")[0]
+    for name, point in _theirs(kind).items():  # which may name a class by another module than the one that defines it
+        if point.value == path or (point.module.partition(".")[0] == root and _loaded(kind, point) is cls):
+            return name
+    return None
 
 
-def _table(kind: Kind) -> dict[str, str]:
-    ours = {"encoder": ENCODERS, "detector": DETECTORS}[kind]
-    theirs = {point.name: point.value for point in entry_points(group=f"oddlens.{kind}s")}
-    return {**theirs, **ours}
+def package_of(kind: Kind, name: str) -> tuple[str, str] | None:
+    """The name and version of the package that gives an encoder or detector; None for one of ours."""
+    point = _theirs(kind).get(name)
+    return None if point is None or point.dist is None else (point.dist.name, point.dist.version)
+
+
+def parameters(cls: type[Any]) -> dict[str, inspect.Parameter]:
+    """The parameters of a class's constructor that have a name of their own."""
+    return {key: parameter for key, parameter in inspect.signature(cls).parameters.items()
+            if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)}
+
+
+def options_of(thing: object) -> dict[str, Any]:
+    """The options that an encoder or detector was made with, as far as it tells them; see ``untold``.
+
+    They are what ``get_params`` says, and of a class that has none the attributes that are called as the parameters of
+    its constructor.
+    """
+    from oddlens.protocols import HasOptions  # only here: the list of names needs no numpy
+
+    if isinstance(thing, HasOptions):
+        return dict(thing.get_params(deep=False))
+    return {key: getattr(thing, key) for key in parameters(type(thing)) if hasattr(thing, key)}
+
+
+def untold(thing: object) -> list[str]:
+    """The options that an encoder or detector has and does not tell, so that none like it can be made."""
+    return sorted(set(parameters(type(thing))) - set(options_of(thing)))
+
+
+def _theirs(kind: Kind) -> dict[str, EntryPoint]:
+    """What other packages give, by name; raises ``OptionError`` where a name is taken."""
+    given: dict[str, EntryPoint] = {}
+    for point in entry_points(group=f"oddlens.{kind}s"):
+        if point.name in OURS[kind]:
+            raise OptionError(f"A {kind} named {point.name!r} is given by {_giver(point)}, but that is the name of a "
+                              "built-in one: rename the entry point there, or uninstall the package.")
+        other = given.setdefault(point.name, point)
+        if other.value != point.value:
+            raise OptionError(f"A {kind} named {point.name!r} is given by {_giver(other)} and by {_giver(point)}: "
+                              "rename one of the entry points, or uninstall one of the packages.")
+    return given
+
+
+def _loaded(kind: Kind, point: EntryPoint) -> Any:
+    try:
+        return point.load()
+    except Exception as error:  # a package of others may fail in any way when it is imported
+        raise OptionError(f"The {kind} {point.name!r} of {_giver(point)} cannot be loaded from {point.value}: "
+                          f"{type(error).__name__}: {error}.") from error
+
+
+def _giver(point: EntryPoint) -> str:
+    return "an installed package" if point.dist is None else f"the package {point.dist.name} {point.dist.version}"

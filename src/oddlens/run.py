@@ -11,12 +11,9 @@ run.json                     a machine-readable summary; a folder that has one i
 from __future__ import annotations
 
 import json
-import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 
-import oddlens
-from oddlens import chart, listing, registry
+from oddlens import chart, listing, registry, saving, wording
 from oddlens.check import Check
 from oddlens.check import check as run_check
 from oddlens.errors import OptionError, OutputError, SavedModelError, UnreadableImage
@@ -34,29 +30,20 @@ from oddlens.files import write_atomically
 from oddlens.gallery import Panel, write_gallery
 from oddlens.memory import Memory
 from oddlens.model import AnomalyModel
+from oddlens.page import number
 from oddlens.pixels import read_near
 from oddlens.progress import advance
-from oddlens.protocols import ImageSource
+from oddlens.protocols import Explains, HasOptions, ImageSource, InFolder, Skips
 from oddlens.ranking import RankedImage, Ranking
-from oddlens.report import THUMBNAIL, Fragment, Note, Reader, Report, Section, number, picture, write_report
-from oddlens.saving import load_model, save_model
+from oddlens.report import Fragment, Note, Report, Section, write_report
 from oddlens.sources import open_source
+from oddlens.summary import summary
+from oddlens.thumbnails import THUMBNAIL, Reader, picture
 from oddlens.views import View, chosen, parsed
 
 REASONS = "reasons.safetensors"
 #: Above the number of images at which a page of thumbnails stops being read.
 MOST_SHOWN = 500
-
-# What a stranger is told a detector looks for.
-SOUGHT = {
-    "activations": "images that switch on a pattern of nodes that few or no others do",
-    "reconstruction": "images that the encoder could not rebuild from what it learned",
-    "neighbors": "images whose learned features lie far from those of every other image",
-    "forest": "images whose learned features a few random cuts set apart from the rest",
-    "self_training": "images like those that lie farthest from the others, by a rule that these taught",
-    "subspace": "images that the main directions in which the features vary cannot put together",
-    "surprise": "images that the encoder did badly at, at the task that it taught itself",
-}
 
 
 @dataclass(frozen=True)
@@ -119,25 +106,34 @@ def _asked(encoder: str | None, detectors: Sequence[str], views: Sequence[str], 
 
 def rank_into(
     images: Any, out: str | Path, model: AnomalyModel, *, top: int = 20, command: str = "",
-    title: str = "The odd images", what: str | None = None, look: Look | None = None, check: bool = False,
+    title: str | None = None, what: str | None = None, look: Look | None = None, check: bool = False,
+    save_model: bool = True,
 ) -> RunResult:
     """Fit ``model`` to images, rank them and write the run into the folder ``out``.
 
-    title and what head the report: what it is about, and what the images are (by default their path). look changes
-    what the pictures show; see :class:`Look`. check plants known oddities in copies of the images and says what such a
-    run can see and what not; it takes about five times as long again. Raises ``OutputError`` before any work if ``out``
-    lies in the folder of images or holds other files.
+    title and what head the report: what it is about (by default the odd images, or where none is flagged the
+    strangest), and what the images are (by default their path). look changes what the pictures show; see
+    :class:`Look`. check plants known oddities in copies of the images and says what such a run can see and what not; it
+    takes about five times as long again. save_model: False keeps no model and nothing of the images, so that new ones
+    cannot be scored by the run. Raises, before any work, ``OutputError`` if ``out`` lies in the folder of images or
+    holds other files, and ``OptionError`` for a model that cannot be fitted, or not saved.
     """
+    model.build()  # an option that cannot work is said before any image is read
+    if save_model:
+        saving.require_savable(model)
     source = open_source(images)
     folder = claim(out, source)
-    model._build()  # an option that cannot work is said before any image is read
-    form, collection, seconds = model._read(source)
-    model._learn(form, collection, seconds)
+    collection = model.read(source)
+    model.fit(collection)
     (folder / REASONS).unlink(missing_ok=True)  # never the reasons of another model
-    save_model(model, folder / "model")
+    if save_model:
+        saving.save_model(model, folder / "model")
+    else:
+        saving.remove_model(folder / "model")  # never the model of another run
     start = time.perf_counter()
     explainer = Explainer(model, collection, model.rank())
-    explainer.memory().save(folder / REASONS)
+    if save_model:
+        explainer.memory().save(folder / REASONS)
     ranking = replace(model.rank(), causes=explainer.named(), measures=explainer.measures())
     model.timings_["causes"] = time.perf_counter() - start
     checked = None
@@ -156,8 +152,8 @@ def reseeded(model: AnomalyModel, seed: int) -> AnomalyModel:
     views = [view for view in fresh.views or () if isinstance(view, View)]
     parts: list[Any] = [fresh.encoder, fresh.detector, *(part for v in views for part in (v.encoder, v.detector))]
     for part in parts:
-        if hasattr(part, "random_state"):
-            part.random_state = seed
+        if isinstance(part, HasOptions) and "random_state" in part.get_params(deep=False):
+            part.set_params(random_state=seed)
     return fresh
 
 
@@ -169,13 +165,15 @@ def score_with(
     path = Path(path)
     if not path.exists():
         raise SavedModelError(f"There is no {path}: give the folder of a run or of a saved model.")
-    model = load_model(path / "model" if (path / "model").is_dir() else path)
+    if (path / "run.json").is_file() and not (path / "model").is_dir():
+        raise SavedModelError(f"{path} is a run without a model: make it again without --no-model (save_model=False).")
+    model = saving.load_model(path / "model" if (path / "model").is_dir() else path)
     model.n_jobs = n_jobs
     source = open_source(images)
     folder = None if out is None else claim(out, source)
     start = time.perf_counter()
-    collection, members = model._score(source)
-    ranking = model._ranking(collection.names, collection.unreadable, members)
+    collection = model.read_new(source)
+    ranking = model.rank(collection)
     model.timings_ = {"scoring": time.perf_counter() - start}
     explainer = None
     if len(ranking) and (path / REASONS).is_file():
@@ -188,7 +186,7 @@ def score_with(
     shown = _Shown(source, described(images), collection.indices, top, command, "New images, scored", explainer,
                    new=True)
     if folder is None:
-        return RunResult(ranking, model, _summary(model, ranking, shown, {}))
+        return RunResult(ranking, model, _summary(model, ranking, shown, {}, _duplicates(shown)))
     return _write(folder, model, ranking, shown, Look())
 
 
@@ -230,7 +228,7 @@ class _Shown:
     indices: NDArray[np.int64]  # row of the ranking -> number in the source
     top: int
     command: str
-    title: str
+    title: str | None
     explainer: Explainer | None = None  # None: of new images, where nothing is kept of the fitted ones
     check: Check | None = None
     new: bool = False  # the images are others than the fitted ones
@@ -245,31 +243,55 @@ def _write(folder: Path, model: AnomalyModel, ranking: Ranking, shown: _Shown, l
     files = {"table": "scores.csv", "parquet": "scores.parquet", "gallery": "gallery.png", "report": "report.html"}
     if (folder / "model").is_dir():
         files["model"] = "model"
-    summary = _summary(model, ranking, shown, {label: str(folder / name) for label, name in files.items()})
+    duplicates = _duplicates(shown)
+    told = _summary(model, ranking, shown, {label: str(folder / name) for label, name in files.items()}, duplicates)
     ranking.to_csv(folder / "scores.csv")
     ranking.to_parquet(folder / "scores.parquet")
     top = min(shown.top, MOST_SHOWN)
     sections = _sections(model, ranking, shown)
     advance("pictures", 0, 2)
-    if look.panels is None:
-        panels = [Panel(s.title, "the strangest, with scores", *strangest(ranking, shown.read, s.column, min(top, 20)))
-                  for s in sections]
-    else:
-        panels = list(look.panels(ranking, shown.read))
+    panels = _panels(ranking, shown, sections) if look.panels is None else look.panels(ranking, shown.read)
     write_gallery(folder / "gallery.png", panels)
     advance("pictures", 1, 2)
     write_report(folder / "report.html", Report(
-        title=shown.title, source=shown.what, ranking=ranking, read=shown.read, sections=sections,
-        facts={"Looked at as": _looked_at(summary["learned_at"])}, skipped=summary["skipped"], seed=summary["seed"],
-        timings=summary["seconds"], created=summary["created"], parameters=summary["parameters"],
-        versions=summary["versions"], command=shown.command, top=top, statement=summary["statement"],
-        fragments=_fragments(shown.explainer, ranking) if shown.explainer and len(ranking) else (),
+        title=shown.title or ("The odd images" if told["flagged"] else "The strangest images"), source=shown.what,
+        ranking=ranking, read=shown.read, sections=sections, duplicates=duplicates,
+        facts={"Looked at as": _looked_at(told["learned_at"])}, skipped=told["skipped"], seed=told["seed"],
+        timings=told["seconds"], created=told["created"], parameters=told["parameters"],
+        versions=told["versions"], command=shown.command, top=top, statement=told["statement"],
+        fragments=_fragments(shown.explainer, ranking, duplicates) if shown.explainer and len(ranking) else (),
         **_fitted(model, shown.explainer),
         notes=[*(look.notes(ranking) if look.notes else ()), *([_checked(shown.check)] if shown.check else [])],
     ))
     advance("pictures", 2, 2)
-    write_atomically(folder / "run.json", (json.dumps(summary, indent=1) + "\n").encode())
-    return RunResult(ranking, model, summary)
+    write_atomically(folder / "run.json", (json.dumps(told, indent=1) + "\n").encode())
+    return RunResult(ranking, model, told)
+
+
+def _summary(
+    model: AnomalyModel, ranking: Ranking, shown: _Shown, files: Mapping[str, str], duplicates: list[list[int]]
+) -> dict[str, Any]:
+    return summary(
+        model, ranking, images=shown.what, command=shown.command, top=shown.top, new=shown.new, files=files,
+        skipped=shown.source.skipped if isinstance(shown.source, Skips) else 0, duplicates=duplicates,
+        check=None if shown.check is None else shown.check.to_dict())
+
+
+def _duplicates(shown: _Shown) -> list[list[int]]:
+    return shown.explainer.duplicate_groups() if shown.explainer else []
+
+
+def _panels(ranking: Ranking, shown: _Shown, sections: Sequence[Section]) -> list[Panel]:
+    """The contact sheet: the strangest of the score, the flagged ones framed, then those of each view."""
+    panels = []
+    for section in sections:
+        column, top = section.column, min(shown.top, 20)
+        images = ranking.top(top, column)
+        flagged = sum(bool(image.flagged) for image in images) if section is sections[0] else 0
+        caption = "flagged ones in red, with scores" if flagged else "the strangest, with scores"
+        title = "The strangest" if section is sections[0] else section.title
+        panels.append(Panel(title, caption, *strangest(ranking, shown.read, column, top), flagged=flagged))
+    return panels
 
 
 def _fitted(model: AnomalyModel, explainer: Explainer | None) -> dict[str, Any]:
@@ -283,23 +305,23 @@ def _sections(model: AnomalyModel, ranking: Ranking, shown: _Shown) -> list[Sect
     """One section of the report for the score and, where there are several views, one for each."""
     explainer = shown.explainer
     several = len(ranking.members) > 1
+    heading = "The strangest" if explainer is None else "The strangest, and why"
     sections = [] if not several else [Section(
-        None, "All views together", "The images that all views of the collection, taken together, find strangest.",
+        None, heading, f"The score puts {len(ranking.members)} ways of looking at the images together.",
         explainer.why if explainer else None, explainer.leaders if explainer else None)]
     for column in ranking.members:
-        detector = model.detectors_[column]
         explain, rows = None, None
-        if hasattr(detector, "explain_own") and explainer and not shown.new:
+        detector, name = model.detectors_[column], wording.title(model, column)
+        if isinstance(detector, Explains) and explainer and not shown.new:
             explain = _nodes(detector)
         elif explainer and not several:
             explain, rows = explainer.why, explainer.leaders
-        sought = SOUGHT.get(column.rpartition("+")[2], "odd images")
-        title = f"View {column}" if "+" in column else f"Detector {column}"
-        sections.append(Section(column, title, f"It looks for {sought}.", explain, rows))
+        title = name if several else heading
+        sections.append(Section(column, title, wording.seeks(model, column), explain, rows, name))
     return sections
 
 
-def _fragments(explainer: Explainer, ranking: Ranking) -> list[Fragment]:
+def _fragments(explainer: Explainer, ranking: Ranking, duplicates: Sequence[Sequence[int]]) -> list[Fragment]:
     """The map of the collection and the table of the strangest, their pictures as the model saw them."""
     pixels = explainer.collection.pixels
     groups = explainer.group_of
@@ -309,13 +331,14 @@ def _fragments(explainer: Explainer, ranking: Ranking) -> list[Fragment]:
         places = chart.lay_out(embedding, np.arange(len(chosen)), explainer.model.random_state)
         parts.append(Fragment("map", "Map", chart.map_fragment(
             ranking, chosen, places, lambda row: np.asarray(pixels[row]), groups), chart.SCRIPT))
+    rows = listing.choose(ranking, duplicates, MOST_SHOWN)
     table = listing.listing_fragment(
-        ranking, ranking.order()[:MOST_SHOWN], lambda row: picture("", np.asarray(pixels[row]), 3000).uri or "",
-        lambda row: [reason.text for reason in explainer.reasons(row)], groups, MOST_SHOWN)
+        ranking, rows, lambda row: picture("", np.asarray(pixels[row]), 3000).uri or "",
+        lambda row: [reason.text for reason in explainer.reasons(row)], groups, len(rows), duplicates)
     return [*parts, Fragment("listing", "Table", table, listing.SCRIPT)]
 
 
-def _nodes(detector: Any) -> Callable[[int], Why]:
+def _nodes(detector: Explains) -> Callable[[int], Why]:
     return lambda row: Why(tuple(detector.explain_own(row)))
 
 
@@ -330,82 +353,9 @@ def _checked(check: Check) -> Note:
                 ["Planted", "among the strangest 5 %", "flagged", "scores above an untouched image"], rows)
 
 
-def statement(model: AnomalyModel, ranking: Ranking, fitted: bool) -> str:
-    """How many images look odd and how sure that is."""
-    assert ranking.flagged is not None  # noqa: S101  a model always decides
-    count, n, decision = int(ranking.flagged.sum()), len(ranking), model.decision_
-    if model.contamination is not None:
-        return (f"{count:,} of {n:,} images are flagged: the share that was asked for, {model.contamination:.3g}. "
-                "How many of them are really odd was not asked.")
-    if not fitted:
-        return (f"{count:,} of {n:,} new images look{'s' if count == 1 else ''} odd beside the fitted ones: each was "
-                "judged alone, by the threshold that was fixed when the model was fitted.")
-    if not count:
-        return decision.statement
-    false = min(decision.expected_false, model.fdr * count)
-    words = "none of them" if false < 0.5 else f"about {false:.0f} of them"
-    share = decision.share
-    looks = "image looks" if count == 1 else "images look"
-    return (f"{count:,} {looks} odd; expect {words} to be {'a false alarm' if round(false) == 1 else 'false alarms'}.\n"
-            f"About {_percent(share.value)} of the {n:,} images are anomalous, flagged or not "
-            f"(somewhere from {_percent(share.low)} to {_percent(share.high)}).")
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2g} %"
-
-
-def _summary(model: AnomalyModel, ranking: Ranking, shown: _Shown, files: dict[str, str]) -> dict[str, Any]:
-    """The run in plain values: what ``--json`` prints and ``run.json`` keeps."""
-    form = model.format_
-    return {
-        "finished": True,
-        "oddlens": oddlens.__version__,
-        "command": shown.command,
-        "images": shown.what,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "found": len(ranking) + len(ranking.unreadable),
-        "read": len(ranking),
-        "skipped": getattr(shown.source, "skipped", 0),
-        "unreadable": [{"name": name, "reason": reason} for name, reason in ranking.unreadable],
-        "learned_at": {"height": form.height, "width": form.width, "channels": form.channels, "resize": form.resize},
-        "seed": model.random_state,
-        "seconds": {stage: round(seconds, 3) for stage, seconds in model.timings_.items()},
-        "statement": statement(model, ranking, not shown.new),
-        "flagged": 0 if ranking.flagged is None else int(ranking.flagged.sum()),
-        "fdr": model.fdr if model.contamination is None else None,
-        "share_anomalous": {"value": model.decision_.share.value, "low": model.decision_.share.low,
-                            "high": model.decision_.share.high},
-        "check": None if shown.check is None else shown.check.to_dict(),
-        "top": [{"rank": i.rank, "name": i.name, "score": i.score, "p_value": i.p_value, "flagged": i.flagged,
-                 "causes": ranking.causes[i.index] if ranking.causes else "", **i.members}
-                for i in ranking.top(shown.top)],
-        "parameters": _parameters(model),
-        "versions": _versions(),
-        "files": files,
-    }
-
-
 def _looked_at(size: dict[str, Any]) -> str:
     kind = "colour" if size["channels"] == 3 else "grey"
     return f"{size['width']} x {size['height']} pixels, {kind}; other shapes: {size['resize']}"
-
-
-def _parameters(model: AnomalyModel) -> dict[str, dict[str, Any]]:
-    own = {key: value for key, value in model.get_params(deep=False).items()
-           if key not in ("encoder", "detector", "views")}
-    parts: dict[str, Any] = {f"Encoder {name}": encoder for name, encoder in model.encoders_.items()}
-    parts |= {f"Detector {column}": detector for column, detector in model.detectors_.items()}
-    listed = {title: part.get_params(deep=False) for title, part in parts.items() if hasattr(part, "get_params")}
-    return {title: {key: value if isinstance(value, int | float | str | None) else repr(value)
-                    for key, value in options.items()}
-            for title, options in {"Model": own, **listed}.items() if options}
-
-
-def _versions() -> dict[str, str]:
-    packages = ("faiss-cpu", "numba", "numpy", "pillow", "scikit-learn", "torch")
-    return {"oddlens": oddlens.__version__, "Python": platform.python_version(),
-            **{package: version(package) for package in packages}}
 
 
 def described(images: Any) -> str:
@@ -418,7 +368,7 @@ def described(images: Any) -> str:
 def claim(out: str | Path, source: ImageSource) -> Path:
     """The folder ``out``, if a run may be written there: never among the images, never over other files."""
     folder = Path(out)
-    root = getattr(source, "root", None)
+    root = source.root if isinstance(source, InFolder) else None
     if root is not None and folder.resolve().is_relative_to(Path(root).resolve()):
         raise OutputError(f"{folder} lies in the folder of images {root}, which is never written to: "
                           "choose another place with --out.")

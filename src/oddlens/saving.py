@@ -1,7 +1,8 @@
 """A fitted model as a folder of JSON and safetensors, loaded without running any code from it.
 
-    model.json                      options, names of encoders and detectors, image size, names of the images,
-                                    and the name and SHA-256 of every other file
+    model.json                      options, names of encoders and detectors and the packages of those that are not
+                                    ours, image size, names and sizes of the images, and the name and SHA-256 of every
+                                    other file
     encoder-<n>-<hash>.safetensors  what each encoder learned
     detector-<n>-<hash>.safetensors
     own-<hash>.safetensors          the fitted images' scores
@@ -25,17 +26,17 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
-from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
 
 import oddlens
-from oddlens import registry
 from oddlens.calibration import Fusion
 from oddlens.copies import Known
 from oddlens.errors import OddlensError, OptionError, SavedModelError
 from oddlens.files import write_atomically
 from oddlens.model import AnomalyModel, Seen
-from oddlens.pixels import PixelFormat
+from oddlens.pixels import Collection
 from oddlens.protocols import State
+from oddlens.specifications import described, revived, written
 from oddlens.views import Loudness, View
 
 FORMAT = 3
@@ -44,8 +45,12 @@ _FILE = re.compile(r"(own|known|(?:encoder|detector)-\d{1,3})-[0-9a-f]{16}\.safe
 
 
 def save_model(model: AnomalyModel, path: str | Path) -> None:
-    """Write a fitted model to the folder ``path``, in place of a model that is there already."""
-    model._require_fit()
+    """Write a fitted model to the folder ``path``, in place of a model that is there already.
+
+    Raises ``OptionError`` for one that cannot be saved (``require_savable`` says so before it is fitted) and for a
+    folder with other files in it.
+    """
+    check_is_fitted(model, "seen_")
     folder = Path(path)
     if (folder / "model.json").is_symlink() or (folder.exists() and not _is_ours(folder)):
         raise OptionError(f"{folder} holds other files than a saved model; choose an empty or new folder.")
@@ -58,11 +63,8 @@ def save_model(model: AnomalyModel, path: str | Path) -> None:
     content = {
         "format": FORMAT,
         "oddlens": oddlens.__version__,
-        "model": _options(model, exclude=("encoder", "detector", "views")),
-        "encoders": [{"called": called, **_described("encoder", encoder)}
-                     for called, encoder in model.encoders_.items()],
-        "detectors": [{"column": column, "sees": model.sees_[column], **_described("detector", detector),
-                       **_weights(model.seen_.views[column])} for column, detector in model.detectors_.items()],
+        "model": _asked(model),
+        **_parts(model.seen_),
         "one_kind": model.seen_.one_kind,
         "fusion": {"leads": dict(model.fusion_.leads), "tails": dict(model.fusion_.tails)},
         "pixels": {"height": model.format_.height, "width": model.format_.width,
@@ -70,6 +72,8 @@ def save_model(model: AnomalyModel, path: str | Path) -> None:
         "names": list(model.names_),
         "unreadable": [list(pair) for pair in model.unreadable_],
         "indices": [int(i) for i in model.indices_],
+        "shapes": [[int(side) for side in shape] for shape in model.shapes_],
+        "timings": model.timings_,
         "files": files,
     }
     write_atomically(folder / "model.json", json.dumps(content, indent=1, ensure_ascii=True).encode())
@@ -79,13 +83,33 @@ def save_model(model: AnomalyModel, path: str | Path) -> None:
             stale.unlink(missing_ok=True)
 
 
+def require_savable(model: AnomalyModel) -> None:
+    """Raise ``OptionError``, before anything is learned, for a model that could not be saved once it is fitted."""
+    _parts(model.build())
+    _asked(model)
+
+
+def remove_model(path: str | Path) -> None:
+    """Remove the saved model in the folder ``path``, if there is one; other files stay."""
+    folder = Path(path)
+    if folder.is_symlink() or not _is_ours(folder):
+        return
+    for file in folder.iterdir():
+        file.unlink()
+    folder.rmdir()
+
+
 def load_model(path: str | Path) -> AnomalyModel:
-    """The model in the folder ``path``; raises ``SavedModelError`` if it is not one, or not a sound one."""
+    """The model in the folder ``path``; raises ``SavedModelError`` if it is not one, or not a sound one.
+
+    It equals the one that was saved: its options, what it learned, the fitted images' names, sizes and scores, and how
+    long each stage took.
+    """
     folder = Path(path)
     content = _read_json(folder)
     try:
         states = {part: _read_state(folder, part, file) for part, file in content["files"].items()}
-        model = AnomalyModel(**content["model"])
+        model = AnomalyModel(**{key: revived(value) for key, value in content["model"].items()})
         seen = _seen(content, states)
         fusion = _fusion(content["fusion"], seen)
         names = tuple(str(name) for name in content["names"])
@@ -94,18 +118,43 @@ def load_model(path: str | Path) -> AnomalyModel:
         known = Known(states["known"]["digests"])
         if len(known.digests) != len(names):
             raise ValueError(f"{len(known.digests)} digests for {len(names)} names")
-        model.views = list(seen.views.values())
-        model._take(seen, fusion, PixelFormat(**content["pixels"]), names, unreadable, own, known)
-        model.indices_ = np.array(content["indices"], np.int64)
-        if model.indices_.shape != (len(names),):
-            raise ValueError(f"{len(model.indices_)} indices for {len(names)} names")
+        timings = {str(stage): float(seconds) for stage, seconds in content["timings"].items()}
+        model.restore(seen, fusion, own, known, _images(content, names, unreadable), timings)
         _try_out(model)
     except SavedModelError:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, OddlensError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError,
+            OddlensError) as error:
         raise SavedModelError(f"{folder} is not a sound model: {type(error).__name__}: {error}. "
                               "Fit and save it anew.") from error
     return model
+
+
+def _images(content: dict[str, Any], names: tuple[str, ...], unreadable: tuple[tuple[str, str], ...]) -> Collection:
+    """What is known of the fitted images beside their pixels."""
+    pixels = content["pixels"]
+    size = (pixels["height"], pixels["width"], pixels["channels"])
+    if not all(isinstance(side, int) and side >= 1 for side in size) or np.prod(size, dtype=object) > LARGEST_IMAGE:
+        raise ValueError(f"images of {size}")
+    indices, shapes = np.array(content["indices"], np.int64), np.array(content["shapes"], np.int32)
+    if indices.shape != (len(names),) or shapes.shape != (len(names), 2):
+        raise ValueError(f"{indices.shape} indices and {shapes.shape} shapes for {len(names)} names")
+    return Collection(np.empty((0, *size), np.uint8), names, unreadable, shapes, indices, str(pixels["resize"]))
+
+
+def _asked(model: AnomalyModel) -> dict[str, Any]:
+    """The model's own options, encoders, detectors and views as they were asked for."""
+    return {key: written(value, f"The option {key} of the model")
+            for key, value in model.get_params(deep=False).items()}
+
+
+def _parts(seen: Seen) -> dict[str, Any]:
+    """The encoders and detectors by name, each with its options and what it is called in the model."""
+    return {
+        "encoders": [{"called": called, **described("encoder", encoder)} for called, encoder in seen.encoders.items()],
+        "detectors": [{"column": column, "sees": seen.sees[column], **described("detector", detector),
+                       **_weights(seen.views[column])} for column, detector in seen.detectors.items()],
+    }
 
 
 def _weights(view: View) -> dict[str, Any]:
@@ -114,9 +163,9 @@ def _weights(view: View) -> dict[str, Any]:
 
 def _seen(content: dict[str, Any], states: dict[str, State]) -> Seen:
     """The encoders and detectors, each with what it learned, and which detector sees by which encoder."""
-    encoders = {str(item["called"]): _revived("encoder", item, states[f"encoder-{number}"])
+    encoders = {str(item["called"]): revived(item).set_state(states[f"encoder-{number}"])
                 for number, item in enumerate(content["encoders"])}
-    detectors = {str(item["column"]): _revived("detector", item, states[f"detector-{number}"])
+    detectors = {str(item["column"]): revived(item).set_state(states[f"detector-{number}"])
                  for number, item in enumerate(content["detectors"])}
     sees = {str(item["column"]): str(item["sees"]) for item in content["detectors"]}
     if not detectors or len(detectors) != len(content["detectors"]) or set(sees.values()) != set(encoders):
@@ -141,34 +190,9 @@ def _try_out(model: AnomalyModel) -> None:
     """Send one blank image all the way, so that parts that do not fit each other are found now."""
     form = model.format_
     size = (form.height, form.width, form.channels)
-    if not (min(size) >= 1 and int(np.prod(size, dtype=object)) <= LARGEST_IMAGE):
-        raise ValueError(f"images of {size}")
     for column, scores in model.seen_.score(np.zeros((1, *size), np.uint8)).items():
         if scores.shape != (1,):
             raise ValueError(f"{column} does not score what the encoder gives")
-
-
-def _options(thing: BaseEstimator, exclude: tuple[str, ...] = ()) -> dict[str, Any]:
-    return {key: value for key, value in thing.get_params(deep=False).items() if key not in exclude}
-
-
-def _described(kind: registry.Kind, thing: Any) -> dict[str, Any]:
-    name = registry.name_of(kind, thing)
-    if name is None:
-        raise OptionError(
-            f"{type(thing).__name__} cannot be saved: it is not registered. Register it as an entry point of "
-            f"the group oddlens.{kind}s, so that loading finds it by name."
-        )
-    options = _options(thing)
-    try:
-        json.dumps(options)
-    except TypeError as error:
-        raise OptionError(f"The options of {kind} {name} cannot be saved as JSON: {error}.") from error
-    return {"name": name, "options": options}
-
-
-def _revived(kind: registry.Kind, item: dict[str, Any], state: State) -> Any:
-    return registry.create(kind, item["name"], **item["options"]).set_state(state)
 
 
 def _scores(own: State, column: str, count: int) -> Any:
@@ -179,7 +203,11 @@ def _scores(own: State, column: str, count: int) -> Any:
 
 
 def _write_state(folder: Path, part: str, state: State) -> dict[str, str]:
-    content = save_tensors({key: np.ascontiguousarray(value) for key, value in state.items()})
+    try:  # not ascontiguousarray, which gives an array without axes one
+        content = save_tensors({key: np.asarray(value, order="C") for key, value in state.items()})
+    except (SafetensorError, TypeError, ValueError, KeyError, AttributeError) as error:
+        raise OptionError(f"What get_state of {part} gave cannot be saved; it must be a dict of arrays of numbers: "
+                          f"{type(error).__name__}: {error}.") from error
     digest = hashlib.sha256(content).hexdigest()
     name = f"{part}-{digest[:16]}.safetensors"
     write_atomically(folder / name, content)

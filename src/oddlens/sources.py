@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import math
 import os
+import re
 import shutil
 import tempfile
 import warnings
@@ -23,6 +24,7 @@ from typing import IO, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from oddlens import registry
 from oddlens.arrays import MEMORY, allocate
 from oddlens.errors import SourceError, UnreadableImage
 from oddlens.pixels import decode, looks_like_image
@@ -43,11 +45,14 @@ def open_source(images: Any) -> ImageSource:
 
     images:  a folder (walked with its subfolders); a list of paths; a text file of paths, one a line; an array of
              (n, height, width) or (n, height, width, 1, 3 or 4); an ``.npy`` or ``.npz`` file of one; an IDX file,
-             also gzipped; one image file; or an object with the methods of ``ImageSource``.
+             also gzipped; one image file; NAME:TEXT, which is what the source that a package gives by that name makes
+             of the text (docs/write-a-source.md); or an object with the methods of ``ImageSource``.
 
     Arrays of uint8 are taken as they are, bool as black and white, uint16 by their upper 8 bits, floating-point
     numbers as 0..1. Raises ``SourceError``, saying what was found and what would do.
     """
+    if isinstance(images, str) and (named := _NAMED.fullmatch(images)) and not os.path.lexists(images):
+        return _open_named(*named.groups())
     if isinstance(images, str | os.PathLike):
         return _open_path(Path(images))
     if isinstance(images, ImageSource):
@@ -67,6 +72,16 @@ def open_source(images: Any) -> ImageSource:
 
 _TAKEN = ("Give a folder, a list of paths, a text file of paths, an array (n, height, width[, channels]), "
           "an .npy, .npz or IDX file, or an object with __len__, name and read.")
+_NAMED = re.compile(r"(\w{2,}):(.+)", re.ASCII | re.DOTALL)  # one letter before the colon is a drive
+
+
+def _open_named(name: str, text: str) -> ImageSource:
+    """What the source of that name, which another package gives, makes of the text after the colon."""
+    source = registry.find("source", name)(text)
+    if not isinstance(source, ImageSource):
+        raise SourceError(f"The source {name!r} made a {type(source).__name__} of {text!r}, which has not all of "
+                          "__len__, name and read.")
+    return source
 
 
 class ArraySource:

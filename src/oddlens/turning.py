@@ -52,13 +52,11 @@ class Turned:
 
     odds:   the log of how many times likelier the best of the seven other ways is than the one it came in.
     turn:   that way, a place in TURNS.
-    alike:  the fitted image that is nearest when it is turned so; -1 where it was not looked up.
     gain:   the log of its distance to its 5th neighbour as it lies over that when turned; 0 where not looked up.
     """
 
     odds: Doubles
     turn: NDArray[np.int64]
-    alike: NDArray[np.int64]
     gain: Doubles
 
 
@@ -98,7 +96,7 @@ class Uprightness:
     def judge(self, features: NDArray[np.float32], own: NDArray[np.int64] | None = None) -> Turned:
         """Of (m, 128) features; ``own`` says which fitted images they are: each is judged by who was not taught it."""
         m = len(features)
-        found = Turned(np.zeros(m), np.zeros(m, np.int64), np.full(m, -1), np.zeros(m))
+        found = Turned(np.zeros(m), np.zeros(m, np.int64), np.zeros(m))
         if not len(self.nets):
             return found
         fold = np.full(m, -1) if own is None else self._folds(own)
@@ -111,9 +109,8 @@ class Uprightness:
         if len(asked):
             itself = None if own is None else own[asked]
             places = self.turns[found.turn[asked]]
-            turned, nearest = self._nearest(np.take_along_axis(features[asked], places, 1), itself)
-            found.gain[asked] = np.log((self._nearest(features[asked], itself)[0] + 1e-3) / (turned + 1e-3))
-            found.alike[asked] = nearest
+            turned = self._nearest(np.take_along_axis(features[asked], places, 1), itself)
+            found.gain[asked] = np.log((self._nearest(features[asked], itself) + 1e-3) / (turned + 1e-3))
         return found
 
     def _folds(self, own: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -132,19 +129,15 @@ class Uprightness:
             sums += says.reshape(sums.shape) * weight[:, None]
         return sums
 
-    def _nearest(
-        self, features: NDArray[np.float32], own: NDArray[np.int64] | None
-    ) -> tuple[Doubles, NDArray[np.int64]]:
-        """(m,) distances to the 5th fitted neighbour, and (m,) the first, the image itself left out."""
+    def _nearest(self, features: NDArray[np.float32], own: NDArray[np.int64] | None) -> Doubles:
+        """(m,) distances to the 5th fitted neighbour, the image itself left out."""
         index = faiss.IndexFlatL2(FEATURES)
         index.add(np.ascontiguousarray(self.features))
         squares, found = index.search(np.ascontiguousarray(features), NEIGHBOUR + 1)
         images, squares = self.rows[found], np.maximum(squares, 0).astype(np.float64)
         if own is not None:
             squares[images == own[:, None]] = np.inf
-        order = squares.argsort(1, kind="stable")
-        return (np.sqrt(np.take_along_axis(squares, order, 1)[:, NEIGHBOUR - 1]),
-                np.take_along_axis(images, order, 1)[:, 0])
+        return np.asarray(np.sqrt(np.sort(squares, axis=1)[:, NEIGHBOUR - 1]))
 
 
 def learn(features: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -201,6 +194,17 @@ def _learned(features: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
 def reference(n: int) -> NDArray[np.int64]:
     """Which of n images the others are compared with: all, or 5,000 drawn at random, the same each time."""
     return np.sort(np.random.default_rng(0).permutation(n)[:REFERENCE])
+
+
+def lying(flat: NDArray[np.uint8], turn: NDArray[np.int64], layers: int) -> NDArray[np.uint8]:
+    """(m, layers * side * side) small square pictures, each turned by its own place in TURNS."""
+    side = round((flat.shape[1] / layers) ** 0.5)
+    pictures = flat.reshape(len(flat), layers, side, side).copy()
+    for place, (quarters, mirrored, _) in enumerate(TURNS):
+        these = turn == place
+        way = pictures[these][..., ::-1] if mirrored else pictures[these]
+        pictures[these] = np.rot90(way, quarters, axes=(2, 3))
+    return pictures.reshape(flat.shape)
 
 
 def _turned(places: NDArray[np.int64], quarters: int, mirrored: bool) -> NDArray[np.int64]:

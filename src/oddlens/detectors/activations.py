@@ -23,6 +23,7 @@ from sklearn.exceptions import NotFittedError
 
 from oddlens.activity import Layers, blocks, node_names, reference
 from oddlens.errors import OptionError, SavedModelError
+from oddlens.options import require_numbers
 from oddlens.patterns.hamming import Hamming
 from oddlens.patterns.likelihood import Likelihood
 from oddlens.patterns.pathway import Pathway
@@ -68,6 +69,9 @@ class Activations(BaseEstimator):
     (7, 'node hidden 0 is off, as in 3.3 % of the images')
     """
 
+    judges = "by the nodes that are switched on"
+    seeks = "images that switch on a pattern of nodes that few or no others do"
+
     def __init__(
         self,
         rule: str = "hamming",
@@ -93,6 +97,7 @@ class Activations(BaseEstimator):
 
     def fit(self, encoded: Encoded) -> Self:
         """Learn what patterns are usual, score the fitted images, and keep what made each of them strange."""
+        require_numbers(self)
         layers = self._layers(encoded)
         if len(encoded) < 2:
             raise OptionError(f"Activations needs 2 images or more, got {len(encoded)}.")

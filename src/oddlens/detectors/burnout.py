@@ -20,6 +20,7 @@ from sklearn.exceptions import NotFittedError
 from oddlens.errors import OptionError, SavedModelError
 from oddlens.modes import one_mode
 from oddlens.neighborhood import QUARTER, Neighborhood, Tightness, sampled
+from oddlens.options import require_numbers
 from oddlens.protocols import Doubles, Encoded, State
 
 
@@ -45,6 +46,8 @@ class Burnout(BaseEstimator):
     """
 
     needs = frozenset({"embedding"})
+    judges = "compared with near and far neighbours"
+    seeks = "images that lie unusually far from all others but those of their own kind"
 
     def __init__(self, local: float | str = "auto", random_state: int = 0, n_jobs: int | None = None) -> None:
         self.local = local
@@ -53,6 +56,7 @@ class Burnout(BaseEstimator):
 
     def fit(self, encoded: Encoded) -> Self:
         """Learn the usual distances and score each row beside them."""
+        require_numbers(self)
         self._check()
         rows = _rows(encoded)
         if len(rows) < 2:

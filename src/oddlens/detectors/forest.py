@@ -56,6 +56,8 @@ class Forest(BaseEstimator):
     # early, the cut is at infinity and all that is below on the left is that leaf. Leaves are single-precision
     # depths of 1 or more, so their sums in double precision are exact and have no order to depend on.
     needs = frozenset({"embedding"})
+    judges = "by how soon random cuts set it apart"
+    seeks = "images whose learned features a few random cuts set apart from the rest"
 
     def __init__(
         self,

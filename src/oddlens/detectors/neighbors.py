@@ -68,6 +68,8 @@ class Neighbors(BaseEstimator):
     """
 
     needs = frozenset({"embedding"})
+    judges = "compared with its nearest neighbours"
+    seeks = "images whose learned features lie far from those of every other image"
 
     def __init__(
         self,

@@ -29,6 +29,8 @@ class Reconstruction(BaseEstimator):
     """
 
     needs = frozenset({"residual"})
+    judges = "by how well it can be rebuilt"
+    seeks = "images that the encoder could not rebuild from what it learned"
 
     def fit(self, encoded: Encoded) -> Self:
         """Keep the fitted images' errors."""

@@ -22,6 +22,7 @@ from sklearn.exceptions import NotFittedError
 
 from oddlens.errors import OptionError, SavedModelError
 from oddlens.neighborhood import Neighborhood, sampled
+from oddlens.options import require_numbers
 from oddlens.protocols import Doubles, Encoded, State
 
 FOLDS, REPEATS = 5, 3
@@ -49,6 +50,8 @@ class SelfTraining(BaseEstimator):
     """
 
     needs = frozenset({"embedding"})
+    judges = "by a rule learned from the strangest"
+    seeks = "images like those that lie farthest from the others, by a rule that these taught"
 
     def __init__(
         self, share: float = 0.2, rounds: int = 3, ridge: float = 1.0, random_state: int = 0,
@@ -62,6 +65,7 @@ class SelfTraining(BaseEstimator):
 
     def fit(self, encoded: Encoded) -> Self:
         """Rank by distance, then learn and judge in turn."""
+        require_numbers(self)
         rows = self._rows(encoded)
         self._check(len(rows))
         rng = np.random.default_rng(self.random_state)

@@ -18,6 +18,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
 from oddlens.errors import OptionError, SavedModelError
+from oddlens.options import require_numbers
 from oddlens.progress import advance
 from oddlens.protocols import Doubles, Encoded, State
 
@@ -47,6 +48,8 @@ class Subspace(BaseEstimator):
     """
 
     needs = frozenset({"embedding"})
+    judges = "put together from what the others share"
+    seeks = "images that the main directions in which the features vary cannot put together"
 
     def __init__(self, share: float = 0.9, random_state: int = 0) -> None:
         self.share = share
@@ -54,6 +57,7 @@ class Subspace(BaseEstimator):
 
     def fit(self, encoded: Encoded) -> Self:
         """Find the components of each fold's complement, and score the fold by them."""
+        require_numbers(self)
         if not 0 < self.share < 1:
             raise OptionError(f"share must be above 0 and below 1, got {self.share!r}.")
         rows = _rows(encoded)

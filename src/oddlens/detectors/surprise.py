@@ -32,6 +32,8 @@ class Surprise(BaseEstimator):
     """
 
     needs = frozenset({"surprise"})
+    judges = "by how badly the network does at its task"
+    seeks = "images that the encoder did badly at, at the task that it taught itself"
 
     def fit(self, encoded: Encoded) -> Self:
         """Keep the fitted images' surprise."""

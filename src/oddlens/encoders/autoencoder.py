@@ -20,6 +20,7 @@ from sklearn.exceptions import NotFittedError
 from torch import Tensor, nn
 
 from oddlens.autoencoding import GIVES, AutoencoderNetwork, check_latent, encode, load_weights, network_state
+from oddlens.options import require_numbers
 from oddlens.protocols import Encoded, Pixels, State
 from oddlens.states import check_images, refusing, saved_shape
 from oddlens.training import choose_device, in_batches, one_thread, seeded, train
@@ -74,6 +75,7 @@ class Autoencoder(BaseEstimator):
     """
 
     gives = GIVES
+    looks_at = "what a network of one layer learned"
 
     def __init__(
         self,
@@ -93,6 +95,7 @@ class Autoencoder(BaseEstimator):
 
     def fit(self, pixels: Pixels) -> Self:
         """Learn from (n, height, width, channels) uint8."""
+        require_numbers(self)
         check_latent(self.latent)
         device = choose_device(self.device)
         self._build(pixels.shape[1:])

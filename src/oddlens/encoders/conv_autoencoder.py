@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from oddlens.autoencoding import GIVES, AutoencoderNetwork, check_latent, encode, load_weights, network_state
 from oddlens.errors import OptionError
+from oddlens.options import require_numbers
 from oddlens.protocols import Encoded, Pixels, State
 from oddlens.states import check_images, refusing, saved_shape
 from oddlens.training import choose_device, seeded, train
@@ -94,6 +95,7 @@ class ConvAutoencoder(BaseEstimator):
     """
 
     gives = GIVES
+    looks_at = "what a network of small filters learned"
 
     def __init__(
         self,
@@ -115,6 +117,7 @@ class ConvAutoencoder(BaseEstimator):
 
     def fit(self, pixels: Pixels) -> Self:
         """Learn from (n, height, width, channels) uint8."""
+        require_numbers(self)
         self._check(pixels.shape[1:])
         device = choose_device(self.device)
         self._build(pixels.shape[1:])

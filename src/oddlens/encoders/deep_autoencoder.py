@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from oddlens.autoencoding import GIVES, AutoencoderNetwork, check_latent, encode, load_weights, network_state
 from oddlens.errors import OptionError
+from oddlens.options import require_numbers
 from oddlens.protocols import Encoded, Pixels, State
 from oddlens.states import check_images, refusing, saved_shape
 from oddlens.training import choose_device, one_thread, seeded, train
@@ -82,6 +83,7 @@ class DeepAutoencoder(BaseEstimator):
     """
 
     gives = GIVES
+    looks_at = "what a network of several layers learned"
 
     def __init__(
         self,
@@ -103,6 +105,7 @@ class DeepAutoencoder(BaseEstimator):
 
     def fit(self, pixels: Pixels) -> Self:
         """Learn from (n, height, width, channels) uint8."""
+        require_numbers(self)
         self._check()
         device = choose_device(self.device)
         self._build(pixels.shape[1:])

@@ -24,6 +24,7 @@ from torch.nn import functional
 
 from oddlens.arrays import allocate
 from oddlens.errors import OptionError
+from oddlens.options import require_numbers
 from oddlens.patches import MAPS, answers, pooled, some_patches, spherical_means
 from oddlens.progress import advance
 from oddlens.protocols import Encoded, Pixels, State
@@ -65,6 +66,7 @@ class Dictionary(BaseEstimator):
     """
 
     gives = frozenset({"embedding"})
+    looks_at = "small details"
 
     def __init__(
         self,
@@ -86,6 +88,7 @@ class Dictionary(BaseEstimator):
 
     def fit(self, pixels: Pixels) -> Self:
         """Learn from (n, height, width, channels) uint8."""
+        require_numbers(self)
         self._check(pixels.shape[1:])
         rng = np.random.default_rng(self.random_state)
         self.shape_ = tuple(pixels.shape[1:])

@@ -44,6 +44,7 @@ class Hog(BaseEstimator):
     """
 
     gives = frozenset({"embedding"})
+    looks_at = "edge directions"
 
     def __init__(self, orientations: int = 9, cell: int | None = None) -> None:
         self.orientations = orientations

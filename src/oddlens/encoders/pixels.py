@@ -32,6 +32,7 @@ class Pixels(BaseEstimator):
     """
 
     gives = frozenset({"embedding"})
+    looks_at = "pixels"
 
     def __init__(self, side: int = 32) -> None:
         self.side = side

@@ -25,6 +25,7 @@ from torch.nn import functional
 
 from oddlens.arrays import allocate
 from oddlens.errors import OptionError
+from oddlens.options import require_numbers
 from oddlens.progress import advance
 from oddlens.protocols import Doubles, Encoded, Pixels, State
 from oddlens.states import check_images, refusing, saved_shape
@@ -63,12 +64,14 @@ class Statistics(BaseEstimator):
 
     gives = frozenset({"embedding"})
     tail_freedom = 1.5  # few numbers, each of the whole picture: in hardly a collection do ordinary ones keep together
+    looks_at = "brightness and colour"
 
     def __init__(self, ridge: float = 0.02) -> None:
         self.ridge = ridge
 
     def fit(self, pixels: Pixels) -> Self:
         """Learn from (n, height, width, channels) uint8 how much each statistic varies, and which vary together."""
+        require_numbers(self)
         self._check()
         self.shape_ = tuple(pixels.shape[1:])
         some = np.sort(np.random.default_rng(0).permutation(len(pixels))[:SAMPLE])

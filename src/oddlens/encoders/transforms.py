@@ -29,6 +29,7 @@ from oddlens.arrays import allocate
 from oddlens.errors import OptionError
 from oddlens.gradients import histograms
 from oddlens.modes import neighbours, one_mode
+from oddlens.options import require_numbers
 from oddlens.progress import advance
 from oddlens.protocols import Bools, Doubles, Encoded, Pixels, State
 from oddlens.states import check_images, refusing, saved_shape
@@ -111,6 +112,7 @@ class Transforms(BaseEstimator):
     """
 
     gives = frozenset({"embedding", "surprise", "activations"})
+    looks_at = "what a network that tells turns apart learned"
 
     def __init__(
         self,
@@ -138,6 +140,7 @@ class Transforms(BaseEstimator):
 
     def fit(self, pixels: Pixels) -> Self:
         """Learn from (n, height, width, channels) uint8."""
+        require_numbers(self)
         self._check()
         device = choose_device(self.device)
         self._build(tuple(pixels.shape[1:]))

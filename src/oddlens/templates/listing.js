@@ -1,12 +1,15 @@
 (() => {
   "use strict"
   const list = document.querySelector(".oddlist"), tools = list.querySelector(".tools"), body = list.querySelector("tbody")
-  const search = tools.querySelector("[type=search]"), only = tools.querySelector("[type=checkbox]"), count = tools.querySelector("[role=status]")
+  const search = tools.querySelector("[type=search]"), only = tools.querySelector("[data-only]"), count = tools.querySelector("[role=status]")
+  const cause = tools.querySelector("select"), members = tools.querySelector("[data-members]"), cut = body.querySelector(".cut")
   const heads = [...list.querySelector("thead tr").cells]
-  const rows = [...body.rows].map(node => {
-    const name = node.querySelector(".called"), causes = node.querySelector(".causes")
+  const rows = [...body.rows].filter(node => node !== cut).map(node => {
+    const name = node.querySelector(".called"), causes = node.querySelector(".causes"), copies = node.querySelector(".copies")
     const text = (name.dataset.full || name.textContent) + "\n" + (causes ? causes.textContent : "")
-    return { node, text: text.toLowerCase(), flagged: "flagged" in node.dataset }
+    const kinds = (node.dataset.c || "").split("|").filter(Boolean)
+    if (copies && copies.dataset.v) kinds.push("duplicates")
+    return { node, text: text.toLowerCase(), kinds, flagged: "flagged" in node.dataset }
   })
   const words = new Intl.Collator(undefined, { numeric: true })
 
@@ -26,6 +29,9 @@
     })
     rows.splice(0, rows.length, ...keyed.map(([, row]) => row))
     body.append(...rows.map(row => row.node))
+    // The cut is a place in the order of the ranks alone.
+    if (cut && !place && up) rows.findLast(row => row.flagged).node.after(cut)
+    else if (cut) cut.remove()
     for (const other of heads) other.removeAttribute("aria-sort")
     head.setAttribute("aria-sort", up ? "ascending" : "descending")
   }
@@ -34,6 +40,7 @@
     let shown = 0
     for (const row of rows) {
       row.node.hidden = !row.text.includes(wanted) || Boolean(only && only.checked && !row.flagged)
+        || Boolean(cause && cause.value && !row.kinds.includes(cause.value))
       shown += !row.node.hidden
     }
     count.textContent = shown.toLocaleString("en") + " of " + rows.length.toLocaleString("en") + " shown"
@@ -50,6 +57,26 @@
   }
   search.addEventListener("input", filter)
   if (only) only.addEventListener("change", filter)
+  if (cause) cause.addEventListener("change", filter)
+  if (members) {
+    const table = list.querySelector("table"), fold = () => {
+      table.classList.toggle("few", !members.checked)
+      if (cut) cut.cells[0].colSpan = heads.filter(head => members.checked || !head.matches(".member")).length
+    }
+    members.addEventListener("change", fold)
+    fold()
+  }
+  // A link elsewhere in the page shows the images of one cause; those of copies stand beside each other.
+  for (const link of document.querySelectorAll("a[data-show]")) link.addEventListener("click", event => {
+    event.preventDefault() // following the link would take the focus away again
+    search.value = ""
+    if (only) only.checked = false
+    cause.value = link.dataset.show
+    sort(cause.value === "duplicates" && heads.find(head => head.textContent === "Copies") || heads[0], true)
+    filter()
+    list.scrollIntoView()
+    cause.focus({ preventScroll: true })
+  })
   tools.hidden = false
   filter()
 })()
