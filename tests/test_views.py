@@ -40,7 +40,7 @@ def test_leads_share_and_other_views_are_as_loud_as_the_collection_lets_them():
                                   for channels, kind in ((1, 1.0), (1, 0.5), (1, 0.0), (3, 1.0)))
     assert one.leads == many.leads == {"a": 0.25, "b": 0.75}
     assert one.tails == {"c": 0.1, "d": 0.5}
-    assert between.tails["c"] == pytest.approx(0.2)
+    assert between.tails["c"] == pytest.approx(0.125)
     assert many.tails["c"] == pytest.approx(0.3)
     assert colour.tails == {"c": 0.8, "d": 0.5}
 

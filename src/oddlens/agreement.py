@@ -120,7 +120,7 @@ def decide_fused(
     if not fusion.tails:  # no view beside those that lead: there is but one answer
         return decide(fused, rate, log=False)
     groups: dict[tuple[str, bool], list[str]] = {}
-    for view in (*fusion.leads, *fusion.tails):
+    for view in own:  # also one that the fused score leaves out: it can still agree
         leads = view in fusion.leads
         groups.setdefault(("" if leads else sees[view], leads), []).append(view)
     lead = fusion.lead({view: fit_tail(own[view]).surprise(own[view]) for view in fusion.leads})
