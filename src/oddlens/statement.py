@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 Verdict: TypeAlias = Literal["flagged", "some_odd", "nothing", "unknown"]
 
 ENOUGH = 10  # images; of fewer nothing can be known
+TELLING = 10  # times as many images as there are: no rarity beyond that is stated, in words or in a table
 
 
 @dataclass(frozen=True)
