@@ -211,6 +211,7 @@ class TestTurned:
         assert kinds["mirrored"][4]
         assert (kinds["rotated"] | kinds["mirrored"]).sum() <= 4
         text = next(reason for reason in causes.named(3) if reason.text.startswith("Rotated"))
+        assert re.search(r"this one: [\d.]+ % of what varies", text.text)
         assert "a quarter to the right" in text.text
         assert len(text.examples) == 1
         assert "mirrored left to right" in " ".join(reason.text for reason in causes.named(4))

@@ -120,7 +120,7 @@ def test_a_run_may_be_made_again_but_other_folders_are_left_alone(oddlens, folde
     (["rank", "{folder}", "--detector", "reconstruction"], "which the encoder Dictionary does not give"),
     (["rank", "{folder}", "--set", "leitent=3"], "no option named 'leitent'"),
     (["rank", "{folder}", "--set", "forest.k=3"], "no option named 'forest.k'"),
-    (["rank", "{folder}", "--set", "k=400"], "k must be a whole number from 1 to 39"),
+    (["rank", "{folder}", "--detector", "neighbors", "--set", "k=400"], "k must be a whole number from 1 to 39"),
     (["rank", "{folder}", "--image-size", "big"], "--image-size"),
     (["rank", "{folder}", "--image-size", "0"], "image_size"),
     (["rank", "{folder}", "--encoder", "autoencoder", "--device", "quantum"], "quantum"),

@@ -58,6 +58,10 @@ def test_what_is_flagged_is_what_predict_calls_odd(model):
     assert np.array_equal(ranking.flagged, -ranking.scores < model.offset_)
 
 
+def test_no_p_value_states_a_rarity_beyond_what_the_images_tell(model):
+    assert model.rank().p_values.min() == 1 / (10 * len(model.names_))
+
+
 def alike(ranking, whole, chosen):
     """Whether a ranking says of its images, to the last digit, what another says of the chosen ones of its own."""
     return (np.array_equal(ranking.scores, whole.scores[chosen])

@@ -15,3 +15,9 @@ def test_what_is_a_number_by_default_must_be_one():
         require_numbers(Thing(k="three"))
     with pytest.raises(OptionError, match="share must be a number, got None"):
         require_numbers(Thing(share=None))
+
+
+def test_an_option_that_may_be_several_numbers_is_left_to_its_owner():
+    require_numbers(Thing(k=(3, 5)), besides={"k"})
+    with pytest.raises(OptionError, match="share"):
+        require_numbers(Thing(k=(3, 5), share="half"), besides={"k"})

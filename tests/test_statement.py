@@ -104,3 +104,8 @@ def test_nothing_stands_out_is_said_of_nothing_else(finding):
 def test_a_decision_says_the_same():
     decision = decide(np.r_[np.random.default_rng(0).lognormal(0, 0.2, 500), [4.0, 5.0, 6.0]])
     assert decision.statement.startswith("3 of 503 images stand out; expect none of them to be a false alarm.\n")
+
+
+def test_percentages_are_short():
+    shares = (0.003, 0.0333, 0.456, 0.996, 1.0)
+    assert [percent(share) for share in shares] == ["0.3 %", "3.3 %", "46 %", "100 %", "100 %"]

@@ -29,6 +29,7 @@ from oddlens.progress import advance
 from oddlens.protocols import Detector, Doubles, Encoded, Encoder, HasOptions, HeavyTailed, Pixels
 from oddlens.ranking import Ranking
 from oddlens.sources import open_source
+from oddlens.statement import TELLING
 from oddlens.views import View
 
 
@@ -326,7 +327,7 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         self, names: tuple[str, ...], unreadable: tuple[tuple[str, str], ...], members: dict[str, Doubles]
     ) -> Ranking:
         scores = self._fuse(members)
-        p_values = self.decision_.null.p_values(scores)
+        p_values = np.maximum(self.decision_.null.p_values(scores), 1 / (TELLING * len(self.names_)))
         return Ranking(names, scores, members, unreadable, p_values, -scores < self.offset_)
 
     def _fuse(self, members: dict[str, Doubles]) -> Doubles:

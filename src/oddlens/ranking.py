@@ -42,7 +42,8 @@ class Ranking:
     scores:      (n,) float64, larger is stranger, no fixed range.
     members:     detector name -> (n,) float64, what each detector said on its own.
     unreadable:  (name, reason) for each image that could not be read; they have no row.
-    p_values:    (n,) float64, the share of ordinary images that would score at least so high, if decided.
+    p_values:    (n,) float64, the share of ordinary images that would score at least so high, if decided; of a model
+                 fitted to n images never below 1 in 10 n, for they tell of no greater rarity.
     flagged:     (n,) bool, which images are called odd at the stated rate, if decided.
     causes:      (n,) what names a simple cause of each image's oddness, like "blurred, dark"; empty where none does.
     measures:    name -> (n,) float64 or text, what was found of each image besides: columns of the table, no scores.

@@ -16,13 +16,13 @@ from oddlens.files import write_atomically
 from oddlens.histogram import histogram
 from oddlens.page import digest, fill
 from oddlens.ranking import RankedImage, Ranking
+from oddlens.statement import TELLING
 from oddlens.thumbnails import Picture, Pictures, Reader, heated
 
 ORDINARY = 10  # of the most ordinary images, shown for comparison
 MOST_UNREADABLE = 500  # listed by name; more are counted
 MOST_NAMED = 4  # detectors whose ranks stand under each picture; of more, the bars of the reasons speak
 MOST_TOLD = 20  # images whose reasons are shown,
-TELLING = 10  # times as many images as there are: no rarity beyond that is stated
 DUPLICATES = "duplicates"  # what the table of images calls those that are in groups of copies
 OPEN = 3  # the first of them at once, the others on request
 
@@ -282,7 +282,7 @@ def chance(p_value: float, count: int) -> str:
     if p_value >= 0.01:
         return f"{100 * p_value:.0f} in 100"
     rarest = TELLING * max(count, 1)
-    if p_value * rarest < 1:
+    if p_value * rarest <= 1 + 1e-9:
         return f"rarer than 1 in {rarest:,}" if rarest > 100 else "rarer than 1 in 100"
     return f"1 in {float(f'{1 / p_value:.2g}'):,.0f}"
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from oddlens.duplicates import limit
 from oddlens.protocols import Bools, Doubles
+from oddlens.statement import percent
 from oddlens.turning import TURNS
 
 DECILE = 0.1  # the quantile that the tail is read at: so many odd images hardly move it
@@ -200,7 +201,7 @@ def sentence(cause: str, value: Mapping[str, float], usual: Mapping[str, float])
     sentences = {
         "copy": "An exact copy: the same pixels as these.",
         "near": "A near duplicate of this one, but for a slight shift or a change of light: "
-                f"{100 * value['twin_residual']:.1g} % of what varies in it tells them apart.",
+                f"{percent(value['twin_residual'])} of what varies in it tells them apart.",
         "blank": "Blank, or nearly: from its darkest to its lightest place it spans "
                  f"{value['span']:.0f} of 255 levels; {usual['span']:.0f} are usual here.",
         "cut": f"Cut off, or empty below: a flat band takes the lower {100 * value['band']:.0f} % of its height; "
@@ -224,6 +225,6 @@ def sentence(cause: str, value: Mapping[str, float], usual: Mapping[str, float])
 
 
 def _like(value: Mapping[str, float]) -> str:
-    return (f"{TURNS[int(value['turn'])][2]}, it looks like this one: {100 * value['turn_residual']:.1g} % of what "
-            f"varies in it tells them apart; as it lies, {100 * min(value['twin_usual'], 1):.0f} % tells it from the "
+    return (f"{TURNS[int(value['turn'])][2]}, it looks like this one: {percent(value['turn_residual'])} of what "
+            f"varies in it tells them apart; as it lies, {percent(min(value['twin_usual'], 1))} tells it from the "
             "tenth nearest.")

@@ -13,6 +13,7 @@ Verdict: TypeAlias = Literal["flagged", "some_odd", "nothing", "unknown"]
 
 MANY_HIDE = "Were more than about a tenth odd, the scores could not tell: look at the first 20 in any case."
 ENOUGH = 10  # images; of fewer nothing can be known
+TELLING = 10  # times as many images as there are: no rarity beyond that is stated, in words or in a table
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@ import pytest
 from sklearn.base import clone
 
 from oddlens import AnomalyModel, load_model, save_model
-from oddlens.detectors.activations import RULES, Activations, percent
+from oddlens.detectors.activations import RULES, Activations
 from oddlens.encoders.autoencoder import Autoencoder
 from oddlens.errors import OptionError, SavedModelError
 from oddlens.protocols import Encoded
@@ -107,7 +107,3 @@ def test_states_that_do_not_fit_are_refused(planted, change):
     state = Activations().fit(planted).get_state()
     with pytest.raises(SavedModelError):
         Activations().set_state({**state, **change})
-
-
-def test_percentages_are_short():
-    assert [percent(share) for share in (0.003, 0.0333, 0.456, 1.0)] == ["0.3 %", "3.3 %", "46 %", "100 %"]

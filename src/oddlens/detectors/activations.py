@@ -30,6 +30,7 @@ from oddlens.patterns.pathway import Pathway
 from oddlens.patterns.scan import Scan
 from oddlens.progress import advance
 from oddlens.protocols import Doubles, Encoded, Reason, State
+from oddlens.statement import percent
 
 RULES = ("hamming", "likelihood", "pathway", "scan")
 REASONS = 3  # nodes kept for each image
@@ -214,11 +215,6 @@ class Activations(BaseEstimator):
     def _require_fit(self) -> None:
         if not hasattr(self, "own_"):
             raise NotFittedError("This Activations has seen no images yet: call fit first.")
-
-
-def percent(share: float) -> str:
-    """A share as a percentage with two significant digits."""
-    return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:.0f} %"
 
 
 def _merge(

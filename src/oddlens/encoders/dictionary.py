@@ -88,7 +88,7 @@ class Dictionary(BaseEstimator):
 
     def fit(self, pixels: Pixels) -> Self:
         """Learn from (n, height, width, channels) uint8."""
-        require_numbers(self)
+        require_numbers(self, besides={"patch"})
         self._check(pixels.shape[1:])
         rng = np.random.default_rng(self.random_state)
         self.shape_ = tuple(pixels.shape[1:])
