@@ -29,9 +29,9 @@ UNKNOWN = Finding(7, 0, 0.0, 0.0, 1.0, known=False)
      "16 to 48 images. The first 24 are worth a look."),
     (SOME, "some_odd", 110, "About 110 of 2,624 images look odd, but no single one is beyond doubt.",
      "The share of odd images, flagged or not, is about 4.2 % (somewhere from 2.1 % to 11 %): 55 to 291 images. "
-     "The first 110 are worth a look."),
+     f"The first 110 are worth a look. {MANY_HIDE}"),
     (replace(SOME, count=12), "some_odd", 1, "About 1 of 12 images looks odd, but no single one is beyond doubt.",
-     "0 to 1 images. The first is worth a look."),
+     f"0 to 1 images. The first is worth a look. {MANY_HIDE}"),
     (NOTHING, "nothing", 0, "Nothing stands out: none of 525 images is odd beyond doubt.",
      "The share of odd images is about 2 % (somewhere from 0 % to 8 %): there may be none. "
      f"If there are any, look for them among the first 42. {MANY_HIDE}"),

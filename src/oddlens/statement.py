@@ -103,7 +103,8 @@ class Finding:
             return f"The share of odd images is {share}: there may be none.{first} {MANY_HIDE}"
         low, high = self._images(self.low), self._images(self.high)
         range_ = f"{low:,} to {high:,} images" if low < high else _counted(high)
-        return f"The share of odd images, flagged or not, is {share}: {range_}. {self._look()}"
+        hidden = f" {MANY_HIDE}" if self.verdict == "some_odd" else ""
+        return f"The share of odd images, flagged or not, is {share}: {range_}. {self._look()}{hidden}"
 
     def _look(self) -> str:
         worth = self.worth_looking
