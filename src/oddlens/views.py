@@ -65,14 +65,14 @@ FAST = (View("dictionary", "burnout"),)
 DEFAULT = (
     View("dictionary", "burnout"),
     View("dictionary", "self_training", one_kind=True),
-    View("dictionary", "subspace", lead=0, tail=Loudness(0.025, 0.05, 0.8), options={"share": 0.8}),
-    View("pixels", "forest", lead=0, tail=Loudness(0.05, 0.1, 1.0), encoder_options={"side": 14},
+    View("dictionary", "subspace", lead=0, tail=Loudness(0.025, 0.02, 0.8), options={"share": 0.8}),
+    View("pixels", "forest", lead=0, tail=Loudness(0.05, 0.05, 1.0), encoder_options={"side": 14},
          options={"n_estimators": 500}),
-    View("pixels", "subspace", lead=0, tail=Loudness(0.025, 0.05, 1.0), encoder_options={"side": 14},
+    View("pixels", "subspace", lead=0, tail=Loudness(0.025, 0.02, 1.0), encoder_options={"side": 14},
          options={"share": 0.99}),
     View("statistics", "burnout", lead=0, tail=Loudness(0.0125, 0.2, 1.0), options={"local": 0.0}),
-    View("statistics", "forest", lead=0, tail=Loudness(0.0, 0.1, 0.5), options={"n_estimators": 500}),
-    View("hog", "burnout", lead=0, tail=Loudness(0.05, 0.05, 0.5), options={"local": 0.0}),
+    View("statistics", "forest", lead=0, tail=Loudness(0.0, 0.15, 0.5), options={"n_estimators": 500}),
+    View("hog", "burnout", lead=0, tail=Loudness(0.05, 0.02, 0.5), options={"local": 0.0}),
 )
 # Dictionaries of other patches find no more on average, but what they find depends less on the seed
 # (docs/lab/fusion.md).
