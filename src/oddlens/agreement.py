@@ -31,6 +31,7 @@ from sklearn.isotonic import isotonic_regression
 from oddlens.calibration import Fusion, fit_tail
 from oddlens.decisions import Decision, Null, Share, decide, fit_null, judged, shared
 from oddlens.protocols import Doubles
+from oddlens.statement import TELLING
 
 EXTREME = 1e-12  # a p-value this small is a normal score of 7; none counts for more
 
@@ -180,4 +181,4 @@ def stepwise(fused: Doubles, p: Doubles, believed: Trust) -> StepNull:
     step = np.r_[True, np.diff(falling) < 0]
     step[-1] = True  # where what is farther than all begins
     return StepNull(scores[step], np.clip(falling[step], 0, 1), fit_null(fused, False, believed.fused_freedom),
-                    believed.fused, 1 / (10 * len(fused)))
+                    believed.fused, 1 / (TELLING * len(fused)))

@@ -23,7 +23,7 @@ from scipy.special import stdtr, stdtrit
 
 from oddlens.errors import OptionError
 from oddlens.protocols import Bools, Doubles
-from oddlens.statement import Finding
+from oddlens.statement import TELLING, Finding
 
 MINIMUM = 10  # scores; with fewer nothing is ever flagged
 BAND = np.linspace(0.5, 0.85, 41)  # the quantiles that the null is read at
@@ -154,7 +154,7 @@ def fit_null(scores: ArrayLike, log: bool | None = None, freedom: float = FREEDO
     floor = _floor(checked, log)
     values = _values(checked, floor)
     freedom = min(freedom, max(len(values), 1) / PER_DEGREE)
-    least = 1 / (10 * max(len(values), 1))
+    least = 1 / (TELLING * max(len(values), 1))
     if len(values) < MINIMUM:
         return Null(0.0, float("inf"), freedom, floor, least)
     location, scale = _line(values, freedom, 0.0)

@@ -29,7 +29,6 @@ from oddlens.progress import advance
 from oddlens.protocols import Detector, Doubles, Encoded, Encoder, HasOptions, HeavyTailed, Pixels
 from oddlens.ranking import Ranking
 from oddlens.sources import open_source
-from oddlens.statement import TELLING
 from oddlens.views import View
 
 
@@ -327,7 +326,7 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         self, names: tuple[str, ...], unreadable: tuple[tuple[str, str], ...], members: dict[str, Doubles]
     ) -> Ranking:
         scores = self._fuse(members)
-        p_values = np.maximum(self.decision_.null.p_values(scores), 1 / (TELLING * len(self.names_)))
+        p_values = self.decision_.null.p_values(scores)
         return Ranking(names, scores, members, unreadable, p_values, -scores < self.offset_)
 
     def _fuse(self, members: dict[str, Doubles]) -> Doubles:
