@@ -1,4 +1,7 @@
-"""Protocol F: realised false-discovery rate and power at stated rates, on protocol A sets, and on worse ones.
+"""The null of one score: realised false-discovery rate and power at stated rates, on protocol A sets, and worse ones.
+
+What a single view is judged by, on the default's fused score. How the default itself decides, by the agreement of its
+views, is measured by robustness.py.
 
 python benchmarks/decisions.py                       prints the tables and keeps benchmarks/results/decisions.json
 python benchmarks/decisions.py --scores FOLDER       keeps each set's scores there too, and reads them from there
