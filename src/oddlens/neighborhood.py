@@ -140,7 +140,7 @@ class Tightness:
         self.local = local
         self.logs = np.log(np.clip(plain / wide, TIGHTEST, 1)) if wide > 0 else np.zeros(len(plain))
 
-    def factor(self, around: NDArray[np.int64]) -> Doubles:
+    def factor(self, around: NDArray[np.integer[Any]]) -> Doubles:
         """(n,) 1 where the rows around lie far apart, to 10^local where they lie close together."""
         if not self.local:
             return np.ones(len(around))

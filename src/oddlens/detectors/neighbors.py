@@ -26,14 +26,12 @@ from sklearn.exceptions import NotFittedError
 from oddlens.errors import OptionError, SavedModelError
 from oddlens.kernels import helper, kernel, resolve_jobs, threads
 from oddlens.modes import neighbours, one_mode
+from oddlens.neighborhood import AROUND, QUARTER, Tightness
 from oddlens.progress import advance
 from oddlens.protocols import Bools, Doubles, Encoded, State
 
 SPARE = 8  # neighbours beyond k that FAISS proposes: room for those that it puts in the wrong order
 BATCH = 16384  # rows whose neighbours are held at a time
-AROUND = 10  # nearest images whose own distances say how tight the place is
-QUARTER = 0.25  # how far "auto" measures a distance against those around it, in a collection of many kinds
-WIDE, TIGHTEST = 0.75, 0.1  # of those distances: the quantile from which a place is wide, and the least part of it
 PART = 4096  # rows that one thread searches at a time; with fewer FAISS works half as fast
 
 
@@ -98,8 +96,8 @@ class Neighbors(BaseEstimator):
             around[one, : found.shape[1]] = found[:, : around.shape[1]]
             advance("neighbors", batch.stop, len(rare))
         self.plain_ = plain[self.group_]
-        self._learn_tightness(plain)
-        self.own_ = (plain * self._tightness(around))[self.group_]
+        self.tightness_ = Tightness(plain, self.local_)  # of each group of copies
+        self.own_ = (plain * self.tightness_.factor(around))[self.group_]
         return self
 
     def score_own(self) -> Doubles:
@@ -114,7 +112,7 @@ class Neighbors(BaseEstimator):
         for batch in _batches(len(rows)):
             distances, found = self._nearest(rows[batch], self.k_)
             copy_of = self.members_[self.first_[found[:, 0]]]
-            apart = self._combined(distances, found) * self._tightness(found[:, :AROUND])
+            apart = self._combined(distances, found) * self.tightness_.factor(found[:, :AROUND])
             scores[batch] = np.where(distances[:, 0] == 0, self.own_[copy_of], apart)
             advance("neighbors", batch.stop, len(rows))
         return scores
@@ -160,7 +158,7 @@ class Neighbors(BaseEstimator):
         if self.local_ and "plain" not in state:
             raise SavedModelError("The saved neighbors lack the plain distances that scores are measured against.")
         self.own_, self.plain_ = own, plain
-        self._learn_tightness(plain[self.members_[self.first_]])
+        self.tightness_ = Tightness(plain[self.members_[self.first_]], self.local_)
         return self
 
     def _take(self, rows: NDArray[np.float32]) -> None:
@@ -239,19 +237,6 @@ class Neighbors(BaseEstimator):
         rounding = (rows.shape[1] + 8) * 2.0**-24 * reach**2
         within_range = (reach > 1e-15) & (reach < 1e18)  # where single precision neither under- nor overflows
         return np.asarray((farthest + rounding < last) & within_range)
-
-    def _learn_tightness(self, plain: Doubles) -> None:
-        """From (groups,) plain distances: what each group counts for in the tightness of a place."""
-        wide = float(np.quantile(plain, WIDE))
-        self.logs_ = np.log(np.clip(plain / wide, TIGHTEST, 1)) if wide > 0 else np.zeros(len(plain))
-
-    def _tightness(self, around: NDArray[np.integer[Any]]) -> Doubles:
-        """(m,) 1 where the (m, few) groups around lie far apart, to 10^local where they lie close together."""
-        if not self.local_:
-            return np.ones(len(around))
-        there = around >= 0
-        logs = np.where(there, self.logs_[around], 0.0).sum(1) / np.maximum(there.sum(1), 1)
-        return np.asarray(np.exp(-self.local_ * logs))
 
     def _shares(self, found: NDArray[np.int64], k: int) -> NDArray[np.int64]:
         """(m, k) how many images of each group found are among the k nearest, copies counting each."""
