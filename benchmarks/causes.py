@@ -27,11 +27,11 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, shift
 
 from draws import load
-from oddlens.causes import Causes
 from oddlens.detectors.neighbors import Neighbors
 from oddlens.encoders.dictionary import Dictionary
+from oddlens.explaining.causes import Causes
+from oddlens.explaining.groups import group_alike
 from oddlens.files import write_atomically
-from oddlens.groups import group_alike
 from oddlens.pixels import look, read_pixels
 from oddlens.sources import open_source
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from draws import load
-from oddlens.check import check
+from oddlens.evaluation.self_check import check
 from oddlens.files import write_atomically
 from oddlens.model import AnomalyModel
 

@@ -19,7 +19,7 @@ from PIL import Image
 
 from oddlens import AnomalyModel, registry
 from oddlens.demo import DIGITS
-from oddlens.sources import read_idx
+from oddlens.reading.array_files import read_idx
 
 SIDES = (28, 64, 128, 224)
 COUNT = 1100

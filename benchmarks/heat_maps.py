@@ -27,10 +27,10 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from draws import load, one_class
-from oddlens.evidence import heat_map, laid_over, levels, matched, ordinary, overlay, smoothed, windows
+from oddlens.evaluation.synthetic_anomalies import background, plant
+from oddlens.explaining.heatmap import heat_map, laid_over, levels, matched, ordinary, overlay, smoothed, windows
 from oddlens.files import write_atomically
 from oddlens.model import AnomalyModel
-from oddlens.planting import background, plant
 
 RESULTS = Path(__file__).parent / "results" / "heat_maps.json"
 SEED, EACH = 2, 5

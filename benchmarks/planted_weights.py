@@ -3,7 +3,7 @@
     python benchmarks/planted_weights.py FOLDER            measures what FOLDER does not hold yet, and prints the tables
     python benchmarks/planted_weights.py FOLDER --confirm  the same on other collections, that chose nothing here
 
-Each kind of ``oddlens.planting`` is planted in copies of 40 images, drawn at random, which are scored as new: which
+Each kind of ``synthetic_anomalies`` is planted in copies of 40 images, drawn at random, which are scored as new: which
 views tell these from the images as they are? Once by the model of all images, and once by a second model that did not
 see the 40. Weights made of that and the constants fuse the same own scores of the first model, so the differences are
 theirs alone. FOLDER keeps the surprises, two files a collection.
@@ -28,8 +28,8 @@ from oddlens import AnomalyModel
 from oddlens.calibration import Fusion, fit_tail
 from oddlens.evaluation.corruptions import damage
 from oddlens.evaluation.draws import corrupted, foreign
+from oddlens.evaluation.synthetic_anomalies import KINDS, plant
 from oddlens.pixels import look, read_pixels
-from oddlens.planting import KINDS, plant
 from oddlens.sources import open_source
 from sets import make
 
@@ -81,7 +81,7 @@ def measured(name: str, folder: Path, held: bool) -> dict[str, Any]:
         model.fit(pixels[fitted])
         middle = time.process_time()
         changed = [plant(kind, pixels[chosen], pixels, rng).pixels for kind in KINDS]
-        new = model.seen_.score(np.concatenate([*changed, pixels[chosen]]))  # the last as they are, yet as new
+        new = model.ensemble_.score(np.concatenate([*changed, pixels[chosen]]))  # the last as they are, yet as new
         seconds = [middle - start, time.process_time() - middle]
         tails = {view: fit_tail(own) for view, own in model.own_.items()}
         leads, views = model.fusion_.leads, model.fusion_.tails

@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from oddlens.pixels import PixelFormat, decode, fit_to, look, read_pixels
+from oddlens.pixels import PixelFormat, fit_to, look, read_pixels
+from oddlens.reading.decoding import decode
 from oddlens.sources import open_source
 
 SMALL = PixelFormat(64, 64, 3)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from oddlens.evaluate import kept, panels
+from oddlens.evaluation.evaluate import kept, panels
 from oddlens.evaluation.plots import write_plot
 
 ROOT = Path(__file__).parents[1]

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from oddlens.activity import unpack
 from oddlens.demo import DIGITS
 from oddlens.detectors.activations import Activations
 from oddlens.encoders.autoencoder import Autoencoder
-from oddlens.sources import read_idx
+from oddlens.reading.array_files import read_idx
+from oddlens.scoring.activity import unpack
 
 PICTURE = Path(__file__).parent / "images" / "pattern.png"
 CELL, WIDE = 15, 10

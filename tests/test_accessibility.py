@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from oddlens.run import build_model, rank_into, score_with
+from oddlens.run import rank_into, score_with
+from oddlens.settings import build_model
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 AXE = importlib.util.find_spec("axe_core_python")

@@ -7,20 +7,12 @@ import pytest
 from PIL import Image
 
 import messy
-from oddlens import arrays, pixels
+from oddlens import arrays
 from oddlens.errors import OptionError, SourceError, TooFewImages, UnreadableImage
-from oddlens.pixels import (
-    PixelFormat,
-    as_picture,
-    decode,
-    fit_to,
-    is_grey,
-    look,
-    read_near,
-    read_pixels,
-    require_enough,
-)
+from oddlens.pixels import PixelFormat, fit_to, look, read_near, read_pixels, require_enough
 from oddlens.progress import listening
+from oddlens.reading import decoding
+from oddlens.reading.decoding import as_picture, decode, is_grey
 from oddlens.sources import ArraySource, open_source
 
 RED, GREEN, BLUE, GREY = messy.quarters(messy.QUARTERS)
@@ -137,7 +129,7 @@ def exif(value):
 def test_each_of_the_eight_orientations_comes_upright(turn, kind):
     undo = {6: 8, 8: 6}.get(turn, turn)  # all others undo themselves
     upright = Image.fromarray(messy.QUARTERS)
-    back = pixels.TURNS.get(undo)
+    back = decoding.TURNS.get(undo)
     stored = upright if back is None else upright.transpose(back)
     content = messy.encoded(stored, kind, exif=exif(turn), **({"lossless": True} if kind == "WEBP" else {}))
     image, shape = decode(content, "x")
@@ -198,7 +190,7 @@ def test_a_decoder_may_fail_in_any_way(monkeypatch):
         def fail(*_, error=error):
             raise error
 
-        monkeypatch.setattr(pixels.Image, "open", fail)
+        monkeypatch.setattr(decoding.Image, "open", fail)
         with pytest.raises(UnreadableImage, match="memory"):
             decode(b"x", "x")
 
@@ -208,12 +200,12 @@ def test_reducing_by_bands_is_reducing_at_once(mode, monkeypatch):
     rng = np.random.default_rng(0)
     colours = Image.fromarray(rng.integers(0, 256, (157, 203, 4), dtype=np.uint8), "RGBA")
     picture = colours.convert("RGB").convert(mode) if mode in ("P", "CMYK") else colours.convert(mode)
-    once = np.asarray(pixels._reduced(picture, 16))
+    once = np.asarray(decoding._reduced(picture, 16))
     assert once.shape[:2] == (40, 51)
     if mode not in ("P", "PA"):
         assert np.array_equal(once, np.asarray(picture.reduce(4)))
-    monkeypatch.setattr(pixels, "BAND", 1000)
-    assert np.array_equal(np.asarray(pixels._reduced(picture, 16)), once)
+    monkeypatch.setattr(decoding, "BAND", 1000)
+    assert np.array_equal(np.asarray(decoding._reduced(picture, 16)), once)
 
 
 def test_hidden_colours_do_not_bleed_when_transparent_images_are_reduced():
@@ -224,11 +216,11 @@ def test_hidden_colours_do_not_bleed_when_transparent_images_are_reduced():
 
 
 def test_huge_images_are_decoded_one_at_a_time(monkeypatch, tmp_path):
-    monkeypatch.setattr(pixels, "HUGE", 100)
+    monkeypatch.setattr(decoding, "HUGE", 100)
     for i in range(6):
         Image.fromarray(messy.QUARTERS).save(tmp_path / f"{i}.png")
     inside, most = 0, 0
-    real = pixels._as_array
+    real = decoding._as_array
 
     def count(picture):
         nonlocal inside, most
@@ -238,7 +230,7 @@ def test_huge_images_are_decoded_one_at_a_time(monkeypatch, tmp_path):
         inside -= 1
         return real(picture)
 
-    monkeypatch.setattr(pixels, "_as_array", count)
+    monkeypatch.setattr(decoding, "_as_array", count)
     assert len(read_pixels(open_source(tmp_path), PixelFormat(8, 8, 3), jobs=4).names) == 6
     assert most == 1
 

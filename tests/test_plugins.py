@@ -11,7 +11,8 @@ from PIL import Image
 from oddlens import AnomalyModel, load_model, registry, save_model
 from oddlens.cli import cli
 from oddlens.errors import OptionError, SavedModelError, SourceError
-from oddlens.run import build_model, rank_into, score_with
+from oddlens.run import rank_into, score_with
+from oddlens.settings import build_model
 from oddlens.sources import open_source
 from plugins import blocks, install, install_example
 

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from oddlens.errors import OptionError, OutputError, SavedModelError
-from oddlens.run import build_model, claim, rank_into, score_with
+from oddlens.run import rank_into, score_with
+from oddlens.run_folder import claim
+from oddlens.settings import build_model
 from oddlens.sources import open_source
 
 

@@ -68,7 +68,7 @@ def test_what_comes_back_equals_what_was_saved(options, dots, tmp_path):
         assert same(one, other), parts
         assert all(same(sorted(one[name].get_state().items()), sorted(other[name].get_state().items()))
                    for name in other), parts
-    assert loaded.seen_.one_kind == model.seen_.one_kind
+    assert loaded.ensemble_.one_kind == model.ensemble_.one_kind
     assert same(loaded.fit(dots).rank().scores, model.rank().scores), "and it learns again as it did"
 
 

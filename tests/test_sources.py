@@ -15,9 +15,12 @@ from hypothesis import strategies as st
 import messy
 from oddlens import sources
 from oddlens.errors import SourceError, UnreadableImage
-from oddlens.pixels import PixelFormat, looks_like_image, read_pixels
+from oddlens.pixels import PixelFormat, read_pixels
 from oddlens.progress import listening
-from oddlens.sources import open_source, printable, read_idx
+from oddlens.reading import array_files
+from oddlens.reading.array_files import read_idx
+from oddlens.reading.decoding import looks_like_image
+from oddlens.sources import open_source, printable
 
 
 @pytest.fixture(scope="module")
@@ -327,8 +330,8 @@ def test_arrays_that_were_not_asked_for_are_not_unpacked(tmp_path):
 
 
 def test_what_unpacks_to_more_than_there_is_room_for_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "MEMORY", 100)
-    monkeypatch.setattr(sources.shutil, "disk_usage", lambda place: type("Usage", (), {"free": 150})())
+    monkeypatch.setattr(array_files, "MEMORY", 100)
+    monkeypatch.setattr(array_files.shutil, "disk_usage", lambda place: type("Usage", (), {"free": 150})())
     (tmp_path / "a.gz").write_bytes(gzip.compress(idx(IMAGES)))
     with pytest.raises(SourceError, match=r"promises 210 bytes .* room for 150"):
         open_source(tmp_path / "a.gz")

@@ -14,9 +14,9 @@ import click
 
 import oddlens
 from oddlens import registry
-from oddlens.counts import in_words
 from oddlens.errors import OddlensError, OptionError
 from oddlens.progress import listening
+from oddlens.report.counts import in_words
 
 if TYPE_CHECKING:
     from oddlens.ranking import Ranking
@@ -90,7 +90,8 @@ def rank_command(
     IMAGES is a folder, a text file of paths, an .npy or .npz array, or an IDX file. Nothing is ever written
     into a folder of images.
     """
-    from oddlens.run import build_model, rank_into
+    from oddlens.run import rank_into
+    from oddlens.settings import build_model
 
     if fast and thorough:
         raise click.UsageError("Give either --fast or --thorough, not both.")
@@ -175,7 +176,7 @@ def evaluate_command(
     Labels are read for measuring alone. Every row is kept in --out as soon as it is measured, so a run that was cut
     off goes on. See docs/evaluate.md.
     """
-    from oddlens.evaluate import evaluate, evaluate_folder, kept
+    from oddlens.evaluation.evaluate import evaluate, evaluate_folder, kept
 
     options: dict[str, Any] = {"seeds": _numbers(seeds, int, "--seeds"), "classes": _listed(classes),
                                "methods": _listed(methods), "out": out, "n_jobs": jobs}

@@ -14,12 +14,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from oddlens.gallery import Panel
 from oddlens.ranking import Ranking
-from oddlens.report import Note
-from oddlens.run import Look, RunResult, build_model, pictured, rank_into, strangest
-from oddlens.sources import read_idx
-from oddlens.thumbnails import Reader
+from oddlens.reading.array_files import read_idx
+from oddlens.report.contact_sheet import Panel
+from oddlens.report.contents import Look, pictured, strangest
+from oddlens.report.page import Note
+from oddlens.report.thumbnails import Reader
+from oddlens.run import RunResult, rank_into
+from oddlens.settings import build_model
 
 DATA = Path(__file__).parent / "data"
 DIGITS = DATA / "mnist-10k-images-idx3-ubyte.gz"

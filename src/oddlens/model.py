@@ -7,9 +7,8 @@ share learns once and encodes the collection once, and every view's score is a c
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -18,16 +17,15 @@ from sklearn.base import BaseEstimator, OutlierMixin, clone
 from sklearn.exceptions import NotFittedError
 
 from oddlens import registry, views
-from oddlens.agreement import decide_fused, trust
 from oddlens.calibration import Fusion, fuse
-from oddlens.copies import Known, digests
 from oddlens.decisions import FREEDOM, Decision, decide
+from oddlens.ensemble import Ensemble
 from oddlens.errors import OptionError
-from oddlens.modes import one_mode
 from oddlens.pixels import Collection, look, read_pixels, require_enough
-from oddlens.progress import advance
-from oddlens.protocols import Detector, Doubles, Encoded, Encoder, HasOptions, HeavyTailed, Pixels
+from oddlens.protocols import Detector, Doubles, Encoder, HasOptions, HeavyTailed, Pixels
 from oddlens.ranking import Ranking
+from oddlens.scoring.agreement import decide_fused, trust
+from oddlens.scoring.exact_copies import Known, digests
 from oddlens.sources import open_source
 from oddlens.views import View
 
@@ -109,19 +107,19 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         Raises ``OptionError`` for an option that cannot work, before any image is read; ``SourceError`` for
         images that cannot be opened; ``TooFewImages`` when too few of them can be read.
         """
-        seen = self.build()  # an option that cannot work is said before any image is read
+        ensemble = self.build()  # an option that cannot work is said before any image is read
         collection = images if isinstance(images, Collection) else self.read(images)
         require_enough(collection)
         timings = {"reading": collection.seconds}
-        own = seen.fit(collection.pixels, timings)
+        own = ensemble.fit(collection.pixels, timings)
         known = Known(digests(collection.pixels))
         first = known.first()
         own = {column: scores[first] for column, scores in own.items()}  # the same picture has the same score
-        fusion = views.fusion(seen.views, collection.format.channels, seen.one_kind)
-        self.restore(seen, fusion, own, known, collection, timings)
+        fusion = views.fusion(ensemble.views, collection.format.channels, ensemble.one_kind)
+        self.restore(ensemble, fusion, own, known, collection, timings)
         return self
 
-    def build(self) -> Seen:
+    def build(self) -> Ensemble:
         """The views as ``fit`` would begin with them: made, checked against each other, not fitted.
 
         It is the way to find out whether the options can work; raises ``OptionError`` where they cannot.
@@ -131,7 +129,7 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         if not 0 < self.fdr < 0.5:
             raise OptionError(f"fdr must be above 0 and below 0.5, got {self.fdr!r}.")
         if self.device != "auto":  # "auto" always works; a GPU is not woken up where no view needs one
-            from oddlens.training import choose_device
+            from oddlens.learning.training import choose_device
 
             choose_device(self.device)
         return self._made(self._chosen())
@@ -206,7 +204,7 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
             raise OptionError(f"No detector is given; known: {', '.join(registry.names('detector'))}.")
         return [View("dictionary" if self.encoder is None else self.encoder, detector) for detector in detectors]
 
-    def _made(self, chosen: Sequence[View]) -> Seen:
+    def _made(self, chosen: Sequence[View]) -> Ensemble:
         """The encoders and detectors of views, made and checked against each other."""
         encoders: dict[str, Encoder] = {}
         made: list[tuple[View, str, Detector]] = []
@@ -227,7 +225,7 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         for name in names:
             if names.count(name) > 1:
                 raise OptionError(f"Detector {name} is given twice; give each one once.")
-        return Seen(encoders, {name: detector for name, (_, _, detector) in zip(names, made, strict=True)},
+        return Ensemble(encoders, {name: detector for name, (_, _, detector) in zip(names, made, strict=True)},
                     {name: encoder for name, (_, encoder, _) in zip(names, made, strict=True)},
                     {name: view for name, (view, _, _) in zip(names, made, strict=True)})
 
@@ -243,20 +241,20 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         return clone(spec, safe=False)  # by its options; of a class that tells none, a copy
 
     def restore(
-        self, seen: Seen, fusion: Fusion, own: dict[str, Doubles], known: Known, images: Collection,
+        self, ensemble: Ensemble, fusion: Fusion, own: dict[str, Doubles], known: Known, images: Collection,
         timings: dict[str, float],
     ) -> None:
         """Become fitted, by ``fit`` or from a saved model.
 
-        seen:     the views, fitted.
-        fusion:   how their scores are put together.
-        own:      column -> (n,) the fitted images' scores.
-        known:    tells copies of the fitted images by their pixels.
-        images:   the fitted images, of which only the format and what is known beside the pixels is kept: a saved
-                  model has no pixels any more.
-        timings:  stage -> seconds.
+        ensemble:  the views, fitted.
+        fusion:    how their scores are put together.
+        own:       column -> (n,) the fitted images' scores.
+        known:     tells copies of the fitted images by their pixels.
+        images:    the fitted images, of which only the format and what is known beside the pixels is kept: a saved
+                   model has no pixels any more.
+        timings:   stage -> seconds.
         """
-        self.seen_, self.fusion_, self.format_ = seen, fusion, images.format
+        self.ensemble_, self.fusion_, self.format_ = ensemble, fusion, images.format
         self.names_, self.unreadable_, self.own_, self.known_ = images.names, images.unreadable, own, known
         self.shapes_, self.indices_, self.timings_ = images.shapes, images.indices, timings
         self.decision_ = self.decide(self.fdr)
@@ -271,33 +269,33 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         scores = self._fuse(self.own_)
         if len(self.own_) == 1:
             return decide(scores, fdr, freedom=self.freedom(next(iter(self.own_))))
-        believed = trust(self.format_.channels, self.seen_.one_kind)
-        return decide_fused(scores, self.fusion_, self.own_, self.seen_.sees, believed, fdr)
+        believed = trust(self.format_.channels, self.ensemble_.one_kind)
+        return decide_fused(scores, self.fusion_, self.own_, self.ensemble_.sees, believed, fdr)
 
     def freedom(self, column: str) -> float:
         """How heavy the tail of a view's ordinary scores is, in degrees of freedom of Student's t."""
-        encoder = self.seen_.encoders[self.seen_.sees[column]]
+        encoder = self.ensemble_.encoders[self.ensemble_.sees[column]]
         return encoder.tail_freedom if isinstance(encoder, HeavyTailed) else FREEDOM
 
     @property
     def encoders_(self) -> dict[str, Encoder]:
         """The fitted encoders by name."""
-        return self.seen_.encoders
+        return self.ensemble_.encoders
 
     @property
     def encoder_(self) -> Encoder:
         """The fitted encoder, the first where there are several."""
-        return next(iter(self.seen_.encoders.values()))
+        return next(iter(self.ensemble_.encoders.values()))
 
     @property
     def detectors_(self) -> dict[str, Detector]:
         """The fitted detectors by column."""
-        return self.seen_.detectors
+        return self.ensemble_.detectors
 
     @property
     def sees_(self) -> dict[str, str]:
         """Column -> the name of the encoder that its detector sees by."""
-        return self.seen_.sees
+        return self.ensemble_.sees
 
     def score_pixels(self, pixels: Pixels) -> Doubles:
         """(m,) the scores of (m, height, width, channels) uint8 pixels of ``format_``, as new images.
@@ -320,7 +318,7 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         """Column -> (m,) the scores of images, those of fitted ones where they are copies of these."""
         row = self.known_.find(pixels)
         return {column: np.where(row >= 0, self.own_[column][row], scores)
-                for column, scores in self.seen_.score(pixels).items()}
+                for column, scores in self.ensemble_.score(pixels).items()}
 
     def _ranking(
         self, names: tuple[str, ...], unreadable: tuple[tuple[str, str], ...], members: dict[str, Doubles]
@@ -335,62 +333,8 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         return fuse(self.fusion_, self.own_, members)
 
     def _require_fit(self) -> None:
-        if not hasattr(self, "seen_"):
+        if not hasattr(self, "ensemble_"):
             raise NotFittedError("This AnomalyModel has not seen any images yet: call fit first.")
-
-
-@dataclass
-class Seen:
-    """The views of one model, fitted or to be fitted.
-
-    encoders:   name -> encoder.
-    detectors:  column -> detector.
-    sees:       column -> the name of the encoder that its detector sees by.
-    views:      column -> what was asked for.
-    one_kind:   0 (the collection holds many kinds of image) to 1 (one), by the first view's embedding.
-    """
-
-    encoders: dict[str, Encoder]
-    detectors: dict[str, Detector]
-    sees: dict[str, str]
-    views: dict[str, View]
-    one_kind: float = 0.0
-
-    def fit(self, pixels: Pixels, timings: dict[str, float]) -> dict[str, Doubles]:
-        """Learn, encode and score, one encoder after the other: column -> (n,) the images' own scores."""
-        own: dict[str, Doubles] = {}
-        for number, (name, encoder) in enumerate(self.encoders.items()):
-            with _timed("learning", timings):
-                encoder.fit(pixels)
-            with _timed("encoding", timings):
-                encoded = encoder.encode(pixels, self.needs(name))
-                _require_encoded(name, encoded, self.needs(name), len(pixels))
-            with _timed("scoring", timings):
-                if number == 0 and encoded.embedding is not None:
-                    self.one_kind = one_mode(encoded.embedding)
-                for column in self.columns(name):
-                    self.detectors[column].fit(encoded)
-                    own[column] = _as_scores(column, self.detectors[column].score_own(), len(pixels))
-                    advance("scoring", len(own), len(self.detectors))
-        return {column: own[column] for column in self.detectors}
-
-    def score(self, pixels: Pixels) -> dict[str, Doubles]:
-        """Column -> (m,) the scores of other images, each independent of the rest."""
-        members: dict[str, Doubles] = {}
-        for name, encoder in self.encoders.items():
-            encoded: Encoded = encoder.encode(pixels, self.needs(name))
-            _require_encoded(name, encoded, self.needs(name), len(pixels))
-            members |= {column: _as_scores(column, self.detectors[column].score_new(encoded), len(pixels))
-                        for column in self.columns(name)}
-        return {column: members[column] for column in self.detectors}
-
-    def columns(self, encoder: str) -> list[str]:
-        """The columns whose detectors see by an encoder."""
-        return [column for column, name in self.sees.items() if name == encoder]
-
-    def needs(self, encoder: str) -> frozenset[str]:
-        """All that the detectors of an encoder read of it."""
-        return frozenset().union(*(self.detectors[column].needs for column in self.columns(encoder)))
 
 
 def rank(images: Any, **options: Any) -> Ranking:
@@ -431,33 +375,3 @@ def _alike(one: Encoder, other: Encoder) -> bool:
     return bool(registry.options_of(one) == registry.options_of(other))
 
 
-def _require_encoded(name: str, encoded: Encoded, needs: frozenset[str], n: int) -> None:
-    """Raise ``OptionError`` where an encoder did not give what it was asked for, a row an image."""
-    for need in sorted(needs):
-        given = getattr(encoded, need)
-        arrays = [given] if need in ("embedding", "residual", "surprise") else [*given.values()] or [None]
-        for array in arrays:
-            if array is None or len(array) != n:
-                got = "none" if array is None else f"an array of {np.shape(array)}"
-                raise OptionError(f"Encoder {name} was asked for {need} of {n} images and gave {got}: "
-                                  "oddlens.testing.check_encoder says what it has to give.")
-
-
-def _as_scores(column: str, scores: Any, n: int) -> Doubles:
-    """(n,) a detector's scores as float64; raises ``OptionError`` where they are not n finite numbers."""
-    try:
-        found = np.asarray(scores, np.float64)
-    except (TypeError, ValueError):
-        found = np.full(0, np.nan)
-    if found.shape != (n,) or not np.isfinite(found).all():
-        got = f"{np.shape(scores)} with {np.size(found) - np.isfinite(found).sum()} that are not finite"
-        raise OptionError(f"Detector {column} was asked for the scores of {n} images and gave {got}: "
-                          "oddlens.testing.check_detector says what it has to give.")
-    return found
-
-
-@contextmanager
-def _timed(stage: str, timings: dict[str, float]) -> Iterator[None]:
-    start = time.perf_counter()
-    yield
-    timings[stage] = timings.get(stage, 0.0) + time.perf_counter() - start

@@ -126,6 +126,26 @@ class Reason:
     examples: tuple[int, ...] = ()  # rows of the fitted images
 
 
+@dataclass(frozen=True, eq=False)
+class Why:
+    """Why one image is strange.
+
+    reasons:    in words, the plainest first, with fitted images that show what is meant.
+    alike:      that it is one of a group, with others of it: rows of the ranking; None if it is alone.
+    nearest:    rows of the ordinary fitted images that are most like it.
+    heat:       where it is strange, (height, width) in the frame of the whole picture; None where nothing is to see.
+    where:      what the image has there, in words.
+    agreement:  column -> the share of ordinary images that would score as high by that view.
+    """
+
+    reasons: tuple[Reason, ...] = ()
+    alike: Reason | None = None
+    nearest: tuple[int, ...] = ()
+    heat: Doubles | None = None
+    where: str = "where it is strange"
+    agreement: Mapping[str, float] | None = None
+
+
 @runtime_checkable
 class Encoder(Protocol):
     """Learns from images, without labels, what they look like, and says it in numbers."""

@@ -30,12 +30,13 @@ from sklearn.utils.validation import check_is_fitted
 
 import oddlens
 from oddlens.calibration import Fusion
-from oddlens.copies import Known
+from oddlens.ensemble import Ensemble
 from oddlens.errors import OddlensError, OptionError, SavedModelError
 from oddlens.files import write_atomically
-from oddlens.model import AnomalyModel, Seen
+from oddlens.model import AnomalyModel
 from oddlens.pixels import Collection
 from oddlens.protocols import State
+from oddlens.scoring.exact_copies import Known
 from oddlens.specifications import described, revived, written
 from oddlens.views import Loudness, View
 
@@ -50,7 +51,7 @@ def save_model(model: AnomalyModel, path: str | Path) -> None:
     Raises ``OptionError`` for one that cannot be saved (``require_savable`` says so before it is fitted) and for a
     folder with other files in it.
     """
-    check_is_fitted(model, "seen_")
+    check_is_fitted(model, "ensemble_")
     folder = Path(path)
     if (folder / "model.json").is_symlink() or (folder.exists() and not _is_ours(folder)):
         raise OptionError(f"{folder} holds other files than a saved model; choose an empty or new folder.")
@@ -64,8 +65,8 @@ def save_model(model: AnomalyModel, path: str | Path) -> None:
         "format": FORMAT,
         "oddlens": oddlens.__version__,
         "model": _asked(model),
-        **_parts(model.seen_),
-        "one_kind": model.seen_.one_kind,
+        **_parts(model.ensemble_),
+        "one_kind": model.ensemble_.one_kind,
         "fusion": {"leads": dict(model.fusion_.leads), "tails": dict(model.fusion_.tails)},
         "pixels": {"height": model.format_.height, "width": model.format_.width,
                    "channels": model.format_.channels, "resize": model.format_.resize},
@@ -148,7 +149,7 @@ def _asked(model: AnomalyModel) -> dict[str, Any]:
             for key, value in model.get_params(deep=False).items()}
 
 
-def _parts(seen: Seen) -> dict[str, Any]:
+def _parts(seen: Ensemble) -> dict[str, Any]:
     """The encoders and detectors by name, each with its options and what it is called in the model."""
     return {
         "encoders": [{"called": called, **described("encoder", encoder)} for called, encoder in seen.encoders.items()],
@@ -161,7 +162,7 @@ def _weights(view: View) -> dict[str, Any]:
     return {"lead": view.lead, "tail": list(astuple(view.loudness)), "one_kind": view.one_kind}
 
 
-def _seen(content: dict[str, Any], states: dict[str, State]) -> Seen:
+def _seen(content: dict[str, Any], states: dict[str, State]) -> Ensemble:
     """The encoders and detectors, each with what it learned, and which detector sees by which encoder."""
     encoders = {str(item["called"]): revived(item).set_state(states[f"encoder-{number}"])
                 for number, item in enumerate(content["encoders"])}
@@ -173,10 +174,10 @@ def _seen(content: dict[str, Any], states: dict[str, State]) -> Seen:
     asked = {str(item["column"]): View(
         encoders[item["sees"]], detectors[item["column"]], float(item["lead"]),
         Loudness(*map(float, item["tail"])), bool(item["one_kind"])) for item in content["detectors"]}
-    return Seen(encoders, detectors, sees, asked, float(content["one_kind"]))
+    return Ensemble(encoders, detectors, sees, asked, float(content["one_kind"]))
 
 
-def _fusion(item: dict[str, Any], seen: Seen) -> Fusion:
+def _fusion(item: dict[str, Any], seen: Ensemble) -> Fusion:
     parts = [{str(view): float(weight) for view, weight in item[part].items()} for part in ("leads", "tails")]
     weights = [weight for part in parts for weight in part.values()]
     if not parts[0] or not all(np.isfinite(weight) and weight >= 0 for weight in weights):
@@ -190,7 +191,7 @@ def _try_out(model: AnomalyModel) -> None:
     """Send one blank image all the way, so that parts that do not fit each other are found now."""
     form = model.format_
     size = (form.height, form.width, form.channels)
-    for column, scores in model.seen_.score(np.zeros((1, *size), np.uint8)).items():
+    for column, scores in model.ensemble_.score(np.zeros((1, *size), np.uint8)).items():
         if scores.shape != (1,):
             raise ValueError(f"{column} does not score what the encoder gives")
 

@@ -6,29 +6,22 @@ by their path within it, listed files as they were listed, an array's rows by th
 
 from __future__ import annotations
 
-import gzip
-import math
 import os
 import re
-import shutil
-import tempfile
-import warnings
-import zipfile
-import zlib
 from collections import deque
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oddlens import registry
-from oddlens.arrays import MEMORY, allocate
 from oddlens.errors import SourceError, UnreadableImage
-from oddlens.pixels import decode, looks_like_image
 from oddlens.protocols import ImageSource
+from oddlens.reading.array_files import IDX_TYPES, load_npy, load_npz, read_idx
+from oddlens.reading.decoding import decode, looks_like_image
 
 # A file of one of these names is meant to be an image: if its content is not, it is listed as unreadable instead
 # of being passed over.
@@ -36,8 +29,6 @@ IMAGE_SUFFIXES = frozenset(
     [".apng", ".avif", ".bmp", ".dib", ".gif", ".ico", ".jfif", ".jpe", ".jpeg", ".jpg", ".jp2", ".pbm", ".pgm", ".png",
      ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"]
 )
-IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-PIECE = 1 << 24  # bytes that are unpacked at a time
 
 
 def open_source(images: Any) -> ImageSource:
@@ -208,9 +199,9 @@ def _open_path(path: Path) -> ImageSource:
     except OSError as error:
         raise SourceError(f"{path} cannot be opened: {error.strerror or error}.") from error
     if head.startswith(b"\x93NUMPY"):
-        return ArraySource(_load_npy(path), str(path))
+        return ArraySource(load_npy(path), str(path))
     if head.startswith(b"PK\x03\x04") or path.suffix == ".npz":
-        return ArraySource(_load_npz(path), str(path))
+        return ArraySource(load_npz(path), str(path))
     if looks_like_image(head) or path.suffix.lower() in IMAGE_SUFFIXES:
         return FileSource([path], [path.name])
     if head.startswith(b"\x1f\x8b") or (head[:2] == b"\0\0" and len(head) > 4 and head[2] in IDX_TYPES):
@@ -312,109 +303,6 @@ def _open_list(path: Path) -> FileSource:
         raise SourceError(f"{path} was read as a list of paths, one a line, but none of its {len(listed)} lines is an "
                           f"existing file; the first is {first if len(first) < 300 else first[:300] + ' ...'}.")
     return FileSource(paths, listed)
-
-
-def _load_npy(path: Path) -> NDArray[Any]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # numpy warns of old files, and of sizes that overflow before it refuses
-            return cast("NDArray[Any]", np.load(path, mmap_mode="r", allow_pickle=False))
-    except Exception as error:  # numpy fails in many ways on a header that lies
-        raise SourceError(f"{path} cannot be read as .npy: {error}.") from error
-
-
-def _load_npz(path: Path) -> NDArray[Any]:
-    """The array named ``images``, or the only one of a fitting shape; the others are not unpacked."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            headers = {}
-            for member in archive.namelist():
-                with archive.open(member) as file:
-                    headers[member.removesuffix(".npy")] = member, _npy_header(file)
-            fitting = [name for name, (_, (shape, _, _)) in headers.items() if len(shape) in (3, 4)]
-            name = "images" if "images" in headers else fitting[0] if len(fitting) == 1 else None
-            if name is None:
-                shapes = ", ".join(f"{name} {shape}" for name, (_, (shape, _, _)) in headers.items()) or "nothing"
-                raise SourceError(f"{path} holds {shapes}; it needs one array named 'images'.")
-            member, (shape, by_columns, kind) = headers[name]
-            with archive.open(member) as file:
-                _npy_header(file)
-                array = _unpacked(file, shape[::-1] if by_columns else shape, kind, path)
-            return array.T if by_columns else array
-    except SourceError:
-        raise
-    except Exception as error:  # zip, zlib and numpy fail in many ways on a damaged file
-        raise SourceError(f"{path} cannot be read as .npz: {error}.") from error
-
-
-def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, whether it is stored by columns, and type of the .npy array that a stream begins with."""
-    version = np.lib.format.read_magic(file)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, by_columns, kind = read(file)
-    if kind.hasobject:
-        raise ValueError("it holds Python objects, which are never loaded")
-    return shape, by_columns, kind
-
-
-def read_idx(path: Path, dimensions: tuple[int, ...] = (3, 4)) -> NDArray[Any]:
-    """The array in an IDX file (LeCun's format for MNIST): memory-mapped if it is plain, unpacked if it is gzipped.
-
-    A header that promises more than the file holds is refused before any memory is taken.
-    """
-    try:
-        with path.open("rb") as raw:
-            zipped = raw.read(2) == b"\x1f\x8b"
-        with gzip.open(path, "rb") if zipped else path.open("rb") as file:
-            shape, kind = _idx_header(cast("IO[bytes]", file), path, dimensions)
-            if zipped:
-                return _unpacked(cast("IO[bytes]", file), shape, kind, path)
-            start, promised = file.tell(), math.prod(shape) * kind.itemsize
-        held = path.stat().st_size - start
-        if held != promised:
-            raise _broken_promise(path, shape, promised, "more" if held > promised else held)
-        return np.memmap(path, kind, "r", start, shape) if promised else np.empty(shape, kind)
-    except (OSError, EOFError, zlib.error) as error:
-        raise SourceError(f"{path} cannot be read as IDX: {error}.") from error
-
-
-def _idx_header(file: IO[bytes], path: Path, dimensions: tuple[int, ...]) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    magic = file.read(4)
-    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in IDX_TYPES:
-        raise SourceError(f"{path} is not an IDX file: it begins with {magic.hex(' ') or 'nothing'}.")
-    if magic[3] not in dimensions:
-        wanted = " or ".join(map(str, dimensions))
-        raise SourceError(f"{path} is an IDX file of {magic[3]} dimensions; {wanted} are needed "
-                          "(is it the file of labels?).")
-    header = file.read(4 * magic[3])
-    if len(header) < 4 * magic[3]:
-        raise SourceError(f"{path} ends within its IDX header.")
-    return tuple(int(size) for size in np.frombuffer(header, ">u4")), np.dtype(IDX_TYPES[magic[2]])
-
-
-def _unpacked(file: IO[bytes], shape: tuple[int, ...], kind: np.dtype[Any], path: Path) -> NDArray[Any]:
-    """The rest of a packed stream as an array, in a temporary file where it is large.
-
-    Memory that is set aside is taken only as it is filled, so a header that lies takes none. What truly unpacks to
-    more than there is room for is refused here: a mapped file that outgrows its disk would end the process.
-    """
-    promised = math.prod(shape) * kind.itemsize
-    if promised > MEMORY and promised > (room := shutil.disk_usage(tempfile.gettempdir()).free):
-        raise SourceError(f"{path} promises {promised} bytes of {shape}, and the folder for temporary files has room "
-                          f"for {room}. If that is right, set TMPDIR to a larger place.")
-    array = allocate(shape, kind)
-    content = array.reshape(-1).view(np.uint8)
-    held = 0
-    while held < promised and (piece := file.read(min(PIECE, promised - held))):
-        content[held : held + len(piece)] = np.frombuffer(piece, np.uint8)
-        held += len(piece)
-    if held < promised or file.read(1):
-        raise _broken_promise(path, shape, promised, held if held < promised else "more")
-    return array
-
-
-def _broken_promise(path: Path, shape: tuple[int, ...], promised: int, held: int | str) -> SourceError:
-    return SourceError(f"{path} promises {promised} bytes of {shape} and holds {held}.")
 
 
 def _distinct(names: list[str]) -> list[str]:

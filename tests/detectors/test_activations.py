@@ -68,7 +68,7 @@ def test_rules_work_through_the_whole_model_and_a_saved_one(rule, dots, tmp_path
 def test_wide_layers_in_blocks_give_the_same(rule, monkeypatch):
     values = np.random.default_rng(2).normal(size=(90, 40))
     whole = Activations(rule).fit(encoded(values))
-    monkeypatch.setattr("oddlens.activity.BLOCK", 400)  # ten rows at a time
+    monkeypatch.setattr("oddlens.scoring.activity.BLOCK", 400)  # ten rows at a time
     parts = Activations(rule).fit(encoded(values))
     assert np.allclose(parts.score_own(), whole.score_own(), rtol=1e-9)
     assert np.array_equal(parts.which_, whole.which_)

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
 
-from oddlens import neighborhood
 from oddlens.detectors.burnout import Burnout
 from oddlens.errors import OptionError, SavedModelError
 from oddlens.protocols import Encoded
+from oddlens.scoring import neighborhood
 
 
 def encoded(rows):

@@ -41,7 +41,7 @@ def test_without_rules_it_is_the_log_of_the_largest_ratio():
 
 
 def test_large_collections_are_learned_from_in_part(monkeypatch):
-    monkeypatch.setattr("oddlens.neighborhood.REFERENCE", 500)
+    monkeypatch.setattr("oddlens.scoring.neighborhood.REFERENCE", 500)
     rows, odd = mixed()
     detector = SelfTraining().fit(Encoded(embedding=rows))
     assert detector.get_state()["rows"].shape == (500, 60)

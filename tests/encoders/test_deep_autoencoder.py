@@ -29,7 +29,7 @@ def test_layers_and_their_kinds(fitted, digits):
 def test_the_pathway_is_the_difference_to_the_reconstructions_own_activations(fitted, digits):
     import torch
 
-    from oddlens.training import as_batch
+    from oddlens.learning.training import as_batch
 
     encoded = fitted.encode(digits[:5], ALL)
     with torch.inference_mode():

@@ -4,8 +4,8 @@ import torch
 
 from oddlens.encoders.dictionary import Dictionary, moved, scales
 from oddlens.errors import OptionError, SavedModelError
-from oddlens.patches import spherical_means, tents
-from oddlens.training import as_batch
+from oddlens.learning.patches import spherical_means, tents
+from oddlens.learning.training import as_batch
 
 NEEDS = frozenset({"embedding"})
 

@@ -1,7 +1,7 @@
 """The pattern of the active nodes: an image that switches on nodes, or combinations of them, that others do not.
 
 The paper's second idea: not the learned features themselves but *which nodes an image activates*. Four rules say how
-unusual a pattern is; each is a file of its own in ``oddlens.patterns``:
+unusual a pattern is; each is a file of its own in ``oddlens.scoring.patterns``:
 
     hamming     distance to the k-th nearest other pattern of bits
     likelihood  how improbable the bits are under the collection's statistics of its nodes
@@ -21,15 +21,15 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
-from oddlens.activity import Layers, blocks, node_names, reference
 from oddlens.errors import OptionError, SavedModelError
 from oddlens.options import require_numbers
-from oddlens.patterns.hamming import Hamming
-from oddlens.patterns.likelihood import Likelihood
-from oddlens.patterns.pathway import Pathway
-from oddlens.patterns.scan import Scan
 from oddlens.progress import advance
 from oddlens.protocols import Doubles, Encoded, Reason, State
+from oddlens.scoring.activity import Layers, blocks, node_names, reference
+from oddlens.scoring.patterns.hamming import Hamming
+from oddlens.scoring.patterns.likelihood import Likelihood
+from oddlens.scoring.patterns.pathway import Pathway
+from oddlens.scoring.patterns.scan import Scan
 from oddlens.statement import percent
 
 RULES = ("hamming", "likelihood", "pathway", "scan")

@@ -18,10 +18,10 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
 from oddlens.errors import OptionError, SavedModelError
-from oddlens.modes import one_mode
-from oddlens.neighborhood import QUARTER, Neighborhood, Tightness, sampled
 from oddlens.options import require_numbers
 from oddlens.protocols import Doubles, Encoded, State
+from oddlens.scoring.neighborhood import QUARTER, Neighborhood, Tightness, sampled
+from oddlens.scoring.structure import one_mode
 
 
 class Burnout(BaseEstimator):

@@ -25,10 +25,10 @@ from sklearn.exceptions import NotFittedError
 
 from oddlens.errors import OptionError, SavedModelError
 from oddlens.kernels import helper, kernel, resolve_jobs, threads
-from oddlens.modes import neighbours, one_mode
-from oddlens.neighborhood import AROUND, QUARTER, Tightness
 from oddlens.progress import advance
 from oddlens.protocols import Bools, Doubles, Encoded, State
+from oddlens.scoring.neighborhood import AROUND, QUARTER, Tightness
+from oddlens.scoring.structure import neighbours, one_mode
 
 SPARE = 8  # neighbours beyond k that FAISS proposes: room for those that it puts in the wrong order
 BATCH = 16384  # rows whose neighbours are held at a time

@@ -21,9 +21,9 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
 from oddlens.errors import OptionError, SavedModelError
-from oddlens.neighborhood import Neighborhood, sampled
 from oddlens.options import require_numbers
 from oddlens.protocols import Doubles, Encoded, State
+from oddlens.scoring.neighborhood import Neighborhood, sampled
 
 FOLDS, REPEATS = 5, 3
 FEWEST = 300  # images; of fewer no rule about some hundred features can be learned

@@ -19,11 +19,11 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from torch import Tensor, nn
 
-from oddlens.autoencoding import GIVES, AutoencoderNetwork, check_latent, encode, load_weights, network_state
+from oddlens.learning.autoencoding import GIVES, AutoencoderNetwork, check_latent, encode, load_weights, network_state
+from oddlens.learning.saved_state import check_images, refusing, saved_shape
+from oddlens.learning.training import choose_device, in_batches, one_thread, seeded, train
 from oddlens.options import require_numbers
 from oddlens.protocols import Encoded, Pixels, State
-from oddlens.states import check_images, refusing, saved_shape
-from oddlens.training import choose_device, in_batches, one_thread, seeded, train
 
 
 class Network(AutoencoderNetwork):

@@ -19,12 +19,12 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from torch import Tensor, nn
 
-from oddlens.autoencoding import GIVES, AutoencoderNetwork, check_latent, encode, load_weights, network_state
 from oddlens.errors import OptionError
+from oddlens.learning.autoencoding import GIVES, AutoencoderNetwork, check_latent, encode, load_weights, network_state
+from oddlens.learning.saved_state import check_images, refusing, saved_shape
+from oddlens.learning.training import choose_device, one_thread, seeded, train
 from oddlens.options import require_numbers
 from oddlens.protocols import Encoded, Pixels, State
-from oddlens.states import check_images, refusing, saved_shape
-from oddlens.training import choose_device, one_thread, seeded, train
 
 SLOPE = 0.2
 

@@ -24,12 +24,12 @@ from torch.nn import functional
 
 from oddlens.arrays import allocate
 from oddlens.errors import OptionError
+from oddlens.learning.patches import MAPS, answers, pooled, some_patches, spherical_means
+from oddlens.learning.saved_state import check_images, refusing, saved_shape
+from oddlens.learning.training import as_batch, filled, one_thread
 from oddlens.options import require_numbers
-from oddlens.patches import MAPS, answers, pooled, some_patches, spherical_means
 from oddlens.progress import advance
 from oddlens.protocols import Encoded, Pixels, State
-from oddlens.states import check_images, refusing, saved_shape
-from oddlens.training import as_batch, filled, one_thread
 
 FLAT = (0.05, 0.005)  # in each layer, the standard deviation up to which a patch has nothing in it
 SECOND = 3  # the side of the second layer's patches

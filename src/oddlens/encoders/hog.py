@@ -18,10 +18,10 @@ from sklearn.exceptions import NotFittedError
 
 from oddlens.arrays import allocate
 from oddlens.errors import OptionError
-from oddlens.gradients import BLOCK, histograms
+from oddlens.learning.edges import BLOCK, histograms
+from oddlens.learning.saved_state import check_images, refusing, saved_shape
 from oddlens.progress import advance
 from oddlens.protocols import Encoded, Pixels, State
-from oddlens.states import check_images, refusing, saved_shape
 
 CELLS = 4  # cells along the shorter side, unless another size is asked for
 BATCH = 2**20  # pixels that are looked at at a time

@@ -13,10 +13,10 @@ from torch.nn import functional
 from oddlens import protocols
 from oddlens.arrays import allocate
 from oddlens.errors import OptionError
+from oddlens.learning.saved_state import check_images, refusing, saved_shape
+from oddlens.learning.training import filled, one_thread
 from oddlens.progress import advance
 from oddlens.protocols import Encoded, State
-from oddlens.states import check_images, refusing, saved_shape
-from oddlens.training import filled, one_thread
 
 BATCH = 32
 

@@ -25,11 +25,11 @@ from torch.nn import functional
 
 from oddlens.arrays import allocate
 from oddlens.errors import OptionError
+from oddlens.learning.saved_state import check_images, refusing, saved_shape
+from oddlens.learning.training import filled, one_thread
 from oddlens.options import require_numbers
 from oddlens.progress import advance
 from oddlens.protocols import Doubles, Encoded, Pixels, State
-from oddlens.states import check_images, refusing, saved_shape
-from oddlens.training import filled, one_thread
 
 OCTAVES = 3
 DETAIL = (0.3, 0.5, 0.75, 0.9, 0.97)  # quantiles of the detail of an octave

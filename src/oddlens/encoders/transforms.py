@@ -27,14 +27,14 @@ from torch.nn import functional
 
 from oddlens.arrays import allocate
 from oddlens.errors import OptionError
-from oddlens.gradients import histograms
-from oddlens.modes import neighbours, one_mode
+from oddlens.learning.edges import histograms
+from oddlens.learning.image_transforms import Way, named
+from oddlens.learning.saved_state import check_images, refusing, saved_shape
+from oddlens.learning.training import as_batch, choose_device, filled, seeded, train
 from oddlens.options import require_numbers
 from oddlens.progress import advance
 from oddlens.protocols import Bools, Doubles, Encoded, Pixels, State
-from oddlens.states import check_images, refusing, saved_shape
-from oddlens.training import as_batch, choose_device, filled, seeded, train
-from oddlens.ways import Way, named
+from oddlens.scoring.structure import neighbours, one_mode
 
 CHANNELS = (32, 32, 64, 64)  # of the four layers
 FILTERS = (5, 3, 3, 3)

@@ -21,7 +21,8 @@ import oddlens
 from oddlens.errors import SourceError
 from oddlens.pixels import MINIMUM_IMAGES, look, read_pixels
 from oddlens.protocols import Pixels
-from oddlens.sources import FileSource, open_source, read_idx
+from oddlens.reading.array_files import read_idx
+from oddlens.sources import FileSource, open_source
 
 #: (n, height, width, channels) uint8 images and (n,) labels.
 Labelled = tuple[Pixels, NDArray[Any]]

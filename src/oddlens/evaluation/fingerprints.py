@@ -29,19 +29,20 @@ def images_digest(*arrays: NDArray[Any] | None) -> str:
 def code_digest(root: Path = PACKAGE) -> str:
     """16 hexadecimal digits of all of our code that can change a score, without comments and docstrings.
 
-    That is the model, the encoders and detectors, and whatever these import.
+    That is what the model, the encoders and the detectors define, and whatever these import. It is taken of what is
+    written, wherever it stands: a definition that moves to another file changes nothing.
     """
-    digest = hashlib.blake2b(digest_size=8)
     waiting = [root / "model.py", *root.glob("encoders/*.py"), *root.glob("detectors/*.py")]
-    found: dict[Path, str] = {}
+    found: dict[Path, list[str]] = {}
     while waiting:
         path = waiting.pop()
         if path not in found and path.is_file():
             code = path.read_text("utf-8")
             found[path] = meaning(code)
             waiting += _imported(code, root)
-    for path in sorted(found):
-        digest.update(f"{path.relative_to(root).as_posix()}{found[path]}".encode())
+    digest = hashlib.blake2b(digest_size=8)
+    for definition in sorted(definition for definitions in found.values() for definition in definitions):
+        digest.update(definition.encode())
     return digest.hexdigest()
 
 
@@ -53,14 +54,18 @@ def _imported(code: str, root: Path) -> Iterator[Path]:
             yield from (inner.with_suffix(".py"), *(inner / f"{name.name}.py" for name in node.names))
 
 
-def meaning(code: str) -> str:
-    r"""What Python makes of a module's text, so that layout, comments and docstrings do not count.
+def meaning(code: str) -> list[str]:
+    r"""What Python makes of each definition in a module's text, so that layout, comments and docstrings do not count.
 
-    >>> meaning("x = 1  # one") == meaning("'A docstring.'\nx=1")
+    Imports do not count either: what they bring is found where it is defined.
+
+    >>> meaning("import os\nx = 1  # one") == meaning("'A docstring.'\nx=1")
     True
     """
     tree = ast.parse(code)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
-            node.body = node.body[1:]
-    return ast.dump(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            if ast.get_docstring(node) is not None:
+                node.body = node.body[1:]
+            node.body = [part for part in node.body if not isinstance(part, ast.Import | ast.ImportFrom)]
+    return [ast.dump(part) for part in tree.body]

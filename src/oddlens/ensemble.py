@@ -1,0 +1,104 @@
+"""The views of one model together: each encoder learns and encodes once, each detector fits and scores."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from oddlens.errors import OptionError
+from oddlens.progress import advance
+from oddlens.protocols import Detector, Doubles, Encoded, Encoder, Pixels
+from oddlens.scoring.structure import one_mode
+from oddlens.views import View
+
+
+@dataclass
+class Ensemble:
+    """The views of one model, fitted or to be fitted.
+
+    encoders:   name -> encoder.
+    detectors:  column -> detector.
+    sees:       column -> the name of the encoder that its detector sees by.
+    views:      column -> what was asked for.
+    one_kind:   0 (the collection holds many kinds of image) to 1 (one), by the first view's embedding.
+    """
+
+    encoders: dict[str, Encoder]
+    detectors: dict[str, Detector]
+    sees: dict[str, str]
+    views: dict[str, View]
+    one_kind: float = 0.0
+
+    def fit(self, pixels: Pixels, timings: dict[str, float]) -> dict[str, Doubles]:
+        """Learn, encode and score, one encoder after the other: column -> (n,) the images' own scores."""
+        own: dict[str, Doubles] = {}
+        for number, (name, encoder) in enumerate(self.encoders.items()):
+            with _timed("learning", timings):
+                encoder.fit(pixels)
+            with _timed("encoding", timings):
+                encoded = encoder.encode(pixels, self.needs(name))
+                _require_encoded(name, encoded, self.needs(name), len(pixels))
+            with _timed("scoring", timings):
+                if number == 0 and encoded.embedding is not None:
+                    self.one_kind = one_mode(encoded.embedding)
+                for column in self.columns(name):
+                    self.detectors[column].fit(encoded)
+                    own[column] = _as_scores(column, self.detectors[column].score_own(), len(pixels))
+                    advance("scoring", len(own), len(self.detectors))
+        return {column: own[column] for column in self.detectors}
+
+    def score(self, pixels: Pixels) -> dict[str, Doubles]:
+        """Column -> (m,) the scores of other images, each independent of the rest."""
+        members: dict[str, Doubles] = {}
+        for name, encoder in self.encoders.items():
+            encoded: Encoded = encoder.encode(pixels, self.needs(name))
+            _require_encoded(name, encoded, self.needs(name), len(pixels))
+            members |= {column: _as_scores(column, self.detectors[column].score_new(encoded), len(pixels))
+                        for column in self.columns(name)}
+        return {column: members[column] for column in self.detectors}
+
+    def columns(self, encoder: str) -> list[str]:
+        """The columns whose detectors see by an encoder."""
+        return [column for column, name in self.sees.items() if name == encoder]
+
+    def needs(self, encoder: str) -> frozenset[str]:
+        """All that the detectors of an encoder read of it."""
+        return frozenset().union(*(self.detectors[column].needs for column in self.columns(encoder)))
+
+
+def _require_encoded(name: str, encoded: Encoded, needs: frozenset[str], n: int) -> None:
+    """Raise ``OptionError`` where an encoder did not give what it was asked for, a row an image."""
+    for need in sorted(needs):
+        given = getattr(encoded, need)
+        arrays = [given] if need in ("embedding", "residual", "surprise") else [*given.values()] or [None]
+        for array in arrays:
+            if array is None or len(array) != n:
+                got = "none" if array is None else f"an array of {np.shape(array)}"
+                raise OptionError(f"Encoder {name} was asked for {need} of {n} images and gave {got}: "
+                                  "oddlens.testing.check_encoder says what it has to give.")
+
+
+def _as_scores(column: str, scores: Any, n: int) -> Doubles:
+    """(n,) a detector's scores as float64; raises ``OptionError`` where they are not n finite numbers."""
+    try:
+        found = np.asarray(scores, np.float64)
+    except (TypeError, ValueError):
+        found = np.full(0, np.nan)
+    if found.shape != (n,) or not np.isfinite(found).all():
+        got = f"{np.shape(scores)} with {np.size(found) - np.isfinite(found).sum()} that are not finite"
+        raise OptionError(f"Detector {column} was asked for the scores of {n} images and gave {got}: "
+                          "oddlens.testing.check_detector says what it has to give.")
+    return found
+
+
+@contextmanager
+def _timed(stage: str, timings: dict[str, float]) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    timings[stage] = timings.get(stage, 0.0) + time.perf_counter() - start
+

@@ -1,0 +1,255 @@
+"""What a run can see and what it cannot, found out without a label.
+
+Known oddities are made from the collection's own images and planted among the others; a fresh model is fitted to the
+mixture, as blind as the real one, and it is counted how many of them come out on top. This says nothing about oddities
+of other kinds, and real ones may be harder or easier; but a model that misses most of what was planted will miss its
+like. Then the ranking is made again with another seed, and from each half of the collection for the other: what
+changes places there was not worth much.
+
+Emmott, Das, Dietterich, Fern, Wong, *Systematic construction of anomaly detection benchmarks from real data*, 2013
+(planted anomalies); Meinshausen, Bühlmann, *Stability selection*, 2010 (agreement between halves).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from oddlens.errors import OptionError, TooFewImages
+from oddlens.evaluation.synthetic_anomalies import KINDS, plant
+from oddlens.progress import advance
+from oddlens.protocols import Doubles, Pixels
+from oddlens.ranking import Ranking
+
+IMAGES = 2000  # drawn from larger collections
+FEWEST = 40  # with fewer, half of the collection is too little to learn from
+SHARE, LEAST = 0.02, 5  # of each kind, so many of the images are planted in all, and at least so many,
+CROWD = 0.1  # in as many rounds as it takes for no more than this share of a round's images to be planted
+TOP = 0.05  # "on top": above all but this share of the images that nothing was done to
+SEES, SOME = 0.8, 0.4  # shares of the planted images on top from which a kind is seen, or seen in part
+AGREE, MOSTLY = 0.8, 0.5  # shares of the strangest that are the same
+
+
+class Model(Protocol):
+    """What is checked: an unfitted ``AnomalyModel`` or anything with these two methods."""
+
+    def fit(self, images: Any) -> Any:
+        """Learn from (n, height, width, channels) uint8."""
+
+    def rank(self, images: Any = None) -> Ranking:
+        """The fitted images, each judged without itself; or other ones as new."""
+
+
+@dataclass(frozen=True)
+class Sight:
+    """How well one kind of planted oddity came out.
+
+    kind:     a name in ``planting.KINDS``.
+    planted:  how many were planted, over all rounds.
+    on_top:   how many of them scored above all but 5 % of the images that nothing was done to.
+    flagged:  how many of them the ranking flagged; None where it flags nothing by itself.
+    median:   of the untouched images, the share that the middle one of the planted stands above.
+    auroc:    the mean of that share: the chance that a planted image scores above an untouched one.
+    """
+
+    kind: str
+    planted: int
+    on_top: int
+    flagged: int | None
+    median: float
+    auroc: float
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Where the share that comes out on top lies, with 95 % confidence (Wilson 1927)."""
+        n, share, z = self.planted, self.on_top / self.planted, 1.96
+        middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+        reach = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
+        return float(max(0.0, middle - reach)), float(min(1.0, middle + reach))
+
+    @property
+    def sentence(self) -> str:
+        """The result in words."""
+        share = self.on_top / self.planted
+        verdict = "Seen" if share >= SEES else "Seen in part" if share >= SOME else "Mostly missed"
+        count = "1 was" if self.flagged == 1 else f"{self.flagged} were"
+        flagged = "" if self.flagged is None else f"; of all {self.planted}, {count} flagged"
+        low, high = (round(100 * bound) for bound in self.interval)
+        return (f"{verdict}: {KINDS[self.kind].words}. {self.on_top} of {self.planted} planted ones came out among the "
+                f"strangest {100 * TOP:.0f} % (of many, {low} to {high} % would){flagged}; the middle one stands above "
+                f"{100 * self.median:.0f} % of the other images.")
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How alike two rankings of the same images are.
+
+    correlation:  Spearman's, of the ranks of all images, -1 to 1.
+    same:         how many of the strangest are the same in both, of
+    strangest:    as many as were compared: 1 %, and at least 20 (10 in each half).
+    """
+
+    correlation: float
+    same: int
+    strangest: int
+
+
+@dataclass(frozen=True)
+class Check:
+    """What a run can and cannot see.
+
+    images:  how many of the collection's images were used.
+    sights:  one for each kind planted.
+    seeds:   the ranking with another seed against the first.
+    halves:  each half as ranked by a model that was fitted to the other half only, against the ranking of the whole.
+    """
+
+    images: int
+    sights: tuple[Sight, ...]
+    seeds: Agreement
+    halves: Agreement
+
+    def sentences(self) -> list[str]:
+        """What this run can and cannot see: a sentence a kind, the best seen first, and one an agreement."""
+        ordered = sorted(self.sights, key=lambda sight: -sight.on_top / sight.planted)
+        return [*(sight.sentence for sight in ordered),
+                f"{_verdict(self.seeds, 'Another seed gives')} {_counted(self.seeds)}",
+                f"{_verdict(self.halves, 'Half of the images, judging the other half, gives')} {_counted(self.halves)}"]
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as plain values, for JSON."""
+        return {**asdict(self), "sights": [asdict(sight) for sight in self.sights], "sentences": self.sentences()}
+
+
+def check(
+    pixels: Pixels,
+    build: Callable[[int], Model],
+    *,
+    kinds: Sequence[str] | None = None,
+    images: int = IMAGES,
+    random_state: int = 0,
+) -> Check:
+    """Plant known oddities in copies of a collection's images and see what a fresh model makes of them.
+
+    pixels:        (n, height, width, channels) uint8, the collection as the model sees it; it is not changed.
+    build:         an unfitted model for a seed, made as the one to be checked was.
+    kinds:         names in ``planting.KINDS``, by default all.
+    images:        the most images to work on, drawn at random from the collection; 40 or more.
+    random_state:  fixes what is drawn and planted; the models get this seed and the following ones.
+
+    It takes about as long as ranking ``images`` images 5 times, or up to 8 in collections of about a hundred. Raises
+    ``TooFewImages`` below 40 images, ``OptionError`` for a kind that there is not.
+    """
+    chosen = tuple(KINDS if kinds is None else dict.fromkeys(kinds))
+    for kind in chosen:
+        if kind not in KINDS:
+            raise OptionError.unknown("kind of oddity", kind, KINDS)
+    if not isinstance(images, int | np.integer) or images < FEWEST:
+        raise OptionError(f"images must be a whole number of {FEWEST} or more, got {images!r}.")
+    if len(pixels) < FEWEST:
+        raise TooFewImages(f"A check needs {FEWEST} images or more, there are {len(pixels)}.")
+    rng = np.random.default_rng(random_state)
+    sample = np.array(pixels[np.sort(rng.permutation(len(pixels))[:images])])
+    rounds = _rounds(len(sample), len(chosen)) if chosen else []
+    steps = iter(range(1, len(rounds) + 5))
+
+    def fitted(train: Pixels, seed: int) -> Model:
+        model = build(seed)
+        model.fit(train)
+        advance("checking", next(steps), len(rounds) + 4)
+        return model
+
+    found: dict[str, list[tuple[Doubles, NDArray[np.bool_] | None]]] = {kind: [] for kind in chosen}
+    for number, count in enumerate(rounds):
+        mixed, rows = _planted(sample, chosen, count, rng)
+        ranking = fitted(mixed, random_state + number).rank()
+        for kind, result in _placed(ranking, rows).items():
+            found[kind].append(result)
+    whole = fitted(sample, random_state).rank().scores
+    again = fitted(sample, random_state + 1).rank().scores
+    sights = tuple(_sight(kind, results) for kind, results in found.items())
+    seeds = agreement(whole, again, max(20, len(sample) // 100))
+    return Check(len(sample), sights, seeds, _halves(sample, whole, fitted, random_state, rng))
+
+
+def agreement(one: Doubles, other: Doubles, strangest: int) -> Agreement:
+    """How alike two rankings of the same images are, by (n,) scores each; larger is stranger."""
+    strangest = min(strangest, len(one))
+    ranks = rankdata(one), rankdata(other)
+    spread = [float(rank.std()) for rank in ranks]
+    correlation = float(np.corrcoef(*ranks)[0, 1]) if min(spread) > 0 else float(max(spread) == 0)
+    top = (set(np.argsort(-scores, kind="stable")[:strangest].tolist()) for scores in (one, other))
+    return Agreement(correlation, len(set.intersection(*top)), strangest)
+
+
+def _rounds(n: int, kinds: int) -> list[int]:
+    """How many of each kind are planted in each round."""
+    wanted = max(LEAST, round(SHARE * n))
+    each = max(1, int(CROWD * n / kinds))
+    count = -(-wanted // each)
+    return [wanted // count + (number < wanted % count) for number in range(count)]
+
+
+def _planted(
+    sample: Pixels, kinds: Sequence[str], count: int, rng: np.random.Generator
+) -> tuple[Pixels, dict[str, NDArray[np.int64]]]:
+    """The images with ``count`` of each kind made odd in a copy, and which these are."""
+    rows = dict(zip(kinds, rng.permutation(len(sample))[: count * len(kinds)].reshape(len(kinds), count), strict=True))
+    mixed = sample.copy()
+    for kind, some in rows.items():
+        mixed[some] = plant(kind, sample[some], sample, rng).pixels
+    return mixed, rows
+
+
+def _placed(
+    ranking: Ranking, rows: dict[str, NDArray[np.int64]]
+) -> dict[str, tuple[Doubles, NDArray[np.bool_] | None]]:
+    """For each kind the share of untouched images that each planted one stands above, ties half; and its flags."""
+    touched = np.zeros(len(ranking), bool)
+    for some in rows.values():
+        touched[some] = True
+    scores = np.sort(ranking.scores[~touched])
+    flags = getattr(ranking, "flagged", None)
+    placed = {}
+    for kind, some in rows.items():
+        own = ranking.scores[some]
+        above = (np.searchsorted(scores, own, "left") + np.searchsorted(scores, own, "right")) / 2 / len(scores)
+        placed[kind] = above, None if flags is None else np.asarray(flags)[some].astype(bool)
+    return placed
+
+
+def _sight(kind: str, results: Sequence[tuple[Doubles, NDArray[np.bool_] | None]]) -> Sight:
+    above = np.concatenate([shares for shares, _ in results])
+    flags = [flags for _, flags in results if flags is not None]
+    return Sight(kind, len(above), int((above >= 1 - TOP).sum()),
+                 int(np.concatenate(flags).sum()) if len(flags) == len(results) else None,
+                 float(np.median(above)), float(above.mean()))
+
+
+def _halves(
+    sample: Pixels, whole: Doubles, fitted: Callable[[Pixels, int], Model], seed: int, rng: np.random.Generator
+) -> Agreement:
+    """Each half as new images of a model of the other half, against their ranking in the whole."""
+    order = rng.permutation(len(sample))
+    parts = np.sort(order[: len(sample) // 2]), np.sort(order[len(sample) // 2 :])
+    compared = []
+    for train, judged in (parts, parts[::-1]):
+        scores = fitted(sample[train], seed).rank(sample[judged]).scores
+        compared.append(agreement(whole[judged], scores, max(10, len(judged) // 100)))
+    return Agreement(float(np.mean([part.correlation for part in compared])), sum(part.same for part in compared),
+                     sum(part.strangest for part in compared))
+
+
+def _verdict(agreed: Agreement, start: str) -> str:
+    share = agreed.same / agreed.strangest
+    return f"{start} {'nearly the same' if share >= AGREE else 'a similar' if share >= MOSTLY else 'another'} ranking:"
+
+
+def _counted(agreed: Agreement) -> str:
+    return (f"{agreed.same} of the {agreed.strangest} strangest are the same, and the rank correlation of all is "
+            f"{agreed.correlation:.2f}.")

@@ -1,0 +1,1 @@
+"""Why an image is strange: causes, heat maps, groups, duplicates, the images it is compared with."""

@@ -1,0 +1,257 @@
+"""Simple causes of an image's oddness, in words: blank, blurred, dark, turned, cut off, a copy of another.
+
+Each cause rests on a measure of the pixels, and it is named only where that measure is far out in this collection, and
+where the image by itself looks so: ``rules`` says how. So a collection that is all dark, or a seventh of it, has no
+dark image named: there it is no cause of being odd. Copies are named however many there are. What each cause finds and
+how often it is wrong: docs/causes.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from sklearn.exceptions import NotFittedError
+
+from oddlens.errors import OptionError, SavedModelError
+from oddlens.explaining.duplicates import CELL, SIDE, Thumbnails, thumbnails, tints
+from oddlens.explaining.image_measures import appearance, batches, greys
+from oddlens.explaining.orientation import (
+    ASKED,
+    FEATURES,
+    FEWEST,
+    FOLDS,
+    HIDDEN,
+    TURNS,
+    Turned,
+    Uprightness,
+    directions,
+    learn,
+    lying,
+    reference,
+)
+from oddlens.explaining.rules import Limits, found, judged, limits, near_bound, sentence, usual
+from oddlens.progress import advance
+from oddlens.protocols import Bools, Doubles, Pixels, Reason, State
+from oddlens.scoring.exact_copies import digests
+
+SHOWN = 5  # copies that are shown
+MEASURES = ("spread", "span", "brightness", "lightest", "darkest", "contrast", "edge_width", "band", "band_more",
+            "band_edge", "colour", "side", "aspect", "copy_of", "twin", "twin_residual", "twin_gain", "twin_usual",
+            "turn", "turn_odds", "turn_gain", "turn_residual", "turn_alike")
+
+
+class Causes:
+    """Names simple causes of oddness in words, each judged against the fitted images.
+
+    It has no options. Fitted: ``columns_``, measure -> (n,) of the fitted images. ``appearance`` says what the
+    measures of the pixels are; the others are
+
+    side, aspect:  the root of the original height times width, in pixels, and the original width over height.
+    copy_of:       another fitted image with the same pixels, as a row; -1 for none.
+    twin:          the nearest other fitted image by tangent distance, as a row; -1 for none.
+    twin_residual: the share of the image's variance that tells them apart.
+    twin_gain:     the log of how many times nearer it is than the tenth candidate.
+    twin_usual:    the share that tells the image from that one.
+    turn, turn_odds, turn_gain:  of ``turning.Turned``.
+    turn_alike:    the fitted image that is nearest by tangent distance once the image is turned so, as a row; -1 where
+                   that was not looked up; turn_residual the share of its variance that then tells them apart.
+
+    >>> images = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 1), dtype=np.uint8)
+    >>> images[7] = 128
+    >>> [reason.text.split(":")[0] for reason in Causes().fit(images).named(7)]
+    ['Blank, or nearly']
+    """
+
+    def fit(self, pixels: Pixels, shapes: NDArray[np.integer[Any]] | None = None) -> Self:
+        """Measure (n, height, width, channels) uint8, with (n, 2) original heights and widths, and set the limits."""
+        if pixels.ndim != 4 or pixels.dtype != np.uint8 or pixels.shape[3] not in (1, 3) or not pixels.size:
+            raise OptionError("Causes needs uint8 pixels (n, height, width, 1 or 3), got "
+                              f"{pixels.dtype} {pixels.shape}.")
+        self.form_ = tuple(pixels.shape[1:])
+        columns, parts = _measured(pixels, _shapes(pixels, shapes))
+        self.rows_ = reference(len(pixels))
+        self.thumbs_, self.tints_, self.hashes_ = parts["thumbs"], parts["tints"], parts["hashes"]
+        self.features_ = np.ascontiguousarray(parts["features"][self.rows_])
+        self.nets_ = learn(self.features_)
+        self._index()
+        self.columns_ = columns | self._compared(parts, np.arange(len(pixels)))
+        self.limits_ = limits(self.columns_)
+        return self
+
+    def measure(self, pixels: Pixels, shapes: NDArray[np.integer[Any]] | None = None) -> Mapping[str, Doubles]:
+        """Measure -> (m,) of other images, each by itself against the fitted ones."""
+        self._require_fit()
+        if pixels.ndim != 4 or pixels.dtype != np.uint8 or tuple(pixels.shape[1:]) != self.form_:
+            raise OptionError(f"Causes was fitted to uint8 (n, {', '.join(map(str, self.form_))}), "
+                              f"got {pixels.dtype} {pixels.shape}.")
+        columns, parts = _measured(pixels, _shapes(pixels, shapes))
+        return columns | self._compared(parts, None)
+
+    def named(self, row: int) -> tuple[Reason, ...]:
+        """The causes of a fitted image, the plainest first; none if there is none."""
+        self._require_fit()
+        if not 0 <= row < len(self.thumbs_):
+            raise OptionError(f"There are {len(self.thumbs_)} fitted images, no row {row}.")
+        return self._reasons(self.columns_, row, row)
+
+    def named_new(self, columns: Mapping[str, Doubles], row: int) -> tuple[Reason, ...]:
+        """The same of a row of what ``measure`` gave."""
+        self._require_fit()
+        return self._reasons(columns, row, None)
+
+    def kinds(self, columns: Mapping[str, Doubles] | None = None) -> dict[str, Bools]:
+        """Cause -> (m,) whether it is named, of the fitted images or of what ``measure`` gave."""
+        self._require_fit()
+        return found(self.columns_ if columns is None else columns, self.limits_)
+
+    def groups(self) -> list[list[int]]:
+        """Rows of the fitted images that are exact or near copies of each other, the largest group first.
+
+        An image is joined to its copy and its nearest near duplicate, and to each other of its candidates that is as
+        near as a near duplicate must be and is one itself: or many copies of one image would fall into several groups.
+        """
+        self._require_fit()
+        kinds, every = self.kinds(), np.arange(len(self.thumbs_))
+        links = [(every[kinds[cause]], self.columns_[partner][kinds[cause]].astype(np.int64))
+                 for cause, partner in (("copy", "copy_of"), ("near", "twin"))]
+        near = every[kinds["near"]]
+        one, other = self.thumbnails_.links(near, near_bound(self.columns_, self.limits_)[near])
+        both = kinds["near"][other]
+        one, other = (np.concatenate(side) for side in zip(*links, (one[both], other[both]), strict=True))
+        graph = coo_array((np.ones(len(one)), (one, other)), (len(every), len(every)))
+        label = connected_components(graph, directed=False)[1]
+        together: dict[int, list[int]] = {}
+        for row in np.flatnonzero(np.bincount(label)[label] > 1):
+            together.setdefault(int(label[row]), []).append(int(row))
+        return sorted(together.values(), key=len, reverse=True)
+
+    def get_state(self) -> State:
+        """The measures, the limits, thumbnails, hashes and features."""
+        self._require_fit()
+        names = _names(self.form_[2])
+        return {"form": np.array(self.form_), "columns": np.stack([self.columns_[name] for name in names]),
+                "limits": np.stack([self.limits_.middle, self.limits_.low, self.limits_.high]),
+                "thumbs": self.thumbs_, "tints": self.tints_, "hashes": self.hashes_,
+                "features": self.features_, "rows": self.rows_, "nets": self.nets_}
+
+    def set_state(self, state: State) -> Self:
+        """Take back what ``get_state`` gave."""
+        try:
+            form, columns, limits, thumbs, tints, hashes, features, rows, nets = (state[key] for key in (
+                "form", "columns", "limits", "thumbs", "tints", "hashes", "features", "rows", "nets"))
+        except KeyError as error:
+            raise SavedModelError(f"The saved causes lack {error}.") from error
+        kinds = [a.dtype.str for a in (form, columns, limits, thumbs, tints, hashes, features, rows, nets)]
+        if kinds != ["<i8", "<f8", "<f8", "|u1", "|u1", "|u1", "<f4", "<i8", "<f4"] or form.shape != (3,):
+            raise SavedModelError("The saved causes are not made of numbers as they are saved.")
+        names, n = _names(int(form[2])), len(thumbs)
+        shapes = [columns.shape, limits.shape, thumbs.shape, tints.shape, hashes.shape, features.shape, rows.shape,
+                  nets.shape[1:]]
+        wanted = [(len(names), n), (3, len(judged(names))), (n, SIDE * SIDE),
+                  (n, 2 * CELL * CELL if form[2] == 3 else 0), (n, 16), (len(rows), FEATURES),
+                  (len(rows),), ((FEATURES + 2) * HIDDEN,)]
+        if not n or form.min() < 1 or form[2] not in (1, 3) or shapes != wanted:
+            raise SavedModelError(f"The saved causes have shapes {shapes}.")
+        if not all(np.isfinite(a).all() for a in (columns, features, nets)) or np.isnan(limits).any() or not len(rows):
+            raise SavedModelError("The saved causes hold numbers that are not finite.")
+        table = dict(zip(names, columns, strict=True))
+        pointers = np.concatenate([table["copy_of"], table["twin"], table["turn_alike"]])
+        if pointers.min() < -1 or max(pointers.max(), rows.max()) >= n or rows.min() < 0 or (np.diff(rows) <= 0).any():
+            raise SavedModelError("The saved causes name images that are not there.")
+        if len(nets) != (FOLDS if len(rows) >= FEWEST else 0):
+            raise SavedModelError(f"The saved causes hold {len(nets)} networks for {len(rows)} images.")
+        if table["turn"].min() < 0 or table["turn"].max() >= len(TURNS):
+            raise SavedModelError("The saved causes name turns that there are not.")
+        self.form_, self.columns_, self.limits_ = tuple(int(size) for size in form), table, Limits(*limits)
+        self.thumbs_, self.tints_, self.hashes_, self.rows_, self.nets_ = thumbs, tints, hashes, rows, nets
+        self.features_ = np.ascontiguousarray(features)
+        self._index()
+        return self
+
+    def _index(self) -> None:
+        self.thumbnails_ = Thumbnails(self.thumbs_, self.tints_, self.hashes_)
+        self.uprightness_ = Uprightness(self.nets_, self.features_, self.rows_)
+
+    def _compared(self, parts: Mapping[str, NDArray[Any]], own: NDArray[np.int64] | None) -> dict[str, Doubles]:
+        """What the comparison with the fitted images gives: their copies, twins and turns."""
+        twins = self.thumbnails_.twins(parts["thumbs"], parts["tints"], parts["hashes"])
+        advance("causes", 1, 2)
+        turned = self.uprightness_.judge(parts["features"], own)
+        alike, turn_residual = self._alike(parts, turned)
+        advance("causes", 2, 2)
+        known = twins.row >= 0
+        residual = np.where(known, twins.residual, 1.0)
+        usual = np.where(known, twins.usual, 1.0)  # of the tenth nearest
+        return {
+            "copy_of": self.thumbnails_.copy_of(parts["hashes"], own).astype(np.float64),
+            "twin": twins.row.astype(np.float64), "twin_residual": residual, "twin_gain": np.log(usual / residual),
+            "twin_usual": usual,
+            "turn": turned.turn.astype(np.float64), "turn_odds": turned.odds, "turn_gain": turned.gain,
+            "turn_residual": turn_residual, "turn_alike": alike.astype(np.float64),
+        }
+
+    def _alike(self, parts: Mapping[str, NDArray[Any]], turned: Turned) -> tuple[NDArray[np.int64], Doubles]:
+        """(m,) the fitted image that each is most like once it is turned, and by how much of it they then differ."""
+        row, residual = np.full(len(turned.odds), -1), np.ones(len(turned.odds))
+        asked = np.flatnonzero(turned.odds > ASKED)
+        if len(asked):
+            found = self.thumbnails_.twins(lying(parts["thumbs"][asked], turned.turn[asked], 1),
+                                           lying(parts["tints"][asked], turned.turn[asked], 2), parts["hashes"][asked])
+            row[asked], residual[asked] = found.row, np.where(found.row >= 0, found.residual, 1.0)
+        return row, residual
+
+    def _reasons(self, columns: Mapping[str, Doubles], row: int, own: int | None) -> tuple[Reason, ...]:
+        one = {name: values[row : row + 1] for name, values in columns.items()}
+        value = {name: float(values[0]) for name, values in one.items()}
+        ordinary = usual(one, self.limits_)
+        return tuple(Reason(sentence(cause, value, ordinary), self._examples(cause, value, own))
+                     for cause, named in found(one, self.limits_).items() if named[0])
+
+    def _examples(self, cause: str, value: Mapping[str, float], own: int | None) -> tuple[int, ...]:
+        if cause == "copy":
+            copies = self.thumbnails_.copies(self.hashes_[int(value["copy_of"])])
+            return tuple(int(row) for row in copies if row != own)[:SHOWN]
+        partner = {"near": "twin", "rotated": "turn_alike", "mirrored": "turn_alike"}.get(cause)
+        return () if partner is None else (int(value[partner]),)
+
+    def _require_fit(self) -> None:
+        if not hasattr(self, "limits_"):
+            raise NotFittedError("These Causes have seen no images yet: call fit first.")
+
+
+def _shapes(pixels: Pixels, shapes: NDArray[np.integer[Any]] | None) -> NDArray[np.float64]:
+    """(n, 2) original heights and widths; those of the pixels where none are given."""
+    if shapes is None:
+        return np.tile(np.array(pixels.shape[1:3], np.float64), (len(pixels), 1))
+    if shapes.shape != (len(pixels), 2) or (len(pixels) and shapes.min() < 1):
+        raise OptionError(f"Causes needs the height and width of each of {len(pixels)} images, got {shapes.shape}.")
+    return np.asarray(shapes, np.float64)
+
+
+def _measured(pixels: Pixels, shapes: Doubles) -> tuple[dict[str, Doubles], dict[str, NDArray[Any]]]:
+    """What each image says by itself, and what it is compared by: thumbnails, hashes and edge directions."""
+    measures: dict[str, list[Doubles]] = {}
+    parts: dict[str, list[NDArray[Any]]] = {"thumbs": [], "tints": [], "hashes": [], "features": []}
+    for rows in batches(pixels):
+        batch = np.ascontiguousarray(pixels[rows])
+        grey = greys(batch)
+        for name, values in appearance(batch, grey).items():
+            measures.setdefault(name, []).append(values)
+        parts["thumbs"].append(thumbnails(grey))
+        parts["tints"].append(tints(batch))
+        parts["hashes"].append(digests(batch))
+        parts["features"].append(directions(grey))
+        advance("causes", rows.stop, len(pixels))
+    joined = {name: np.concatenate(values) for name, values in measures.items()}
+    sizes = {"side": np.sqrt(shapes.prod(1)), "aspect": shapes[:, 1] / shapes[:, 0]}
+    return joined | sizes, {name: np.concatenate(values) for name, values in parts.items()}
+
+
+def _names(channels: int) -> list[str]:
+    """The columns that there are of images with so many channels."""
+    return [name for name in MEASURES if channels == 3 or name != "colour"]

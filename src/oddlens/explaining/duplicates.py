@@ -1,0 +1,268 @@
+"""Which images are there twice: to the last pixel, or but for noise, a slight shift and a change of light.
+
+Exact copies have equal hashes. For near ones, thumbnails are compared by tangent distance: what is left of their
+difference once the part is taken out that a small shift, a lighter tone or more contrast could have made, and how far
+their colours go apart. It is taken as a share of the image's own variance, and beside it stands the same of the tenth
+candidate: two ones of the same slant are much alike, but so are the next ten. Of a near duplicate there are few; or
+there are many and then a gap, and the tenth is counted from the gap.
+
+How much nearer than the tenth the first is by chance follows from the distances of random points, whatever the images:
+see ``limit``. It is read from the lower half, so that it holds though many of a collection are there twice.
+
+Simard, Le Cun, Denker, *Efficient pattern recognition using a new transformation distance*, 1993; Lowe, *Distinctive
+image features from scale-invariant keypoints*, 2004 (the distance to the nearest over that to another).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from oddlens.explaining.image_measures import lightness, resized, smoothed
+from oddlens.protocols import Doubles, Pixels
+
+SIDE = 28  # of the thumbnails: a stroke is still wider than a slight shift
+COARSE = 14  # of what candidates are compared by first
+SEEN = 8  # and of what they are found by
+PROPOSED, CROWD = 32, 160  # that are found; and where all of these are nearly as near, as among many copies
+CROWDED = 0.03  # of the variance: nearly as near
+LOOSE = 3  # times a bound: pairs that are farther apart by the coarse residual are not compared closely
+TENTH = 10  # the candidate that an image is as far from as is usual
+FINE = 3  # candidates that are compared closely
+CELL = 4  # cells a side that colours are compared in
+REACH = 2.0  # pixels of the thumbnail; a larger shift is no slight one
+CONTRAST = 0.8  # of the mean contrast of two images: up to a factor of 2.3 between them
+EXACT = 20_000  # images up to which all are compared; beyond, only those of the nearest cells
+CELLS, PROBED = 4, 16  # times the root of n; and of those so many are looked into
+PAIRS = 512  # images whose candidates are compared at a time
+NOISE = 0.5  # squared levels that a thumbnail's difference has by rounding
+TINT_NOISE = 40.0  # squared levels in a cell, beside which colours do not count: compression changes them first
+CHANCE = 1e-3  # of the images would be taken for near duplicates if there were none
+
+
+def thumbnails(grey: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """(m, 784) small, slightly smoothed copies of (m, height, width) greys: smooth enough to have slopes."""
+    return np.rint(smoothed(resized(grey, SIDE), 1)).clip(0, 255).astype(np.uint8).reshape(len(grey), -1)
+
+
+def tints(pixels: Pixels) -> NDArray[np.uint8]:
+    """(m, 32) how red and how blue beside green each of 4 x 4 cells of RGB images is; (m, 0) of grey ones."""
+    if pixels.shape[3] == 1:
+        return np.zeros((len(pixels), 0), np.uint8)
+    values = pixels.astype(np.float32)
+    parts = [resized(values[..., channel] - values[..., 1], CELL).reshape(len(pixels), -1) for channel in (0, 2)]
+    return np.rint(np.hstack(parts) / 2 + 128).clip(0, 255).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class Twins:
+    """The nearest other image of each, (m,) all.
+
+    row:       which of the fitted images it is; -1 if there is none.
+    residual:  the tangent distance, squared, as a share of the image's own variance, and the difference in colour.
+    usual:     the same of the tenth candidate, not counting those before a gap; of the last where there are fewer.
+    """
+
+    row: NDArray[np.int64]
+    residual: Doubles
+    usual: Doubles
+
+
+class Thumbnails:
+    """Finds the nearest of (n, 784) thumbnails and (n, 32 or 0) tints, and tells copies by their (n, 16) digests."""
+
+    def __init__(self, thumbs: NDArray[np.uint8], tints: NDArray[np.uint8], hashes: NDArray[np.uint8]) -> None:
+        self.thumbs, self.tints, self.hashes = thumbs, tints, hashes
+        self.codes = _codes(hashes)
+        self.order = np.argsort(self.codes, kind="stable")
+        self.rows = np.unique(self.codes, return_index=True)[1]  # one of each: copies would crowd the others out
+        self.index = _index(_coarse(thumbs[self.rows]))
+
+    def copies(self, digest: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """The fitted images whose pixels have this (16,) digest, in order."""
+        code = _codes(digest[None])
+        low, high = (np.searchsorted(self.codes, code, side, sorter=self.order)[0] for side in ("left", "right"))
+        return self.order[low:high]
+
+    def copy_of(self, hashes: NDArray[np.uint8], own: NDArray[np.int64] | None) -> NDArray[np.int64]:
+        """(m,) the first fitted image with the same pixels, not counting ``own``, the images' own rows; -1 for none."""
+        codes = _codes(hashes)
+        first, after = (np.searchsorted(self.codes, codes, side, sorter=self.order) for side in ("left", "right"))
+        padded = np.append(self.order, -1)
+        found = np.where(after > first, padded[first], -1)
+        if own is None:
+            return found
+        other = np.where(after > first + 1, padded[np.minimum(first + 1, len(self.order))], -1)
+        return np.where(found == own, other, found)
+
+    def twins(self, thumbs: NDArray[np.uint8], tints: NDArray[np.uint8], hashes: NDArray[np.uint8]) -> Twins:
+        """Of (m, 784) thumbnails the nearest fitted image that is not an exact copy (so nor the image itself)."""
+        m = len(thumbs)
+        row, residual, usual = np.full(m, -1), np.full(m, np.inf), np.full(m, np.inf)
+        codes = _codes(hashes)
+        for start in range(0, m, PAIRS):
+            part = np.arange(start, min(start + PAIRS, m))
+            found, coarse = self._candidates(thumbs[part], codes[part], PROPOSED)
+            row[part], residual[part], usual[part] = self._nearest(thumbs[part], tints[part], found, coarse)
+            farthest = np.where(np.isfinite(coarse), coarse, -1).max(1)
+            crowded = part[(farthest >= 0) & (farthest < CROWDED)]
+            for few in np.array_split(crowded, max(1, len(crowded) // 64)) if len(self.rows) > PROPOSED else ():
+                if len(few):
+                    wide = self._candidates(thumbs[few], codes[few], CROWD)
+                    row[few], residual[few], usual[few] = self._nearest(thumbs[few], tints[few], *wide)
+        return Twins(row, residual, usual)
+
+    def links(self, rows: NDArray[np.int64], bounds: Doubles) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(pairs,) twice: fitted images and others among their candidates that differ by less than (m,) bounds.
+
+        The other of a pair is one of a set of exact copies, the first.
+        """
+        ones, others = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+        for start in range(0, len(rows), PAIRS):
+            part, bound = rows[start : start + PAIRS], bounds[start : start + PAIRS]
+            found, coarse = self._candidates(self.thumbs[part], self.codes[part], PROPOSED)
+            at, place = np.nonzero(coarse < LOOSE * bound[:, None])
+            one, other = part[at], found[at, place]
+            apart = (self._apart(self.thumbs[one], other[:, None], SIDE)
+                     + _tints_apart(self.tints[one], self.tints[other[:, None]]))[:, 0]
+            ones.append(one[apart < bound[at]])
+            others.append(other[apart < bound[at]])
+        return np.concatenate(ones), np.concatenate(others)
+
+    def _candidates(
+        self, thumbs: NDArray[np.uint8], codes: NDArray[np.uint64], count: int
+    ) -> tuple[NDArray[np.int64], Doubles]:
+        """(m, count) rows found by their small likenesses, the nearest by coarse residual first, and that residual."""
+        places = self.index.search(_coarse(thumbs), min(len(self.rows), count))[1]
+        found = self.rows[places]
+        other = (places >= 0) & (self.codes[found] != codes[:, None])
+        coarse = np.where(other, self._apart(thumbs, found, COARSE), np.inf)
+        order = coarse.argsort(1, kind="stable")
+        return np.take_along_axis(found, order, 1), np.take_along_axis(coarse, order, 1)
+
+    def _nearest(
+        self, thumbs: NDArray[np.uint8], tints: NDArray[np.uint8], found: NDArray[np.int64], coarse: Doubles
+    ) -> tuple[NDArray[np.int64], Doubles, Doubles]:
+        """Of a batch and its candidates: the nearest of three by fine residual, that residual and the tenth's."""
+        known = np.isfinite(coarse)
+        place = np.minimum(_before_gap(coarse) + TENTH - 1, np.maximum(known.sum(1), 1)) - 1
+        chosen = np.hstack([found[:, :FINE], np.take_along_axis(found, place[:, None], 1)])
+        apart = self._apart(thumbs, chosen, SIDE) + _tints_apart(tints, self.tints[chosen])
+        fine = np.where(known[:, :FINE], apart[:, :-1], np.inf)
+        best = fine.argmin(1)
+        every = np.arange(len(best))
+        row = np.where(known.any(1), chosen[every, best], -1)
+        return row, fine[every, best], np.maximum(apart[:, -1], fine[every, best])
+
+    def _apart(self, thumbs: NDArray[np.uint8], found: NDArray[np.int64], side: int) -> Doubles:
+        """(m, k) the residuals of each image and its candidates, at one size, as shares of the image's variance."""
+        one = _small(thumbs, side)
+        variance = one.var((1, 2))[:, None] + NOISE
+        columns = [tangent_residual(one, _small(self.thumbs[column], side), 1 if side < SIDE else 2)
+                   for column in found.T]
+        return np.asarray((np.stack(columns, 1) + NOISE) / variance, np.float64)
+
+
+def limit(gains: Doubles) -> float:
+    """How many times nearer than the tenth candidate, in logs, 1 in 1,000 of ordinary images would be.
+
+    Of points spread evenly in d dimensions, d / 2 times the log of the tenth's squared distance over the first's is
+    distributed as the largest of nine exponential numbers. So its quartile and its median say how far its tail goes,
+    and farther where there are kinds within kinds.
+    """
+    def place(quantile: float) -> float:
+        return -float(np.log(-np.expm1(np.log(quantile) / (TENTH - 1))))
+
+    quartile, middle = (float(value) for value in np.quantile(gains, [0.25, 0.5]))
+    return middle + (middle - quartile) * (place(1 - CHANCE) - place(0.5)) / (place(0.5) - place(0.25))
+
+
+def _before_gap(coarse: Doubles) -> NDArray[np.int64]:
+    """(m,) how many of (m, k) candidates, nearest first, come before the widest gap; 1 if that is not a near one."""
+    if coarse.shape[1] < 2:
+        return np.ones(len(coarse), np.int64)
+    logs = np.log(np.where(np.isfinite(coarse), coarse, np.nan))
+    count = np.nan_to_num(np.diff(logs, axis=1), nan=-1.0).argmax(1) + 1
+    return np.where(coarse[np.arange(len(coarse)), count - 1] < CROWDED, count, 1)
+
+
+def _tints_apart(one: NDArray[np.uint8], others: NDArray[np.uint8]) -> Doubles:
+    """(m, k) the share of the colour in (m, 32) that is not in (m, k, 32), however strong; 0 of grey images."""
+    if not one.shape[1]:
+        return np.zeros(others.shape[:2])
+    a, b = one[:, None].astype(np.float64) - 128, others.astype(np.float64) - 128
+    own, theirs, both = np.square(a).sum(2), np.square(b).sum(2), (a * b).sum(2)
+    strength = np.clip(both / np.maximum(theirs, 1), 1 / (1 + CONTRAST), 1 + CONTRAST)
+    left = own - 2 * strength * both + np.square(strength) * theirs
+    return np.asarray(np.maximum(left, 0) / (np.maximum(own, theirs) + TINT_NOISE * one.shape[1]))
+
+
+def tangent_residual(one: NDArray[np.float32], other: NDArray[np.float32], rounds: int) -> NDArray[np.float32]:
+    """(m,) the mean square of what of ``one - other`` no small shift, tone or contrast explains.
+
+    A shift is a sum of slopes only while it is small: in each further round ``other`` is first moved by what was found.
+    """
+    moved, shift = other, np.zeros((len(one), 2), np.float32)
+    while True:
+        middle = (one + moved) / 2
+        down, across = np.gradient(middle, axis=(1, 2))
+        basis = np.stack([down, across, middle, np.ones_like(middle)], 1).reshape(len(one), 4, -1)
+        difference = (one - moved).reshape(len(one), -1)
+        gram = basis @ basis.transpose(0, 2, 1)
+        size = np.maximum(np.trace(gram, axis1=1, axis2=2), 1)
+        gram += 1e-5 * size[:, None, None] * np.eye(4, dtype=np.float32)
+        weights = np.linalg.solve(gram, basis @ difference[..., None])
+        weights[:, :2] = weights[:, :2].clip(-REACH, REACH)
+        weights[:, 2] = weights[:, 2].clip(-CONTRAST, CONTRAST)  # or a blank image would be anything, faded to nothing
+        rounds -= 1
+        if not rounds:
+            rest = difference - (basis * weights).sum(1)
+            return np.asarray(np.square(rest).mean(1))
+        shift = (shift + weights[:, :2, 0]).clip(-REACH, REACH)
+        moved = _moved(_moved(other, shift[:, 0], 1), shift[:, 1], 2)
+
+
+def _moved(images: NDArray[np.float32], by: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
+    """(m, side, side) each image moved along an axis by its own part of pixels; the rim goes on as it ends."""
+    size = images.shape[1]
+    whole = np.floor(by).astype(np.int64)
+    part = (by - whole)[:, None, None]
+    shape = (len(images), size, 1) if axis == 1 else (len(images), 1, size)
+    first = np.clip(np.arange(size) + whole[:, None], 0, size - 1)
+    second = np.minimum(first + 1, size - 1)
+    return (np.take_along_axis(images, first.reshape(shape), axis) * (1 - part)
+            + np.take_along_axis(images, second.reshape(shape), axis) * part)
+
+
+def _small(thumbs: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
+    images = thumbs.astype(np.float32).reshape(-1, SIDE, SIDE)
+    return images if side == SIDE else resized(images, side)
+
+
+def _coarse(thumbs: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(m, 64) what candidates are found by: smooth, and whatever the light."""
+    return np.ascontiguousarray(lightness(_small(thumbs, SEEN)), np.float32)
+
+
+def _index(rows: NDArray[np.float32]) -> faiss.Index:
+    flat = faiss.IndexFlatL2(rows.shape[1])
+    if len(rows) <= EXACT:
+        flat.add(rows)
+        return flat
+    cells = int(CELLS * len(rows) ** 0.5)
+    index = faiss.IndexIVFFlat(flat, rows.shape[1], cells)
+    index.cp.seed = 0
+    index.cp.max_points_per_centroid = 64
+    index.cp.min_points_per_centroid = 1
+    index.train(rows)
+    index.add(rows)
+    index.nprobe = PROBED
+    return index
+
+
+def _codes(hashes: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """(m,) the first half of each digest as a number: 64 bits tell any collection's images apart."""
+    return np.ascontiguousarray(hashes[:, :8]).view("<u8").ravel()

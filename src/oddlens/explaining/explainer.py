@@ -1,0 +1,231 @@
+"""Why the images that stand out do: simple causes in words, where in the picture, what is ordinary, what is alike.
+
+It is made for the images that a person will look at, not for all: what it costs grows with those. Everything is taken
+from the fitted model and the pixels that it saw; features are asked for again, of the odd images and of some ordinary
+ones. New images are explained beside the fitted ones that the run remembers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oddlens.decisions import Null, fit_null
+from oddlens.explaining.causes import Causes
+from oddlens.explaining.groups import Groups, group_alike
+from oddlens.explaining.heatmap import change, framed, heat_map, ordinary
+from oddlens.explaining.orientation import TURNS
+from oddlens.explaining.reference_images import Memory
+from oddlens.model import AnomalyModel
+from oddlens.pixels import Collection
+from oddlens.protocols import Doubles, Pixels, Reason, Why
+from oddlens.ranking import Ranking
+
+ODD = 2000  # of the strangest images that are put in groups
+SAMPLE = 5000  # ordinary images that are looked through for the nearest
+NEAREST = 3  # of them that are shown
+#: What measures are called in the table, where that is not what they are called here.
+TABLE = {"twin_residual": "near_duplicate_residual", "twin_gain": "near_duplicate_gain",
+         "twin_usual": "tenth_residual"}
+HEAT_SIDE = 160  # pixels on the longer side of a heat map
+
+# What stands under a heat map, by what the image has there.
+PLACES = {"missing": "where it is strange: something is missing here that others have",
+          "added": "where it is strange: something is here that others lack",
+          "other": "where it is strange"}
+
+
+class Explainer:
+    """Explains images that a model was fitted to.
+
+    model:       fitted to ``collection``.
+    collection:  the images as the model saw them.
+    ranking:     what ``model.rank()`` gave.
+    """
+
+    remembered: Memory | None = None  # of the fitted images, where those to explain are others
+
+    def __init__(self, model: AnomalyModel, collection: Collection, ranking: Ranking) -> None:
+        self.model, self.collection, self.ranking = model, collection, ranking
+        self.causes, self.columns = self._causes()
+
+    def _causes(self) -> tuple[Causes, Mapping[str, Doubles]]:
+        """The simple causes and the measures of the images to explain."""
+        causes = Causes().fit(self.collection.pixels, self.collection.shapes)
+        return causes, causes.columns_
+
+    @property
+    def odd(self) -> NDArray[np.intp]:
+        """Rows of the images to explain, the oddest first: the flagged ones and the strangest 20 in any case."""
+        flagged = 0 if self.ranking.flagged is None else int(self.ranking.flagged.sum())
+        return self.ranking.order()[: max(min(flagged, ODD), 20)]
+
+    @cached_property
+    def groups(self) -> Groups:
+        """The odd images that are alike."""
+        odd = np.asarray(self.odd, np.int64)
+        features = np.concatenate([self.embedding(self.collection.pixels[odd]), self._ordinary[1]])
+        found = group_alike(features, np.arange(len(odd)))
+        return Groups(odd, found.group, found.sizes, found.representatives, found.spacing)
+
+    @property
+    def group_of(self) -> dict[int, int]:
+        """Row -> the number of its group, of the odd images."""
+        return dict(zip(self.groups.rows.tolist(), self.groups.group.tolist(), strict=True))
+
+    @property
+    def leaders(self) -> list[int]:
+        """The oddest image of each group, the oddest group first: one of each kind to look at."""
+        first = np.unique(self.groups.group, return_index=True)[1]
+        return [int(self.groups.rows[at]) for at in first]
+
+    @property
+    def fitted_names(self) -> Sequence[str]:
+        """The names of the fitted images, that examples and partners are rows of."""
+        return self.ranking.names
+
+    def measures(self) -> dict[str, Doubles | tuple[str, ...]]:
+        """Columns of the table: what the causes rest on, and the number of each odd image's group, -1 for none.
+
+        ``copy_of``, ``near_duplicate_of`` and ``looks_like`` are names of fitted images: of an exact copy, of the
+        nearest near duplicate, and of what an image looks like when it is ``turned``; empty where that is no cause.
+        """
+        kinds = self.causes.kinds(self.columns)
+        partners = {"copy_of": ("copy_of", kinds["copy"]), "near_duplicate_of": ("twin", kinds["near"]),
+                    "looks_like": ("turn_alike", kinds["rotated"] | kinds["mirrored"])}
+        named: dict[str, Doubles | tuple[str, ...]] = {
+            column: tuple(self.fitted_names[int(row)] if is_named else "" for row, is_named in
+                          zip(self.columns[pointer], which, strict=True))
+            for column, (pointer, which) in partners.items()}
+        named["turned"] = tuple(TURNS[int(turn)][2] if like else "" for turn, like in
+                                zip(self.columns["turn"], named["looks_like"], strict=True))
+        group = np.full(len(self.ranking), -1.0)
+        group[self.groups.rows] = self.groups.group
+        numbers = {TABLE.get(name, name): values for name, values in self.columns.items()
+                   if name not in ("copy_of", "twin", "turn_alike", "turn")}
+        return {**numbers, **named, "group": group}
+
+    def duplicate_groups(self) -> list[list[int]]:
+        """Rows of the ranking that are exact or near copies of each other, the largest group first."""
+        return self.causes.groups()
+
+    def named(self) -> tuple[str, ...]:
+        """(n,) the causes of each image by their short names, with commas."""
+        found = [[] for _ in range(len(self.ranking))]  # type: list[list[str]]
+        for cause, which in self.causes.kinds(self.columns).items():
+            for row in np.flatnonzero(which):
+                found[int(row)].append(cause)
+        return tuple(", ".join(causes) for causes in found)
+
+    def why(self, row: int) -> Why:
+        """Why an image is strange, by 101 scorings for its heat map."""
+        at = np.flatnonzero(self.groups.rows == row)
+        return Why(self.reasons(row), self.groups.reason(int(at[0])) if len(at) else None, self._nearest(row),
+                   *self._heat(row),
+                   {column: float(null.p_values(self.ranking.members[column][row : row + 1])[0])
+                    for column, null in self._nulls.items()})
+
+    def reasons(self, row: int) -> tuple[Reason, ...]:
+        """The simple causes of an image, in words."""
+        return self.causes.named(row)
+
+    def memory(self) -> Memory:
+        """What is kept, so that new images can be explained beside these."""
+        return Memory.of(self.causes, self.ranking.scores, self.collection.pixels)
+
+    def embedding(self, pixels: Pixels) -> NDArray[np.float32]:
+        """(m, d) what the first encoder makes of some images, or their pixels where it gives no embedding."""
+        encoder = self.model.encoder_
+        if "embedding" in encoder.gives:
+            found = encoder.encode(pixels, frozenset({"embedding"})).embedding
+            if found is not None:
+                return found
+        return pixels.reshape(len(pixels), -1).astype(np.float32)
+
+    @cached_property
+    def _nulls(self) -> dict[str, Null]:
+        return {column: fit_null(scores, freedom=self.model.freedom(column))
+                for column, scores in self.model.own_.items()}
+
+    @cached_property
+    def _ordinary(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Fitted images to compare with, that are not among the odd ones: their rows and features."""
+        others = np.setdiff1d(np.arange(len(self.ranking)), self.odd)
+        rows = np.sort(np.random.default_rng(0).permutation(others)[:SAMPLE]).astype(np.int64)
+        if not len(rows):  # of so few images all are among the strangest
+            return rows, self.embedding(self.collection.pixels[:1])[:0]
+        return rows, self.embedding(self.collection.pixels[rows])
+
+    @cached_property
+    def _references(self) -> Pixels:
+        """Ordinary images that parts of a strange one are exchanged with, to see where it is strange."""
+        return np.asarray(self.collection.pixels[ordinary(self.ranking.scores)])
+
+    def _nearest(self, row: int) -> tuple[int, ...]:
+        """Ordinary images most like one, by the first encoder's features."""
+        rows, features = self._ordinary
+        if not len(rows):
+            return ()
+        apart = np.square(features - self.embedding(self.collection.pixels[row : row + 1])).sum(1)
+        if self.remembered is None:
+            apart[rows == row] = np.inf  # itself
+        found = np.argsort(apart, kind="stable")[:NEAREST]
+        return tuple(int(rows[i]) for i in found if np.isfinite(apart[i]))
+
+    def _heat(self, row: int) -> tuple[Doubles | None, str]:
+        """Where an image is strange, in the frame that it came in, and what it has there, in words."""
+        image = np.asarray(self.collection.pixels[row])
+        references = self._references[(self._references != image).any((1, 2, 3))]
+        if not len(references):
+            return None, PLACES["other"]
+        found = heat_map(self.model.score_pixels, image, references)
+        if found.fall <= 0:
+            return None, PLACES["other"]
+        shape = self.collection.shapes[row].astype(float)
+        height, width = (max(1, round(side)) for side in shape * (HEAT_SIDE / shape.max()))
+        return (framed(found.heat, height, width, self.model.format_.resize),
+                PLACES[change(image, references, found.heat)])
+
+
+class NewExplainer(Explainer):
+    """Explains new images, beside what is remembered of the fitted ones.
+
+    model:       fitted or loaded.
+    collection:  the new images as the model saw them.
+    ranking:     what the model made of them.
+    memory:      of the images that the model was fitted to.
+    """
+
+    remembered: Memory
+
+    def __init__(self, model: AnomalyModel, collection: Collection, ranking: Ranking, memory: Memory) -> None:
+        self.remembered = memory
+        super().__init__(model, collection, ranking)
+
+    def _causes(self) -> tuple[Causes, Mapping[str, Doubles]]:
+        causes = self.remembered.causes
+        return causes, causes.measure(self.collection.pixels, self.collection.shapes)
+
+    def reasons(self, row: int) -> tuple[Reason, ...]:
+        """The simple causes of an image, in words."""
+        return self.causes.named_new(self.columns, row)
+
+    @property
+    def fitted_names(self) -> Sequence[str]:
+        """The names of the images that the model was fitted to."""
+        return self.model.names_
+
+    def duplicate_groups(self) -> list[list[int]]:
+        """None: new images are compared with the fitted ones, not with each other."""
+        return []
+
+    @cached_property
+    def _ordinary(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        return self.remembered.rows, self.embedding(self.remembered.pixels)
+
+    @cached_property
+    def _references(self) -> Pixels:
+        return self.remembered.pixels

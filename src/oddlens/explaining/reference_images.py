@@ -1,0 +1,82 @@
+"""What a run keeps of its images, so that new ones can be explained beside them: ``reasons.safetensors``.
+
+The saved model scores new images but holds no pictures. Here are some that were ordinary, as the model saw them, and
+what the simple causes learned of all, down to a thumbnail of each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from oddlens.errors import SavedModelError
+from oddlens.explaining.causes import Causes
+from oddlens.explaining.duplicates import SIDE
+from oddlens.explaining.heatmap import REFERENCES, ordinary
+from oddlens.files import write_atomically
+from oddlens.protocols import Doubles, Pixels
+
+MOST_BYTES = 2**26  # of ordinary images that are kept
+FEWEST = 16  # are kept however large they are
+
+
+@dataclass(frozen=True, eq=False)
+class Memory:
+    """Some ordinary images of a collection and its simple causes.
+
+    causes:  fitted to the collection.
+    rows:    (m,) which of the fitted images are kept, in order.
+    pixels:  (m, height, width, channels) uint8.
+    """
+
+    causes: Causes
+    rows: NDArray[np.int64]
+    pixels: Pixels
+
+    @classmethod
+    def of(cls, causes: Causes, scores: Doubles, pixels: Pixels) -> Memory:
+        """Keep up to 256 of the less strange half, in 64 MiB."""
+        most = max(FEWEST, MOST_BYTES // int(np.prod(pixels.shape[1:])))
+        rows = ordinary(scores, min(REFERENCES, most))
+        return cls(causes, rows, np.asarray(pixels[rows]))
+
+    def picture(self, row: int) -> NDArray[np.uint8]:
+        """(height, width, channels) a fitted image: as the model saw it if it is kept, else as a grey thumbnail."""
+        at = int(np.searchsorted(self.rows, row))
+        if at < len(self.rows) and self.rows[at] == row:
+            return np.asarray(self.pixels[at])
+        return np.asarray(self.causes.thumbs_[row].reshape(SIDE, SIDE, 1))
+
+    def save(self, path: str | Path) -> None:
+        """Write it into one file."""
+        state = {**{f"causes.{key}": value for key, value in self.causes.get_state().items()},
+                 "rows": self.rows, "pixels": self.pixels}
+        write_atomically(path, save_tensors({key: np.ascontiguousarray(value) for key, value in state.items()}))
+
+    @classmethod
+    def load(cls, path: str | Path, shape: tuple[int, int, int], count: int) -> Memory:
+        """Read it back for a model of ``count`` images of (height, width, channels).
+
+        Raises ``SavedModelError`` if the file is damaged or of other images.
+        """
+        try:
+            state = load_tensors(Path(path).read_bytes())
+            rows, pixels = state.pop("rows"), state.pop("pixels")
+            causes = Causes().set_state({key.removeprefix("causes."): value for key, value in state.items()})
+            if causes.form_ != shape or len(causes.thumbs_) != count:
+                raise SavedModelError(f"It is of {len(causes.thumbs_)} images of {causes.form_}, the model of {count} "
+                                      f"of {shape}.")
+            if pixels.dtype != np.uint8 or rows.dtype != np.int64 or pixels.shape != (len(rows), *shape):
+                raise SavedModelError("Its ordinary images are not images.")
+            if not len(rows) or rows[0] < 0 or rows[-1] >= count or (np.diff(rows) <= 0).any():
+                raise SavedModelError("Its ordinary images are not of the collection.")
+        except (OSError, SafetensorError, KeyError, IndexError, SavedModelError) as error:
+            raise SavedModelError(f"{path} does not fit its model: {error} Delete it to score without reasons, or rank "
+                                  "the images anew.") from error
+        return cls(causes, rows, pixels)

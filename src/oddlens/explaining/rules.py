@@ -1,0 +1,230 @@
+"""What is named, and in what words: each measure's limits in a collection, and each cause's sentence.
+
+A limit is far out in the collection: 1 in 1,000 ordinary images (1 in 200 of measures that have an end on either side)
+by the fall of the tail between the median and the decile; and farther than an effect that a person can see; and farther
+than at least 95 % of the images. A cause is named beyond the limit, and only if the image by itself looks so: dark is
+what has nothing lighter than middle grey in it, blurred what has no sharp edge, however the others are. The numbers
+that decide are those that are printed.
+
+The tail is taken for exponential, as in ``calibration``; the bounds are those of Hoaglin, Iglewicz, Tukey,
+*Performance of some resistant rules for outlier labeling*, 1986, in kind: quantiles, which a tenth of odd images
+hardly moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from oddlens.explaining.duplicates import limit
+from oddlens.explaining.orientation import TURNS
+from oddlens.protocols import Bools, Doubles
+from oddlens.statement import percent
+
+DECILE = 0.1  # the quantile that the tail is read at: so many odd images hardly move it
+# How many times as far from the median as the decile 1 in 1,000 is where the tail is exponential, and 1 in 200 where it
+# is normal, as of measures that have an end on either side.
+LONG, SHORT = 3.86, 2.01
+COMMON = 0.05  # what so many images share is no cause of being odd; copies are named however many there are
+HALF = 128.0  # levels: what is all darker is dark, what is all lighter is bright, and what spans no more is faint
+DIM = 64.0  # levels of the mean, from black or from white, where only some places are light, or dark
+UNSEEN = 24.0  # levels that all of an image lies within if next to nothing is seen in it
+SOFT = 2.2  # pixels: narrower edges are sharp
+NEARER_TURNED = 0.06  # of the log of the distance to the 5th neighbour
+ALIKE, CLOSER = 0.2, 0.5  # of what varies in a turned image and its like, and of the tenth nearest as it lies
+# A near duplicate differs by at most the first of what varies in it, and is nearer than the tenth candidate by so much
+# as chance puts 1 of 1,000; 4 times at the least, and 20 times will do where all have such neighbours. 4 times will do
+# too for what nobody sees, the second. Among many copies the tenth is one itself: then half of what few have is taken.
+NEAR, SAME = 0.03, 0.002
+ALONE, APART = float(np.log(4)), float(np.log(20))
+FEW = 0.25
+CUT = 0.2  # of the height: by so much a flat band at the bottom exceeds one at the top, and the usual one
+INWARD, FAINTER = 20.0, 1.5  # levels at both ends, and the factor in contrast, that an image lacks against the usual
+GREY, COLOURED = 8.0, 32.0  # levels between the channels of an image without colour to speak of, and with
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How far from the median a measure must be, at the least, to be named.
+
+    below, above:  in the measure's unit, or in natural logarithms where ``log``; None: that side is never named.
+    common:        the share of the collection beyond which it is no cause of being odd.
+    reach:         how many times as far as the decile.
+    absolute:      whether ``below`` and ``above`` are values of the measure instead: it speaks for itself.
+    """
+
+    below: float | None = None
+    above: float | None = None
+    log: bool = False
+    common: float = COMMON
+    reach: float = LONG
+    absolute: bool = False
+
+    def scaled(self, values: Doubles) -> Doubles:
+        """The measure on the scale that it is judged on."""
+        return np.log(np.maximum(values, 1e-3)) if self.log else values
+
+
+#: What is judged, and the least effect: a factor for logarithms, levels of 255 for lightness. Without one a measure has
+#: no limits of its own; what is usual is printed beside it.
+RULES = {
+    "spread": Rule(below=float(np.log(7)), log=True),
+    "span": Rule(),
+    "lightest": Rule(below=60.0, reach=SHORT),
+    "darkest": Rule(above=60.0, reach=SHORT),
+    "brightness": Rule(below=60.0, above=60.0, reach=SHORT),
+    "contrast": Rule(below=float(np.log(1.8)), log=True, reach=SHORT),
+    "edge_width": Rule(above=float(np.log(1.5)), log=True, reach=SHORT),
+    "band": Rule(above=CUT),
+    "band_edge": Rule(above=CUT),
+    "colour": Rule(below=GREY, above=COLOURED, absolute=True),
+    "side": Rule(below=float(np.log(2)), above=float(np.log(2)), log=True),
+    "aspect": Rule(below=float(np.log(1.5)), above=float(np.log(1.5)), log=True),
+    "turn_odds": Rule(above=float(np.log(25)), common=0.03, absolute=True),
+    "twin_gain": Rule(above=ALONE),
+    "twin_usual": Rule(),
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """(measures,) where the middle of each measure lies and beyond what it is named, on the scale of its rule."""
+
+    middle: Doubles
+    low: Doubles
+    high: Doubles
+
+
+def judged(names: Collection[str]) -> list[str]:
+    """The measures that have limits, of those that there are."""
+    return [name for name in RULES if name in names]
+
+
+def limits(columns: Mapping[str, Doubles]) -> Limits:
+    """The limits of a collection, from its measures."""
+    bounds = {name: _bounds(RULES[name].scaled(columns[name]), RULES[name]) for name in judged(columns)}
+    middle = bounds["twin_gain"][0]
+    bounds["twin_gain"] = (middle, -np.inf, float(np.clip(limit(columns["twin_gain"]), ALONE, APART)))
+    bounds["twin_usual"] = (bounds["twin_usual"][0], float(np.quantile(columns["twin_usual"], FEW)) / 2, np.inf)
+    return Limits(*np.array(list(bounds.values())).T)
+
+
+def usual(columns: Collection[str], limits: Limits) -> dict[str, float]:
+    """What is usual of each measure that is judged, as it is measured."""
+    return {name: float(np.exp(middle) if RULES[name].log else middle)
+            for name, middle in zip(judged(columns), limits.middle, strict=True)}
+
+
+def _bounds(values: Doubles, rule: Rule) -> tuple[float, float, float]:
+    """The median of (n,) values, and below and above what one is far out; infinite on a side that is not named."""
+    middle, low, high = (float(value) for value in np.quantile(values, [0.5, DECILE, 1 - DECILE]))
+    ordered = np.sort(values)
+    last = len(values) - 1
+    most = max(1, int(rule.common * len(values)))  # so many at the most are named on either side
+    below, above = -np.inf, np.inf
+    if rule.below is not None:
+        far = rule.below if rule.absolute else min(middle - rule.reach * (middle - low), middle - rule.below)
+        below = min(far, ordered[min(most, last)])
+    if rule.above is not None:
+        far = rule.above if rule.absolute else max(middle + rule.reach * (high - middle), middle + rule.above)
+        above = max(far, ordered[max(0, last - most)])
+    return middle, float(below), float(above)
+
+
+def found(columns: Mapping[str, Doubles], limits: Limits) -> dict[str, Bools]:
+    """Cause -> (m,) whether it is named, the plainest cause first. What is blank is nothing else besides."""
+    low, high, middle = {}, {}, usual(columns, limits)
+    for number, name in enumerate(judged(columns)):
+        values = RULES[name].scaled(columns[name])
+        low[name], high[name] = values < limits.low[number], values > limits.high[number]
+    blank = low["spread"] & (columns["span"] < min(UNSEEN, middle["span"] / 3))
+    dark, bright, faint = _light(columns, low, high, middle)
+    cut = (high["band"] & (columns["band_more"] > CUT)) | high["band_edge"]
+    cut &= (columns["band"] > middle["band"] + CUT) & ~dark & ~bright
+    soft = high["edge_width"] & (columns["edge_width"] > SOFT) & (columns["contrast"] > UNSEEN)
+    mirrored = np.array([TURNS[int(turn)][1] for turn in columns["turn"]], bool)
+    turned = _turned(columns, high)
+    named = {"copy": columns["copy_of"] >= 0, "blank": blank} | {cause: named & ~blank for cause, named in (
+        ("near", _near(columns, limits)), ("cut", cut), ("blurred", soft),
+        ("dark", dark), ("bright", bright), ("faint", faint),
+        ("rotated", turned & ~mirrored), ("mirrored", turned & mirrored))}
+    named |= {"large": high["side"], "small": low["side"], "wide": high["aspect"], "tall": low["aspect"]}
+    if "colour" in columns:
+        named["grey"] = low["colour"] & (middle["colour"] >= COLOURED) & ~blank
+        named["coloured"] = high["colour"] & (middle["colour"] <= GREY) & ~blank
+    return named
+
+
+def _light(
+    columns: Mapping[str, Doubles], low: Mapping[str, Bools], high: Mapping[str, Bools], middle: Mapping[str, float]
+) -> tuple[Bools, Bools, Bools]:
+    """(m,) each: dark, bright, of low contrast, and no two of them at once."""
+    # Darker at its lightest and lighter at its darkest: that is neither dark nor bright, it lacks contrast.
+    inward = (columns["lightest"] < middle["lightest"] - INWARD) & (columns["darkest"] > middle["darkest"] + INWARD)
+    inward &= columns["contrast"] < min(HALF, middle["contrast"] / FAINTER)
+    dark = low["lightest"] & (columns["lightest"] < HALF) | low["brightness"] & (columns["brightness"] < DIM)
+    bright = high["darkest"] & (columns["darkest"] > HALF) | high["brightness"] & (columns["brightness"] > 255 - DIM)
+    weak = low["contrast"] & (columns["contrast"] < HALF)
+    faint = np.where(inward, weak | dark | bright, weak & ~dark & ~bright)
+    return dark & ~inward, bright & ~inward & ~dark, faint
+
+
+def _near(columns: Mapping[str, Doubles], limits: Limits) -> Bools:
+    near = columns["twin_residual"] < near_bound(columns, limits)
+    return np.asarray(near & (columns["span"] > UNSEEN) & (columns["twin"] >= 0))
+
+
+def near_bound(columns: Mapping[str, Doubles], limits: Limits) -> Doubles:
+    """(m,) the residual below which another image is a near duplicate of each."""
+    place = {name: number for number, name in enumerate(judged(columns))}
+    tenth = np.maximum(columns["twin_usual"], limits.low[place["twin_usual"]])
+    far = np.exp(-limits.high[place["twin_gain"]])
+    return np.asarray(np.maximum(np.minimum(NEAR, tenth * far), np.minimum(SAME, tenth * np.exp(-ALONE))))
+
+
+def _turned(columns: Mapping[str, Doubles], high: Mapping[str, Bools]) -> Bools:
+    """(m,) likely to have come another way, nearer to the others then, and really like the one that is shown."""
+    likely = high["turn_odds"] & (columns["turn_gain"] > NEARER_TURNED) & (columns["turn_alike"] >= 0)
+    return np.asarray(likely & (columns["turn_residual"] < np.minimum(ALIKE, CLOSER * columns["twin_usual"])))
+
+
+def sentence(cause: str, value: Mapping[str, float], usual: Mapping[str, float]) -> str:
+    """A cause in words, with the number that it rests on and the usual one."""
+    def lightness(end: str, words: str) -> str:
+        """Of the end and the mean, that which differs more from the usual."""
+        if abs(value[end] - usual[end]) >= abs(value["brightness"] - usual["brightness"]):
+            return f"{words} {value[end]:.0f} of 255; {usual[end]:.0f} is usual here."
+        return f"its mean lightness is {value['brightness']:.0f} of 255; {usual['brightness']:.0f} is usual here."
+
+    sentences = {
+        "copy": "An exact copy: the same pixels as these.",
+        "near": "A near duplicate of this one, but for a slight shift or a change of light: "
+                f"{percent(value['twin_residual'])} of what varies in it tells them apart.",
+        "blank": "Blank, or nearly: from its darkest to its lightest place it spans "
+                 f"{value['span']:.0f} of 255 levels; {usual['span']:.0f} are usual here.",
+        "cut": f"Cut off, or empty below: a flat band takes the lower {100 * value['band']:.0f} % of its height; "
+               f"{100 * usual['band']:.0f} % is usual here.",
+        "blurred": f"Blurred: its sharpest edges are {value['edge_width']:.1f} pixels wide; "
+                   f"{usual['edge_width']:.1f} are usual here.",
+        "dark": "Dark: " + lightness("lightest", "its lightest parts reach"),
+        "bright": "Bright: " + lightness("darkest", "its darkest parts are at"),
+        "faint": "Low contrast: from its darkest to its lightest parts it spans "
+                 f"{value['contrast']:.0f} of 255 levels; {usual['contrast']:.0f} are usual here.",
+        "rotated": f"Rotated: {_like(value)}",
+        "mirrored": f"Mirrored: {_like(value)}",
+        "large": f"Large: about {value['side']:.0f} pixels a side; {usual['side']:.0f} are usual here.",
+        "small": f"Small: about {value['side']:.0f} pixels a side; {usual['side']:.0f} are usual here.",
+        "wide": f"Wide: {value['aspect']:.2f} times as wide as high; {usual['aspect']:.2f} is usual here.",
+        "tall": f"Tall: {value['aspect']:.2f} times as wide as high; {usual['aspect']:.2f} is usual here.",
+        "grey": "Grey, where most images here are in colour.",
+        "coloured": "In colour, where most images here are grey.",
+    }
+    return sentences[cause]
+
+
+def _like(value: Mapping[str, float]) -> str:
+    return (f"{TURNS[int(value['turn'])][2]}, it looks like this one: {percent(value['turn_residual'])} of what "
+            f"varies in it tells them apart; as it lies, {percent(min(value['twin_usual'], 1))} tells it from the "
+            "tenth nearest.")

@@ -1,0 +1,1 @@
+"""What encoders learn with: the training loop, patches, edges, transforms, saved states."""

@@ -1,0 +1,1 @@
+"""Files to arrays: pictures and array files."""

@@ -1,0 +1,1 @@
+"""What a person looks at: the page, its map and table, the contact sheet, the words."""

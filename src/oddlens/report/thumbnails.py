@@ -1,0 +1,105 @@
+"""Thumbnails for a page: each image once, within a budget of bytes, and the same with the strange places coloured."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, features
+
+from oddlens.errors import UnreadableImage
+from oddlens.explaining.heatmap import overlay
+from oddlens.protocols import Doubles
+from oddlens.reading.decoding import as_picture
+
+THUMBNAIL = 160  # pixels on the longer side, at most
+TINY = 64  # pixels on the longer side: up to here an image is kept as it is and shown in squares
+SQUARE = 144  # pixels that a tiny image is shown at, less what whole pixels leave over
+BUDGET = 8 * 2**20  # bytes of all thumbnails together, before base64 makes them a third larger
+
+# A thumbnail that is too large for its share of the budget is made again, smaller and coarser.
+STEPS = ((THUMBNAIL, 82), (THUMBNAIL, 60), (128, 45), (96, 35), (64, 25), (40, 20))
+
+Reader = Callable[[int], NDArray[np.uint8]]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A thumbnail. Each image stands once in the page, where it is first shown; later places point there."""
+
+    key: str
+    uri: str | None  # a data URI; None where the picture stands further up
+    width: int
+    height: int
+    shown: int | None  # pixels on the longer side to show a tiny image at, in squares
+
+    @property
+    def shown_width(self) -> int:
+        """The width to show a tiny image at."""
+        return round(self.width * (self.shown or 0) / max(self.width, self.height)) or 1
+
+
+class Pictures:
+    """Thumbnails by row, each made once; ``most`` of them share the budget. ``prefix`` tells two such sets apart."""
+
+    def __init__(self, read: Reader, most: int, prefix: str = "p") -> None:
+        self._read, self._prefix = read, prefix
+        self.limit = BUDGET // max(most, 1)
+        self._made: dict[int, Picture | None] = {}
+
+    def __getitem__(self, index: int) -> Picture | None:
+        made = self._made.get(index)
+        if made is not None:
+            return Picture(made.key, None, made.width, made.height, made.shown)
+        if index not in self._made:
+            try:
+                self._made[index] = picture(f"{self._prefix}{index}", self._read(index), self.limit)
+            except UnreadableImage:
+                self._made[index] = None
+        return self._made[index]
+
+
+def picture(key: str, image: NDArray[np.uint8], limit: int = BUDGET) -> Picture:
+    """A thumbnail of an image, in about ``limit`` bytes at most; tiny images keep every pixel if that allows it."""
+    small = as_picture(image)
+    longer = max(small.size)
+    if longer <= TINY:
+        content = _encoded(small, "PNG", optimize=True)
+        if len(content) <= limit:
+            return Picture(key, _uri("png", content), *small.size, max(SQUARE // longer, 1) * longer)
+    kind = "webp" if features.check("webp") else "jpeg"
+    for side, quality in STEPS:
+        small.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3)
+        content = _encoded(small, kind.upper(), quality=quality)
+        if len(content) <= limit:
+            break
+    return Picture(key, _uri(kind, content), *small.size, None)
+
+
+def heated(key: str, base: Picture, image: NDArray[np.uint8], heat: Doubles, limit: int = BUDGET) -> Picture:
+    """An image with its heat over it, to be shown in the frame and at the size of ``base``, its thumbnail.
+
+    heat:  (height, width) in the frame of the image, of any resolution.
+    """
+    small = as_picture(image)
+    small.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS, reducing_gap=3)
+    array = np.asarray(small)
+    laid = Image.fromarray(heat.astype(np.float32)).resize(small.size, Image.Resampling.BILINEAR)
+    shown = overlay(array[..., None] if array.ndim == 2 else array, np.asarray(laid, np.float64), side=THUMBNAIL)
+    made = picture(key, shown, limit)
+    return Picture(key, made.uri, base.width, base.height, base.shown)
+
+
+def _encoded(small: Image.Image, kind: str, **options: Any) -> bytes:
+    content = io.BytesIO()
+    small.save(content, kind, **options)
+    return content.getvalue()
+
+
+def _uri(kind: str, content: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

@@ -1,0 +1,1 @@
+"""What detectors and decisions score with: neighbourhoods, patterns of active nodes, agreement."""

@@ -1,0 +1,175 @@
+"""How far away an image's neighbours are, at many ranks at once, beside how far they usually are.
+
+The distance to one k-th neighbour has a cliff: when alike odd images are more than k, they vouch for each other and
+none is seen. But their own kind is used up at some rank, and from there on all others are far: the distance jumps,
+where that of an ordinary image goes on growing slowly ("neighbor-burnout"). So each distance is taken as a ratio to
+what it is for the median image at the same rank, and the largest ratio over the ranks from a third of the usual k to a
+quarter of the collection counts.
+
+Le-Gia, Ahn, *On the problem of consistent anomalies in zero-shot anomaly detection* (CoDeGraph), 2025. Measuring a
+distance against those around it: after Breunig, Kriegel, Ng, Sander, *LOF: identifying density-based local outliers*,
+2000.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import prange
+from numpy.typing import NDArray
+
+from oddlens.errors import SavedModelError
+from oddlens.kernels import kernel, threads
+from oddlens.progress import advance
+from oddlens.protocols import Doubles
+from oddlens.scoring.structure import neighbours, one_mode
+
+REFERENCE = 10_000  # rows that all are compared with; of more a sample
+USUAL = 1000  # of them that say what the usual distances are
+RANKS = 14  # at which distances are looked at, evenly in their logarithm
+NEAREST, WIDEST = 3, 4  # from a third of the usual k to a quarter of the rows,
+MANY = 6  # or, in a collection of many kinds, where a quarter is more than a kind, to six times k
+AROUND = 10  # nearest rows whose own ratios say how tight the place is
+QUARTER = 0.25  # how far a ratio is measured against those around it, in a collection of many kinds
+WIDE, TIGHTEST = 0.75, 0.1  # of those ratios: the quantile from which a place is wide, and the least part of it
+LEAST = 1e-6  # of the largest distance: none is taken for smaller
+FARTHEST = np.float32(1e16)  # in units of the largest feature: farther away is no stranger
+BLOCK = 512  # rows that are compared at a time
+
+
+class Neighborhood:
+    """Ratios of distances to their usual size, for fitted rows and for others.
+
+    reference:  (m, d) float32, the rows compared with.
+    ranks:      (r,) which neighbours are looked at, counted from 1.
+    usual:      (r,) the median row's distance at each rank, above 0.
+    """
+
+    def __init__(self, reference: NDArray[np.float32], ranks: NDArray[np.int64], usual: Doubles) -> None:
+        self.reference, self.ranks, self.usual = reference, ranks, usual
+        # A power of two changes no digit, and squares of numbers about 1 neither under- nor overflow.
+        self._unit = np.float32(2.0 ** -float(np.frexp(np.abs(reference).max(initial=0))[1]))
+        self._scaled = reference * self._unit
+
+    @classmethod
+    def of(cls, rows: NDArray[np.float32], sample: NDArray[np.int64], n_jobs: int | None = None) -> Neighborhood:
+        """The neighbourhood of (n, d) rows, two or more, those compared with being the rows of the (m,) sample."""
+        n, m = len(rows), len(sample)
+        kind = one_mode(rows)
+        ranks = ranks_of(neighbours(n, kind) * m / n, m, kind)
+        found = cls(np.ascontiguousarray(rows[sample]), ranks, np.ones(len(ranks)))
+        some = found.reference[np.linspace(0, m - 1, min(m, USUAL)).astype(np.int64)]
+        distances = found.distances(some, n_jobs)[0]
+        usual, most = np.median(distances, axis=0), float(distances.max())
+        found.usual = np.maximum(usual, LEAST * most) if most > 0 else np.ones(len(ranks))
+        return found
+
+    @classmethod
+    def saved(cls, reference: NDArray[Any], ranks: NDArray[Any], usual: NDArray[Any]) -> Neighborhood:
+        """From arrays of a saved model; raises ``SavedModelError`` for what cannot be."""
+        if reference.ndim != 2 or len(reference) < 2 or not reference.shape[1] or ranks.ndim != 1 or not len(ranks):
+            raise SavedModelError(f"A saved neighbourhood holds rows {reference.shape} and ranks {ranks.shape}.")
+        if usual.shape != ranks.shape or not (np.isfinite(reference).all() and np.isfinite(usual).all()):
+            raise SavedModelError("A saved neighbourhood holds numbers that are missing or not finite.")
+        if ranks.min() < 1 or ranks.max() >= len(reference) or usual.min() <= 0:
+            raise SavedModelError("A saved neighbourhood holds ranks or distances that cannot be.")
+        return cls(np.ascontiguousarray(reference), ranks, usual)
+
+    def distances(self, rows: NDArray[np.float32], n_jobs: int | None = None) -> tuple[Doubles, NDArray[np.int64]]:
+        """(n, r) the distances at the ranks, in a unit of their own, and (n, 10) the nearest reference rows, or -1.
+
+        A reference row at distance 0 is taken for the row itself, one such row and no more. Each row alone.
+        """
+        m = len(self.reference)
+        found = np.empty((len(rows), len(self.ranks)))
+        around = np.full((len(rows), AROUND), -1, np.int64)
+        wanted = np.unique(np.r_[0, self.ranks - 1, np.minimum(self.ranks, m - 1)])
+        near = min(AROUND + 1, m)
+        for start in range(0, len(rows), BLOCK):
+            part = slice(start, min(start + BLOCK, len(rows)))
+            with threads(n_jobs):
+                squares = squares_between(self._brought_to_scale(rows[part]), self._scaled)
+            first = np.argpartition(squares, near - 1, axis=1)[:, :near] if near < m else np.argsort(squares, axis=1)
+            order = np.take_along_axis(squares, first, 1).argsort(1, kind="stable")
+            first = np.take_along_axis(first, order, 1)
+            ordered = np.partition(squares, wanted, axis=1)
+            itself = ordered[:, 0] == 0
+            at = np.minimum(self.ranks - 1 + itself[:, None], m - 1)
+            found[part] = np.sqrt(np.take_along_axis(ordered, at, 1))
+            shifted = np.where(itself[:, None], np.roll(first, -1, axis=1), first)[:, : near - 1]
+            around[part, : shifted.shape[1]] = shifted
+            advance("neighbors", part.stop, len(rows))
+        return found, around
+
+    def _brought_to_scale(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        with np.errstate(over="ignore"):
+            return np.ascontiguousarray(np.clip(rows * self._unit, -FARTHEST, FARTHEST))
+
+    def ratios(self, distances: Doubles) -> Doubles:
+        """(n,) the largest of a row's distances over the usual ones."""
+        return np.asarray((distances / self.usual).max(1))
+
+
+def ranks_of(k: float, m: int, kind: float = 1.0) -> NDArray[np.int64]:
+    """(r,) the ranks looked at among m rows, none twice and none that is not there.
+
+    From k / 3 to m / 4 where ``kind``, the collection's ``modes.one_mode``, is 1; to 6 k at most where it is 0: beyond
+    the size of a kind a distance says how far apart the kinds are. Between, in proportion of logarithms.
+    """
+    low, high = max(1.0, k / NEAREST), max(2.0, m / WIDEST)
+    high = min(high, MANY * k) ** (1 - kind) * high**kind
+    ranks = np.unique(np.rint(np.geomspace(low, max(low, high), RANKS)).astype(np.int64))
+    return ranks[ranks <= max(1, m - 1)]
+
+
+def sampled(n: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """(m,) which of n rows are compared with, in order: all, or 10,000 drawn at random."""
+    return np.sort(rng.permutation(n)[:REFERENCE])
+
+
+class Tightness:
+    """How tight the place is that a row lies in, from the ratios of the ten reference rows around it.
+
+    With g the geometric mean of their ratios and c the third quartile of all, the factor is (c / g)^local. Each of the
+    ten counts as c at most, so that odd ones do not vouch for each other, and as c / 10 at least.
+    """
+
+    def __init__(self, plain: Doubles, local: float) -> None:
+        wide = float(np.quantile(plain, WIDE))
+        self.local = local
+        self.logs = np.log(np.clip(plain / wide, TIGHTEST, 1)) if wide > 0 else np.zeros(len(plain))
+
+    def factor(self, around: NDArray[np.integer[Any]]) -> Doubles:
+        """(n,) 1 where the rows around lie far apart, to 10^local where they lie close together."""
+        if not self.local:
+            return np.ones(len(around))
+        there = around >= 0
+        logs = np.where(there, self.logs[around], 0.0).sum(1) / np.maximum(there.sum(1), 1)
+        return np.asarray(np.exp(-self.local * logs))
+
+
+@kernel
+def squares_between(rows: Any, reference: Any) -> Any:
+    """(n, m) float32 squared distances, summed from the differences, so that none is lost where rows are near."""
+    n, d = rows.shape
+    m = len(reference)
+    out = np.empty((n, m), np.float32)
+    chunk, block = 32, 256  # so many rows meet so many reference rows at a time, while these are in the cache
+    for number in prange((n + chunk - 1) // chunk):
+        columns, sums = np.zeros((d, block), np.float32), np.zeros(block, np.float32)
+        for start in range(0, m, block):
+            size = min(block, m - start)
+            for r in range(size):
+                for c in range(d):
+                    columns[c, r] = reference[start + r, c]
+            for i in range(number * chunk, min(n, number * chunk + chunk)):
+                sums[:] = 0
+                for c in range(d):
+                    value = rows[i, c]
+                    for r in range(block):  # side by side, as vector code
+                        difference = value - columns[c, r]
+                        sums[r] += difference * difference
+                for r in range(size):
+                    out[i, start + r] = sums[r]
+    return out

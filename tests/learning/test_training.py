@@ -1,0 +1,120 @@
+import contextlib
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from oddlens.errors import OptionError
+from oddlens.learning.training import as_batch, choose_device, filled, in_batches, one_thread, seeded, train
+from oddlens.progress import listening
+
+CPU = torch.device("cpu")
+
+
+class Mean(nn.Module):
+    """Learns the mean pixel."""
+
+    def __init__(self, loss_scale=1.0):
+        super().__init__()
+        self.mean = nn.Parameter(torch.zeros(()))
+        self.seen = []
+        self.loss_scale = loss_scale
+
+    def forward(self, batch):
+        self.seen.append(batch)
+        return self.loss_scale * (batch - self.mean).square().mean()
+
+
+def settings(**changes):
+    return {"steps": 400, "batch_size": 16, "learning_rate": 0.05, "random_state": 0, "device": CPU, **changes}
+
+
+def test_the_loss_falls_to_its_least(dots):
+    network = Mean()
+    history = train(network, dots, **settings())
+    pixels = dots / 255
+    assert abs(network.mean.item() - pixels.mean()) < 0.01
+    assert history[-1] < history[0]
+    assert abs(history[-1] - pixels.var()) < 0.01
+
+
+def test_training_stops_on_a_plateau_of_the_training_loss(dots):
+    network = Mean()
+    train(network, dots, **settings(steps=100_000, window=20))
+    assert len(network.seen) < 5_000
+
+
+def test_every_image_is_seen_once_an_epoch():
+    images = np.arange(64, dtype=np.uint8).reshape(64, 1, 1, 1)
+    network = Mean()
+    train(network, images, **settings(steps=4))
+    seen = torch.cat(network.seen).flatten().mul(255).round().int().tolist()
+    assert sorted(seen) == list(range(64))
+
+
+def test_streamed_and_resident_images_train_the_same(dots, monkeypatch):
+    networks = Mean(), Mean()
+    train(networks[0], dots, **settings(steps=50))
+    monkeypatch.setattr("oddlens.learning.training.RESIDENT_BYTES", 0)
+    train(networks[1], dots, **settings(steps=50))
+    assert torch.equal(networks[0].mean, networks[1].mean)
+
+
+def test_a_loss_that_is_no_number_is_an_error_with_a_way_out(dots):
+    with pytest.raises(OptionError, match="lower learning_rate"):
+        train(Mean(loss_scale=float("nan")), dots, **settings())
+
+
+@pytest.mark.parametrize("bad", [{"steps": 0}, {"batch_size": -1}, {"learning_rate": 0}, {"steps": 1.5}])
+def test_bad_options_are_named(dots, bad):
+    with pytest.raises(OptionError, match=next(iter(bad))):
+        train(Mean(), dots, **settings(**bad))
+
+
+def test_progress_ends_at_the_total(dots):
+    reports = []
+    with listening(lambda *report: reports.append(report)):
+        train(Mean(), dots, **settings(steps=150))
+    assert reports[-1] == ("learning", 150, 150)
+
+
+def test_seeded_leaves_the_callers_randomness_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    first, second = seeded(lambda: nn.Linear(3, 3), 1), seeded(lambda: nn.Linear(3, 3), 1)
+    assert torch.equal(torch.rand(3), expected)
+    assert torch.equal(first.weight, second.weight)
+
+
+def test_batches_cover_all_rows_in_order(dots):
+    rows, batches = zip(*in_batches(dots, 50, CPU), strict=True)
+    assert [row.stop - row.start for row in rows] == [50, 50, 20]
+    assert torch.equal(torch.cat(batches), as_batch(torch.from_numpy(dots.copy())))
+    assert batches[0].shape == (50, 1, 8, 8)
+
+
+def test_a_batch_is_filled_up_with_blank_images(dots):
+    batch = filled(dots[:5], 8)
+    assert torch.equal(batch[:5], as_batch(torch.from_numpy(dots[:5].copy())))
+    assert batch.shape == (8, 1, 8, 8)
+    assert not batch[5:].any()
+
+
+def test_one_thread_is_undone_even_after_an_error():
+    before = torch.get_num_threads()
+    with one_thread():
+        assert torch.get_num_threads() == 1
+    with contextlib.suppress(RuntimeError), one_thread():
+        raise RuntimeError
+    assert torch.get_num_threads() == before
+
+
+def test_a_device_that_is_not_there_is_named():
+    assert choose_device("cpu") == CPU
+    with pytest.raises(OptionError, match="try 'auto'"):
+        choose_device("cuda:99")
+    for nonsense in ("quantum", "", "meta", None):
+        with pytest.raises(OptionError, match="'auto', 'cpu', 'cuda', 'mps'"):
+            choose_device(nonsense)

@@ -1,0 +1,58 @@
+import base64
+import io
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from oddlens.report.thumbnails import BUDGET, THUMBNAIL, heated, picture
+
+
+def decoded(made):
+    kind, content = re.fullmatch(r"data:image/(\w+);base64,(.*)", made.uri).groups()
+    return kind, np.asarray(Image.open(io.BytesIO(base64.b64decode(content))))
+
+
+def test_tiny_images_keep_every_pixel(digits):
+    made = picture("p0", digits[0])
+    kind, pixels = decoded(made)
+    assert kind == "png"
+    assert np.array_equal(pixels, digits[0][..., 0])
+    assert made.shown % 28 == 0
+
+
+def test_photos_are_made_small_in_their_shape():
+    rng = np.random.default_rng(0)
+    made = picture("p0", rng.integers(0, 256, (400, 800, 3), dtype=np.uint8))
+    kind, pixels = decoded(made)
+    assert kind in {"webp", "jpeg"}
+    assert pixels.shape == (THUMBNAIL // 2, THUMBNAIL, 3)
+    assert made.shown is None
+
+
+def test_jpeg_stands_in_where_pillow_has_no_webp(monkeypatch):
+    monkeypatch.setattr("oddlens.report.thumbnails.features.check", lambda feature: False)
+    assert decoded(picture("p0", np.zeros((300, 300, 3), np.uint8)))[0] == "jpeg"
+
+
+def test_a_picture_keeps_to_its_share():
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    assert len(picture("p0", noise).uri) > 12_000
+    assert len(picture("p0", noise, limit=2000).uri) < 4000
+    assert len(picture("p0", noise, limit=BUDGET // 4000).uri) < 4000
+
+
+@pytest.mark.parametrize("shape", [(28, 28, 1), (20, 48, 3), (400, 800, 3), (300, 90, 1), (1, 60, 3)])
+def test_heat_is_shown_in_the_frame_and_at_the_size_of_its_picture(shape):
+    image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    base = picture("p0", image)
+    heat = np.zeros((10, 10))
+    heat[:5] = 1  # the upper half
+    made = heated("h0", base, image, heat)
+    assert (made.width, made.height, made.shown) == (base.width, base.height, base.shown)
+    pixels = decoded(made)[1].astype(int)
+    assert pixels.shape[1] * base.height == pytest.approx(pixels.shape[0] * base.width, rel=0.02)
+    if shape[0] > 1:
+        colourful = np.ptp(pixels, axis=2)
+        assert colourful[: len(pixels) // 3].mean() > 2 * colourful[-(len(pixels) // 3):].mean()
