@@ -24,7 +24,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
 from oddlens.errors import OptionError, SavedModelError
-from oddlens.kernels import helper, kernel, resolve_jobs, threads
+from oddlens.kernels import helper, kernel, one_faiss_thread, resolve_jobs, threads
 from oddlens.progress import advance
 from oddlens.protocols import Bools, Doubles, Encoded, State
 from oddlens.scoring.neighborhood import AROUND, QUARTER, Tightness
@@ -216,9 +216,9 @@ class Neighbors(BaseEstimator):
 
         def search(start: int) -> None:
             # One FAISS thread in each of ours: they share no barrier, so a busy core holds up only its part.
-            faiss.omp_set_num_threads(1)
             part = slice(start, start + PART)
-            squares, proposed[part] = self.index_.search(_moved(rows[part], self.center_), k)
+            with one_faiss_thread():
+                squares, proposed[part] = self.index_.search(_moved(rows[part], self.center_), k)
             last[part] = squares[:, -1]
 
         with ThreadPoolExecutor(resolve_jobs(self.n_jobs)) as pool:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from oddlens.kernels import one_blas_thread
+
 SAMPLE = 1000  # rows that are compared with each other
 NEAR = 10  # the neighbour whose distance is compared with that to the middle
 MANY, ONE = 0.85, 0.93  # of that ratio; ten classes of digits or clothes 0.80 to 0.85, one class 0.85 to 1.04
@@ -26,7 +28,8 @@ def one_mode(embedding: NDArray[np.float32]) -> float:
     if len(rows) <= NEAR:
         return 0.0
     squares = (rows**2).sum(1)
-    apart = np.maximum(squares[:, None] + squares - 2 * rows @ rows.T, 0)
+    with one_blas_thread():
+        apart = np.maximum(squares[:, None] + squares - 2 * rows @ rows.T, 0)
     near = float(np.median(np.sqrt(np.partition(apart, NEAR, axis=1)[:, NEAR])))  # 0 is the row itself
     middle = float(np.median(np.linalg.norm(rows - rows.mean(0), axis=1)))
     return float(np.clip((near / middle - MANY) / (ONE - MANY), 0, 1)) if middle > 0 else 0.0
