@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 
 from oddlens.decisions import (
-    MINIMUM,
+    FEWEST_SCORES,
     allowance,
     benjamini_hochberg,
     conformal_p_values,
@@ -165,7 +165,7 @@ def test_more_odd_images_hide_each_other_rather_than_accuse_ordinary_ones():
 
 
 @pytest.mark.parametrize("scores", [np.ones(50), np.zeros(50), np.r_[np.zeros(95), np.arange(1, 6)], [], [1.0],
-                                    [1.0, 1e9], np.r_[np.ones(MINIMUM - 2), 1e6]])
+                                    [1.0, 1e9], np.r_[np.ones(FEWEST_SCORES - 2), 1e6]])
 def test_where_nothing_can_be_known_nothing_is_flagged_and_it_says_so(scores):
     decision = decide(scores)
     assert not decision.flagged.any()

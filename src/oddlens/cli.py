@@ -202,18 +202,18 @@ def evaluate_command(
 @_shared("json")
 def list_command(as_json: bool) -> None:
     """List the encoders and detectors with their options and defaults."""
-    kinds: list[registry.Kind] = ["encoder", "detector"]
+    roles: list[registry.Role] = ["encoder", "detector"]
     if registry.names("source"):  # only other packages give any
-        kinds.append("source")
-    table = {f"{kind}s": {name: registry.options(kind, name) for name in registry.names(kind)} for kind in kinds}
+        roles.append("source")
+    table = {f"{role}s": {name: registry.options(role, name) for name in registry.names(role)} for role in roles}
     if as_json:
         click.echo(json.dumps(table, indent=2, default=repr))
         return
-    for kind in kinds:
-        click.echo(f"{kind}s")
-        for name in registry.names(kind):
-            click.echo(f"  {name:<16}{_first_line(registry.find(kind, name))}")
-            for option, default in registry.options(kind, name).items():
+    for role in roles:
+        click.echo(f"{role}s")
+        for name in registry.names(role):
+            click.echo(f"  {name:<16}{_first_line(registry.find(role, name))}")
+            for option, default in registry.options(role, name).items():
                 click.echo(f"      {option}={default!r}")
 
 

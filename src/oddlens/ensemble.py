@@ -13,7 +13,7 @@ import numpy as np
 from oddlens.errors import OptionError
 from oddlens.progress import advance
 from oddlens.protocols import Detector, Doubles, Encoded, Encoder, Pixels
-from oddlens.scoring.structure import one_mode
+from oddlens.scoring.structure import unimodality
 from oddlens.views import View
 
 
@@ -25,14 +25,14 @@ class Ensemble:
     detectors:  column -> detector.
     sees:       column -> the name of the encoder that its detector sees by.
     views:      column -> what was asked for.
-    one_kind:   0 (the collection holds many kinds of image) to 1 (one), by the first view's embedding.
+    unimodality:   0 (the collection holds many kinds of image) to 1 (one), by the first view's embedding.
     """
 
     encoders: dict[str, Encoder]
     detectors: dict[str, Detector]
     sees: dict[str, str]
     views: dict[str, View]
-    one_kind: float = 0.0
+    unimodality: float = 0.0
 
     def fit(self, pixels: Pixels, timings: dict[str, float]) -> dict[str, Doubles]:
         """Learn, encode and score, one encoder after the other: column -> (n,) the images' own scores."""
@@ -45,7 +45,7 @@ class Ensemble:
                 _require_encoded(name, encoded, self.needs(name), len(pixels))
             with _timed("scoring", timings):
                 if number == 0 and encoded.embedding is not None:
-                    self.one_kind = one_mode(encoded.embedding)
+                    self.unimodality = unimodality(encoded.embedding)
                 for column in self.columns(name):
                     self.detectors[column].fit(encoded)
                     own[column] = _as_scores(column, self.detectors[column].score_own(), len(pixels))

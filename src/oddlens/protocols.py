@@ -98,16 +98,16 @@ class Encoded:
     activations:  layer name -> (n, units) float32, the output of every hidden node.
     pathway:      layer name -> (n, units) float32, the activations of an image less those of its own
                   reconstruction.
-    kinds:        layer name -> "sigmoid", "relu" or "linear": what its nodes are, and so when they are on. It comes
+    node_types:  layer name -> "sigmoid", "relu" or "linear": what its nodes are, and so when they are on. It comes
                   with the activations.
-    surprise:     (n,) float64, how badly the encoder did at the task that it taught itself, in nats.
+    surprise:     (n,) float64, how badly the encoder did at its pretext task: the loss, in nats.
     """
 
     embedding: NDArray[np.float32] | None = None
     residual: Doubles | None = None
     activations: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     pathway: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    kinds: Mapping[str, str] = field(default_factory=dict)
+    node_types: Mapping[str, str] = field(default_factory=dict)
     surprise: Doubles | None = None
 
     def __len__(self) -> int:

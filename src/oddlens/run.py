@@ -63,7 +63,7 @@ def rank_into(
     explainer = Explainer(model, collection, model.rank())
     if save_model:
         explainer.memory().save(folder / run_folder.REASONS)
-    ranking = replace(model.rank(), causes=explainer.named(), measures=explainer.measures())
+    ranking = replace(model.rank(), causes=explainer.cause_names(), measures=explainer.measures())
     model.timings_["causes"] = time.perf_counter() - start
     checked = None
     if check:
@@ -95,7 +95,7 @@ def score_with(
         form = model.format_
         memory = Memory.load(reasons, (form.height, form.width, form.channels), len(model.names_))
         explainer = NewExplainer(model, collection, ranking, memory)
-        ranking = replace(ranking, causes=explainer.named(), measures=explainer.measures())
+        ranking = replace(ranking, causes=explainer.cause_names(), measures=explainer.measures())
         model.timings_["causes"] = time.perf_counter() - start
     shown = Shown(source, described(images), collection.indices, top, command, "New images, scored", explainer,
                   new=True)

@@ -4,6 +4,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.neighbors import NearestNeighbors
 
+from oddlens import arrays
 from oddlens.detectors import neighbors
 from oddlens.detectors.neighbors import Neighbors
 from oddlens.errors import OptionError, SavedModelError
@@ -164,7 +165,7 @@ class TestExact:
         assert sum(scans) < 30
 
     def test_both_ways_give_the_same_last_digit(self):
-        rows, fitted = neighbors._read_only(cloud(70, 37)), neighbors._read_only(cloud(600, 37, seed=1))
+        rows, fitted = arrays.read_only(cloud(70, 37)), arrays.read_only(cloud(600, 37, seed=1))
         everything = np.tile(np.arange(600), (70, 1))
         for copies in (True, False):
             one = neighbors.nearest_among(rows, fitted, everything, 9, copies)
@@ -207,7 +208,7 @@ class TestNeighborsOf:
 
 class TestSameEverywhere:
     def test_threads(self, monkeypatch):
-        monkeypatch.setattr(neighbors, "PART", 100)
+        monkeypatch.setattr(neighbors, "SEARCH_ROWS", 100)
         rows = np.concatenate([cloud(1000, 30), TestExact.tight(10, n=200, d=30)])
         one, two = (Neighbors(n_jobs=jobs).fit(encoded(rows)) for jobs in (1, 2))
         assert np.array_equal(one.score_own(), two.score_own())
@@ -217,8 +218,8 @@ class TestSameEverywhere:
     def test_batches_and_parts(self, monkeypatch):
         rows = encoded(cloud(700, 30))
         expected = Neighbors().fit(rows).score_own()
-        monkeypatch.setattr(neighbors, "BATCH", 64)
-        monkeypatch.setattr(neighbors, "PART", 10)
+        monkeypatch.setattr(neighbors, "BATCH_ROWS", 64)
+        monkeypatch.setattr(neighbors, "SEARCH_ROWS", 10)
         assert np.array_equal(Neighbors().fit(rows).score_own(), expected)
 
     def test_new_rows_are_independent(self):

@@ -12,7 +12,7 @@ from typing import Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
 
 from oddlens.errors import OptionError, SavedModelError
 from oddlens.protocols import Doubles, Encoded, State
@@ -61,8 +61,7 @@ class Reconstruction(BaseEstimator):
         return self
 
     def _fitted(self) -> Doubles:
-        if not hasattr(self, "own_"):
-            raise NotFittedError("This Reconstruction has seen no images yet: call fit first.")
+        check_is_fitted(self, "own_")
         return self.own_
 
     @staticmethod

@@ -18,28 +18,28 @@ from typing import Self
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 from torch.nn import functional
 
 from oddlens.arrays import allocate
 from oddlens.errors import OptionError
-from oddlens.learning.patches import MAPS, answers, pooled, some_patches, spherical_means
+from oddlens.learning.patches import MOST_MAPS, answers, pooled, some_patches, spherical_means
 from oddlens.learning.saved_state import check_images, refusing, saved_shape
 from oddlens.learning.training import as_batch, filled, one_thread
 from oddlens.options import require_numbers
 from oddlens.progress import advance
 from oddlens.protocols import Encoded, Pixels, State
 
-FLAT = (0.05, 0.005)  # in each layer, the standard deviation up to which a patch has nothing in it
-SECOND = 3  # the side of the second layer's patches
-IMAGES = 4_000  # that the whitening is learned from
-MOVED = 400  # that are moved to learn what to shrink
+FLAT_CONTRAST = (0.05, 0.005)  # in each layer, the standard deviation up to which a patch has nothing in it
+SECOND_PATCH = 3  # the side of the second layer's patches
+WHITENING_IMAGES = 4_000  # that the whitening is learned from
+SHIFTED_IMAGES = 400  # that are moved to learn what to shrink
 BATCH = 8  # images; the answers of more do not fit into a processor's cache, and take twice as long
-SIDES = (28, 56)  # of the scales that larger pictures are seen at
+SCALE_SIDES = (28, 56)  # of the scales that larger pictures are seen at
 
-# Shifts in shares of the side, angles in degrees: too small to turn one kind of thing into another.
-MOVES = (
+# Shifts in shares of the side, angles in degrees: too small to whitening one kind of thing into another.
+SHIFTS = (
     {"right": 1 / 28}, {"down": 1 / 28}, {"angle": 6.0}, {"scale": 1.07}, {"shear": 0.1},
     {"right": -1 / 28, "angle": -6.0}, {"down": -1 / 28, "scale": 0.93},
 )
@@ -92,14 +92,14 @@ class Dictionary(BaseEstimator):
         self._check(pixels.shape[1:])
         rng = np.random.default_rng(self.random_state)
         self.shape_ = tuple(pixels.shape[1:])
-        some = np.sort(rng.permutation(len(pixels))[:IMAGES])
+        some = np.sort(rng.permutation(len(pixels))[:WHITENING_IMAGES])
         with torch.inference_mode(), one_thread():
             images = as_batch(torch.from_numpy(np.array(pixels[some])))
             self.dictionaries_, steps = [], len(self._looks()) * self.layers + 1
             for size, sides in self._looks():
-                maps = resized(images[:MAPS], size)
+                maps = resized(images[:MOST_MAPS], size)
                 for layer, side in enumerate(sides):
-                    patches = some_patches(maps, side, 4 * self.atoms, FLAT[layer], rng)
+                    patches = some_patches(maps, side, 4 * self.atoms, FLAT_CONTRAST[layer], rng)
                     self.dictionaries_.append(spherical_means(patches, self.atoms, rng))
                     if layer + 1 < self.layers:
                         maps = torch.cat([halved(answers(part, self.dictionaries_[-1], side))
@@ -111,24 +111,25 @@ class Dictionary(BaseEstimator):
 
     def encode(self, pixels: Pixels, needs: frozenset[str]) -> Encoded:
         """The embedding, (n, d)."""
-        self._require_fit()
+        check_is_fitted(self, "whitening_")
         check_images(pixels, self.shape_)
         if "embedding" not in needs:
             return Encoded()
-        embedding = allocate((len(pixels), self.turn_.shape[1]), np.float32)
+        embedding = allocate((len(pixels), self.whitening_.shape[1]), np.float32)
         with torch.inference_mode(), one_thread():
             for start in range(0, len(pixels), BATCH):
                 rows = slice(start, min(start + BATCH, len(pixels)))
-                found = (self._features(filled(pixels[rows], BATCH)) - self.mean_) @ self.turn_
+                found = (self._features(filled(pixels[rows], BATCH)) - self.mean_) @ self.whitening_
                 embedding[rows] = found[: rows.stop - start].numpy()
                 advance("encoding", rows.stop, len(pixels))
         return Encoded(embedding=embedding)
 
     def get_state(self) -> State:
         """The atoms of each scale, the mean and the whitening."""
-        self._require_fit()
+        check_is_fitted(self, "whitening_")
         atoms = {f"atoms.{i}": atoms.numpy() for i, atoms in enumerate(self.dictionaries_)}
-        return {**atoms, "mean": self.mean_.numpy(), "turn": self.turn_.numpy(), "shape": np.array(self.shape_)}
+        return {**atoms, "mean": self.mean_.numpy(), "whitening": self.whitening_.numpy(),
+                "shape": np.array(self.shape_)}
 
     def set_state(self, state: State) -> Self:
         """Take back what ``get_state`` gave."""
@@ -139,17 +140,17 @@ class Dictionary(BaseEstimator):
             sizes = [(self.atoms if layer else shape[2]) * side**2
                      for _, sides in self._looks() for layer, side in enumerate(sides)]
             dictionaries = [state[f"atoms.{i}"] for i in range(len(sizes))]
-            mean, turn = state["mean"], state["turn"]
+            mean, whitening = state["mean"], state["whitening"]
             width = self.atoms * self.grid**2 * len(dictionaries)
             if any(atoms.shape != (self.atoms, size) for atoms, size in zip(dictionaries, sizes, strict=True)):
                 raise ValueError("atoms of another size")
-            if mean.shape != (width,) or turn.ndim != 2 or turn.shape[0] != width or not turn.shape[1]:
-                raise ValueError(f"a whitening of {turn.shape} for {width} features")
-            arrays = [*dictionaries, mean, turn]
+            if mean.shape != (width,) or whitening.ndim != 2 or whitening.shape[0] != width or not whitening.shape[1]:
+                raise ValueError(f"a whitening of {whitening.shape} for {width} features")
+            arrays = [*dictionaries, mean, whitening]
             if not all(array.dtype == np.float32 and np.isfinite(array).all() for array in arrays):
                 raise ValueError("numbers that are not finite")
         self.dictionaries_ = [torch.from_numpy(np.array(atoms)) for atoms in dictionaries]
-        self.mean_, self.turn_ = torch.from_numpy(np.array(mean)), torch.from_numpy(np.array(turn))
+        self.mean_, self.whitening_ = torch.from_numpy(np.array(mean)), torch.from_numpy(np.array(whitening))
         return self
 
     def _check(self, shape: tuple[int, ...]) -> None:
@@ -163,21 +164,17 @@ class Dictionary(BaseEstimator):
         odd = [isinstance(side, int | np.integer) and side % 2 == 1 and 1 <= side <= most for side in sides]
         if not odd or not all(odd):
             raise OptionError(f"patch must be odd and at most the images' {most} pixels, got {self.patch!r}.")
-        if self.layers == 2 and most < 2 * SECOND:
-            raise OptionError(f"Two layers need images of {2 * SECOND} pixels a side or more, got {most}.")
+        if self.layers == 2 and most < 2 * SECOND_PATCH:
+            raise OptionError(f"Two layers need images of {2 * SECOND_PATCH} pixels a side or more, got {most}.")
         if not self.ridge > 0:
             raise OptionError(f"ridge must be above 0, got {self.ridge!r}.")
-
-    def _require_fit(self) -> None:
-        if not hasattr(self, "turn_"):
-            raise NotFittedError("This Dictionary has not learned anything yet: call fit first.")
 
     def _sides(self) -> tuple[int, ...]:
         return tuple(self.patch) if isinstance(self.patch, tuple | list) else (self.patch,)
 
     def _looks(self) -> list[tuple[tuple[int, int], list[int]]]:
         """Every size that pictures are seen at with every side of patches: the size, and the side in each layer."""
-        return [(size, [side, SECOND][: self.layers]) for size in scales(self.shape_) for side in self._sides()]
+        return [(size, [side, SECOND_PATCH][: self.layers]) for size in scales(self.shape_) for side in self._sides()]
 
     def _features(self, images: Tensor) -> Tensor:
         """(n, dictionaries * atoms * grid^2) before whitening, the part of each dictionary of length 1."""
@@ -198,13 +195,13 @@ class Dictionary(BaseEstimator):
         features = self._features(images)
         self.mean_ = features.mean(0)
         basis = principal(features - self.mean_, self.latent)
-        some = torch.from_numpy(rng.permutation(len(images))[:MOVED])
-        moves = [(self._features(moved(images[some], **move)) - features[some]) @ basis for move in MOVES]
+        some = torch.from_numpy(rng.permutation(len(images))[:SHIFTED_IMAGES])
+        moves = [(self._features(moved(images[some], **move)) - features[some]) @ basis for move in SHIFTS]
         differences = torch.cat(moves).double()
         within = differences.T @ differences / len(differences)
         scale = within.trace().clamp_min(1e-12) / len(within)
         variance, axes = torch.linalg.eigh(within + self.ridge * scale * torch.eye(len(within)))
-        self.turn_ = basis @ (axes * (scale / variance).sqrt()).float()
+        self.whitening_ = basis @ (axes * (scale / variance).sqrt()).float()
 
 
 def scales(shape: tuple[int, ...]) -> list[tuple[int, int]]:
@@ -214,7 +211,7 @@ def scales(shape: tuple[int, ...]) -> list[tuple[int, int]]:
     if short <= 40:
         return [(height, width)]
     return [(max(8, round(height * side / short)), max(8, round(width * side / short)))
-            for side in SIDES if side <= short * 1.25]
+            for side in SCALE_SIDES if side <= short * 1.25]
 
 
 def resized(images: Tensor, size: tuple[int, int]) -> Tensor:

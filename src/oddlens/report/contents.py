@@ -161,13 +161,13 @@ def _nodes(detector: Explains) -> Callable[[int], Why]:
 
 def _checked(check: Check) -> Note:
     """What the planted oddities showed, as a note of the report."""
-    rows = [[sight.kind, f"{sight.on_top} of {sight.planted}",
-             "" if sight.flagged is None else f"{sight.flagged} of {sight.planted}", f"{sight.auroc:.2f}"]
+    rows = [[sight.kind, f"{sight.on_top} of {sight.injected}",
+             "" if sight.flagged is None else f"{sight.flagged} of {sight.injected}", f"{sight.auroc:.2f}"]
             for sight in sorted(check.sights, key=lambda sight: -sight.auroc)]
     text = ["Known oddities were made from copies of these images and planted among them; a fresh model that knew "
             "nothing of it ranked the mixture.", *check.sentences()]
     return Note("What this run can see, and what not", "\n".join(text),
-                ["Planted", "among the strangest 5 %", "flagged", "scores above an untouched image"], rows)
+                ["Injected", "among the strangest 5 %", "flagged", "scores above an untouched image"], rows)
 
 
 def _looked_at(size: dict[str, Any]) -> str:

@@ -91,8 +91,8 @@ def encoder_gives_what_it_says(encoder: Encoder, images: Pixels) -> None:
                 number = need in ("residual", "surprise")
                 require_array(encoder, f"encode, {key},", array, np.float64 if number else np.float32, count,
                                1 if number else 2)
-            for layer, kind in encoded.kinds.items():
-                ask(kind in NODES, encoder, "encode", f"kinds of nodes among {', '.join(NODES)}", f"{kind!r} ({layer})")
+            for layer, kind in encoded.node_types.items():
+                ask(kind in NODES, encoder, "encode", f"node types among {', '.join(NODES)}", f"{kind!r} ({layer})")
 
 
 def encoder_is_the_same_again(encoder: Encoder, images: Pixels) -> None:
