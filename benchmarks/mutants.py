@@ -9,8 +9,9 @@ annotations, decorators and what only type checkers read. The changes are cosmic
 type (an operator of bits for one of numbers, ``is`` for ``<``): they fail as soon as the line runs and would flatter
 the score. One change is drawn at each drawn place. Random tests have a fixed seed: a second run finds the same.
 
-Each change is made in a copy of src, never in the checkout, and judged by the file's own tests and those of MORE. It is
-killed if one of them fails, or if they take too long. A survivor that changes nothing that anybody could see is written
+Each change is made in a copy of src, never in the checkout, and judged by those of the file's own tests, and of MORE,
+that were seen to run the line; by all of them where none was, as in compiled code and at a module's top. It is killed
+if one of them fails, or if they take too long. A survivor that changes nothing that anybody could see is written
 into results/mutants-equivalent.txt, with the reason, as it is printed here; it is then left out of the score.
 
 One process loads the libraries, and a fork of it judges one mutant each; so it must load nothing of oddlens itself, and
@@ -20,7 +21,9 @@ start no thread.
 from __future__ import annotations
 
 import argparse
+import ast
 import importlib
+import inspect
 import json
 import math
 import multiprocessing
@@ -31,9 +34,10 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +91,9 @@ def runs(node: Any) -> bool:
         before = node.get_previous_sibling()
         if (parent.type, getattr(before, "value", "")) in ANNOTATIONS or parent.type == "decorator":
             return False
+        called = parent.get_previous_sibling() if parent.type == "trailer" else None
+        if getattr(called, "value", "") == "isinstance":  # types and no more
+            return False
         if parent.type == "if_stmt" and parent.children[1].get_code().strip() == "TYPE_CHECKING":
             return False
         node = parent
@@ -133,7 +140,60 @@ def difference(before: str, after: str) -> Change:
     return start + 1, *("\n".join(line.strip() for line in part[start:len(part) - same]) for part in (old, new))
 
 
-def judge(copy: Path, tests: Iterable[Path], seconds: int, keep: bool) -> None:
+class Watch:
+    """To pytest: notes which tests run which lines of a file's functions, and the processor time of each test."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.who = str(path), ""
+        self.ran: dict[int, set[str]] = defaultdict(set)
+        self.seconds: dict[str, float] = defaultdict(float)
+
+    def follow(self, frame: Any, event: str, _: object) -> Any:
+        """What Python calls at each call and line."""
+        code = frame.f_code
+        if event == "call" and not (code.co_filename == self.path and code.co_flags & inspect.CO_OPTIMIZED):
+            return None
+        if event == "line":
+            self.ran[frame.f_lineno].add(self.who)
+        return self.follow
+
+    def watched(self, test: str, who: str) -> Generator[None, Any, Any]:
+        """Around a test or what is set up for it."""
+        self.who, start = who, time.process_time()
+        threading.settrace(self.follow)
+        sys.settrace(self.follow)
+        try:
+            return (yield)
+        finally:
+            sys.settrace(None)
+            threading.settrace(None)
+            self.seconds[test] += time.process_time() - start
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """What a fixture runs counts for every test of the file: it may be made once for all."""
+        return (yield from self.watched(item.nodeid, item.nodeid.partition("::")[0]))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """What a test runs."""
+        return (yield from self.watched(item.nodeid, item.nodeid))
+
+
+class Choice:
+    """To pytest: runs only these tests, the quick ones of a file first."""
+
+    def __init__(self, seconds: dict[str, float]) -> None:
+        self.seconds = seconds
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Keep the order of files, which share fixtures."""
+        files = list(dict.fromkeys(item.path for item in items))
+        items[:] = sorted((item for item in items if item.nodeid in self.seconds),
+                          key=lambda item: (files.index(item.path), self.seconds[item.nodeid])) or items
+
+
+def judge(copy: Path, tests: list[Path], seconds: int, plugin: Watch | Choice) -> None:
     """In a fork: the tests on the copy of the package; the exit status is pytest's. Output goes to a file."""
     os.setsid()  # what a test starts can be ended with it
     with (copy / "output").open("wb") as output:
@@ -142,19 +202,23 @@ def judge(copy: Path, tests: Iterable[Path], seconds: int, keep: bool) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    sys.dont_write_bytecode = not keep
+    sys.dont_write_bytecode = isinstance(plugin, Choice)
     sys.path[:0] = [str(copy / "src"), str(copy / "tests")]
     os.environ["PYTHONPATH"] = str(copy / "src")
     os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = str(copy / "examples")  # else one mutant's examples kill the next
     os.chdir(copy)
-    sys.exit(pytest.main(["-x", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning",
-                          "--hypothesis-seed=0", f"--basetemp={copy / 'scratch'}", *map(str, tests)]))
+    status = pytest.main(["-x", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning",
+                          "--hypothesis-seed=0", f"--basetemp={copy / 'scratch'}", *map(str, tests)], [plugin])
+    if isinstance(plugin, Watch):
+        ran = {line: sorted(who) for line, who in plugin.ran.items()}
+        (copy / "watched").write_text(json.dumps([ran, plugin.seconds]))
+    sys.exit(status)
 
 
-def outcome(copy: Path, tests: list[Path], seconds: int, keep: bool = False) -> str:
+def outcome(copy: Path, tests: list[Path], seconds: int, plugin: Watch | Choice) -> str:
     """passed, failed or timed out: by processor time, or by ten times that on the clock."""
     shutil.rmtree(copy / "examples", ignore_errors=True)
-    fork = multiprocessing.get_context("fork").Process(target=judge, args=(copy, tests, seconds, keep))
+    fork = multiprocessing.get_context("fork").Process(target=judge, args=(copy, tests, seconds, plugin))
     fork.start()
     try:
         fork.join(10 * seconds)
@@ -167,31 +231,41 @@ def outcome(copy: Path, tests: list[Path], seconds: int, keep: bool = False) -> 
         "failed" if fork.exitcode else "passed")
 
 
+def statement(source: str, line: int) -> range:
+    """The lines of the innermost statement around a line, a block's head alone; empty outside of functions."""
+    nodes = list(ast.walk(ast.parse(source)))
+    functions = (node for node in nodes if isinstance(node, ast.FunctionDef))
+    if not any(node.body[0].lineno <= line <= node.end_lineno for node in functions):
+        return range(0)
+    spans = (range(node.lineno, 1 + (max(node.lineno, node.body[0].lineno - 1) if hasattr(node, "body")
+                                     else node.end_lineno)) for node in nodes if isinstance(node, ast.stmt))
+    return max((span for span in spans if line in span), key=lambda span: span.start, default=range(line, line + 1))
+
+
 def measure(copy: Path, name: str, sample: int, seed: int) -> dict[str, Any]:
     """All that was found of one file."""
     path = copy / "src" / "oddlens" / f"{name}.py"
     own = path.relative_to(copy / "src" / "oddlens").with_name(f"test_{path.name}")
     tests = [test for test in (copy / "tests" / own, *(copy / "tests" / f"{more}.py" for more in MORE.get(name, ())))
              if test.exists()]
-    start = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if not tests or outcome(copy, tests, 600, keep=True) != "passed":
+    if not tests or outcome(copy, tests, 600, Watch(path)) != "passed":
         raise SystemExit(f"{name}: {(copy / 'output').read_text() if tests else 'no tests'}\nnothing can be said of it")
-    end = resource.getrusage(resource.RUSAGE_CHILDREN)
-    limit = 10 + 3 * math.ceil(end.ru_utime + end.ru_stime - start.ru_utime - start.ru_stime)
+    ran, seconds = json.loads((copy / "watched").read_text())
     Path(importlib.util.cache_from_source(path)).unlink()  # it could be taken for a mutant of the same size
     source, known = path.read_text(), equivalents()
     found: dict[str, Any] = {"tests": [str(test.relative_to(copy)) for test in tests], "places": len(places(source)),
                              "drawn": 0, "failed": 0, "timed out": 0, "survived": [], "equivalent": []}
     for mutant in mutants(source, sample, random.Random(f"{seed} {name}")):
-        path.write_text(mutant)
-        result = outcome(copy, tests, limit)
-        found["drawn"] += 1
-        if result != "passed":
-            found[result] += 1
-            continue
         change = difference(source, mutant)
-        judged = (name, *change[1:]) in known
-        found["equivalent" if judged else "survived"].append(change)
+        who = {test for line in statement(source, change[0]) for test in ran.get(str(line), ())}
+        judges = {test: cost for test, cost in seconds.items() if {test, test.partition("::")[0]} & who} or seconds
+        path.write_text(mutant)
+        result = outcome(copy, tests, 20 + 3 * math.ceil(sum(judges.values())), Choice(judges))
+        found["drawn"] += 1
+        if result == "passed":
+            found["equivalent" if (name, *change[1:]) in known else "survived"].append(change)
+        else:
+            found[result] += 1
     path.write_text(source)
     found["survived"].sort()
     return found
