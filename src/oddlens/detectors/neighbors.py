@@ -119,23 +119,6 @@ class Neighbors(BaseEstimator):
             advance("neighbors", batch.stop, len(rows))
         return scores
 
-    def neighbors_of(self, encoded: Encoded, k: int) -> tuple[Doubles, NDArray[np.int64]]:
-        """(m, k) distances to the nearest fitted images, copies included, and (m, k) which images these are.
-
-        Nearest first, and of those that are equally far the copies of one image together, in order.
-        """
-        check_is_fitted(self, "own_")
-        n = len(self.rows_)
-        if not isinstance(k, int | np.integer) or not 1 <= k <= n:
-            raise OptionError(f"k must be a whole number from 1 to {n}, the number of fitted images, got {k!r}.")
-        rows = self._rows_like_fitted(encoded)
-        distances, found = self._nearest(rows, k)
-        shares, taken = self._shares(found, k), np.empty((len(rows), k), np.int64)
-        for i, (groups, share) in enumerate(zip(found, shares, strict=True)):
-            ranges = [self.members_[self.first_[group] :][:count] for group, count in zip(groups, share, strict=True)]
-            taken[i] = np.concatenate(ranges)
-        return np.repeat(distances.ravel(), shares.ravel()).reshape(len(rows), k), taken
-
     def get_state(self) -> State:
         """The features, the fitted images' scores and, where these are other, their plain distances."""
         check_is_fitted(self, "own_")
