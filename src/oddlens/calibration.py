@@ -1,8 +1,8 @@
 """What a score means: pure functions on arrays, each against the scores of the fitted images.
 
-Detectors score in units of their own: squared errors, distances, depths. To be put together they must speak of the same
-thing, how rare so high a score is among ordinary images, and that is always taken against the fitted collection, never
-within the batch being scored.
+Detectors score in units of their own: squared errors, distances, depths. Before they can be combined, each score is
+turned into a surprisal, how rare so high a score is among ordinary images. That is always taken against the fitted
+collection, never within the batch being scored.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import numpy as np
 from oddlens.protocols import Doubles
 
 TAIL_LOW, TAIL_HIGH = 0.5, 0.9  # the quantiles of the fitted scores between which the fall of the tail is read
-GAP_UNIT = 0.75  # the quantile that the unit is read at when a gap is looked for: odd images hardly move it
-FEWEST_APART, MOST_APART = 2, 0.2  # values, and the share of all, that may lie apart from the rest
-MOST_IN_GAP = 0.1  # of as many as lie above the gap may lie in it
-GAP_CERTAINTY = 12.0  # minus the log of the chance of a gap
-ORDINARY_SLOPE = 0.02  # of a lead below 0: it keeps the order of ordinary images, and no more
+GAP_UNIT = 0.75  # the quantile that gives the unit when a gap is searched for: odd images hardly move it
+FEWEST_APART, MOST_APART = 2, 0.2  # the fewest values that may form a group above the gap, and the largest share
+MOST_IN_GAP = 0.1  # values inside the gap, as a share of those above it
+GAP_CERTAINTY = 12.0  # minus the log of the largest probability at which a gap counts as one
+ORDINARY_SLOPE = 0.02  # slope of the score in a leading surprisal below 0: just enough to keep the order
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Fusion:
     """How several views make one score.
 
     leads:  view -> its share in the leading surprisal; the shares sum to 1.
-    tails:  view -> the weight of its squared surprisal, where that is above 0: it is heard only where it is loud.
+    tails:  view -> the tail weight: the weight of its squared surprisal, where that is above 0.
     """
 
     leads: Mapping[str, float]
@@ -115,9 +115,9 @@ class Fusion:
         """(m,) one score from each view's surprisal, in the same unit; larger is stranger.
 
         With L the leading surprisal, the score is the root of max(L, 0)^2 + sum of weight * max(surprisal, 0)^2, and a
-        trace of L where that is below 0, which keeps the order. Averaging views would dilute the best of them in the
-        bulk; squares let a view speak in its tail alone. That the lead finds an image ordinary is no proof that it is:
-        it silences no other view (docs/lab/fusion.md).
+        small multiple of L where that is below 0, which keeps the order. Averaging all views would dilute the best of
+        them; with squares, a view counts only in its tail. An image that is ordinary by the lead may still be odd by
+        another view, so the lead never lowers what the others add (docs/lab/fusion.md).
         """
         lead = self.lead(surprisals)
         total = np.maximum(lead, 0) ** 2

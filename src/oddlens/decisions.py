@@ -1,10 +1,11 @@
 """Which images to call odd, at a stated false-discovery rate: pure functions on arrays of scores, no labels.
 
 The collection is its own and only reference, and odd images are in it. Its own ranks say nothing: they are uniform
-whatever it holds. So a *null*, how ordinary images score, is read off the bulk: Student's t, by its quantiles, to the
-(log) scores between their median and .85 quantile, where odd images are few (the empirical null of Efron 2004, 2007).
-Its upper half is then carried on into the tail. Ordinary images have heavier tails than a normal law, hence t with
-8 degrees of freedom: chosen on labelled sets so that the realised rate keeps to the stated one (docs/lab/decisions.md).
+whatever it holds. So the *null distribution*, how ordinary images score, is estimated from the bulk: Student's t,
+fitted by quantiles to the (log) scores between their median and .85 quantile, where odd images are few (the empirical
+null of Efron 2004, 2007). Its upper half is then extrapolated into the tail. Ordinary images have heavier tails than a
+normal distribution, hence t with 8 degrees of freedom, chosen on labelled sets so that the realised rate keeps to the
+stated one (docs/lab/decisions.md).
 
 Efron, *Large-scale simultaneous hypothesis testing: the choice of a null hypothesis*, 2004; *Size, power and false
 discovery rates*, 2007. Benjamini, Hochberg, *Controlling the false discovery rate*, 1995. Meinshausen, Rice,
@@ -27,14 +28,14 @@ from oddlens.protocols import Bools, Doubles
 from oddlens.statement import RARITY_FACTOR, Finding
 
 FEWEST_SCORES = 10  # scores; with fewer nothing is ever flagged
-NULL_QUANTILES = np.linspace(0.5, 0.85, 41)  # the quantiles that the null is read at
-NULL_FREEDOM = 8.0  # degrees of freedom of the null: how heavy its tail is,
-IMAGES_PER_DEGREE = 20  # but one for each so many images where that is fewer: a tail read off few is itself uncertain
-NORMAL_FREEDOM = 1e6  # degrees of freedom that make Student's t a normal law
+NULL_QUANTILES = np.linspace(0.5, 0.85, 41)  # the quantiles that the null is fitted to
+NULL_FREEDOM = 8.0  # degrees of freedom of the null: how heavy its tail is
+IMAGES_PER_DEGREE = 20  # images for each degree of freedom, at least: a tail estimated from few is itself uncertain
+NORMAL_FREEDOM = 1e6  # degrees of freedom at which Student's t is a normal distribution
 TAIL_P_VALUE = 0.2  # p-values below this are where odd images are counted
 ALLOWED_SHARE = 0.02  # share of ordinary images that may stand out beyond the null, being of a rare kind
 MOST_ODD = 0.3  # the largest share of odd images that the null is corrected for
-SHARE_ROUNDS = 5  # corrections that the highest share takes
+SHARE_ROUNDS = 5  # rounds of correction for the upper bound of the share
 
 
 @dataclass(frozen=True)
@@ -144,9 +145,9 @@ def fit_null(scores: ArrayLike, log: bool | None = None, freedom: float = NULL_F
           Scores that are sums of logarithms or of surprises need none.
 
     location and scale are those of the line of least squares through the (log) scores' quantiles at u (1 - s) against
-    the quantiles of Student's t at u, u from .5 to .85. s is the share of odd images that is beyond doubt, 0 in the
-    first of two rounds: odd images stand above the bulk, so the bulk's quantiles are so much lower. The null is fitted
-    to what odd images are left as well, which makes it too wide rather than too narrow.
+    the quantiles of Student's t at u, u from .5 to .85. s is the lower bound of the share of odd images, 0 in the first
+    of two rounds: odd images lie above the bulk, so the bulk's quantiles are so much lower. The null is fitted to what
+    odd images are left as well, which makes it too wide rather than too narrow.
 
     Fewer than 10 scores, or no spread in the upper half: nothing is known, and every p-value is 1/2.
     Raises ``OptionError`` for scores that are not finite.
@@ -159,8 +160,8 @@ def fit_null(scores: ArrayLike, log: bool | None = None, freedom: float = NULL_F
     if len(values) < FEWEST_SCORES:
         return Null(0.0, float("inf"), freedom, floor, least)
     location, scale = _line(values, freedom, 0.0)
-    doubtless = excess(stdtr(freedom, (location - values) / scale), allowance(len(values)))
-    return Null(*_line(values, freedom, min(doubtless, MOST_ODD)), freedom, floor, least)
+    certain = excess(stdtr(freedom, (location - values) / scale), allowance(len(values)))
+    return Null(*_line(values, freedom, min(certain, MOST_ODD)), freedom, floor, least)
 
 
 def decide(scores: ArrayLike, rate: float = 0.1, log: bool | None = None, freedom: float = NULL_FREEDOM) -> Decision:

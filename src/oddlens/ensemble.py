@@ -1,4 +1,4 @@
-"""The views of one model together: each encoder learns and encodes once, each detector fits and scores."""
+"""The views of one model as an ensemble: each encoder learns and encodes once, each detector fits and scores."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Ensemble:
 
     encoders:   name -> encoder.
     detectors:  column -> detector.
-    sees:       column -> the name of the encoder that its detector sees by.
+    sees:       column -> the name of the encoder whose features its detector reads.
     views:      column -> what was asked for.
-    unimodality:   0 (the collection holds many kinds of image) to 1 (one), by the first view's embedding.
+    unimodality: 0 (the collection holds many kinds of image) to 1 (one), by the first view's embedding.
     """
 
     encoders: dict[str, Encoder]
@@ -63,7 +63,7 @@ class Ensemble:
         return {column: members[column] for column in self.detectors}
 
     def columns(self, encoder: str) -> list[str]:
-        """The columns whose detectors see by an encoder."""
+        """The columns whose detectors read an encoder's features."""
         return [column for column, name in self.sees.items() if name == encoder]
 
     def needs(self, encoder: str) -> frozenset[str]:

@@ -38,19 +38,19 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
     views:          pairs of an encoder and a detector, each as text ("dictionary+neighbors"), as a pair or as a
                     ``views.View``, in place of ``encoder`` and ``detector``. Views that lead equally count equally.
     effort:         where none of these is given: "fast", the best single view; "default", several views that fail
-                    in different ways; "thorough", the same with three dictionaries, three times slower and
+                    differently; "thorough", the same with three dictionaries, three times slower and
                     less dependent on the seed; see ``views.py`` for what they are and how they are put together.
-    image_size:     the size that all images are brought to, one number for a square or (height, width), in
-                    pixels; by default found out by looking, at most 64.
-    channels:       1 for grey, 3 for colour; by default found out by looking.
-    resize:         "squash", "pad" or "crop": how other shapes meet that size.
-    fdr:            the false-discovery rate: of the images that are flagged about so many, at most, are expected to be
-                    ordinary ones; above 0 and below 0.5.
-    contamination:  for those who know it: the share of the fitted images to flag, above 0 and at most 0.5, in place
-                    of ``fdr``.
+    image_size:     the size that all images are resized to, one number for a square or (height, width), in
+                    pixels; by default taken from the images, at most 64.
+    channels:       1 for grey, 3 for colour; by default taken from the images.
+    resize:         "squash", "pad" or "crop": how images of other shapes are resized.
+    fdr:            the false-discovery rate: the expected share of ordinary images among the flagged, at most; above 0
+                    and below 0.5.
+    contamination:  if it is known: the share of the fitted images to flag, above 0 and at most 0.5, in place of
+                    ``fdr``.
     device:         where networks are trained: "auto", "cpu", "cuda", "mps"; for encoders given by name.
     n_jobs:         threads for reading and scoring; by default one for each core.
-    random_state:   fixes all that is random; for encoders and detectors given by name.
+    random_state:   the seed; for encoders and detectors given by name.
 
     A new image is judged alone, by what was fixed when the model was fitted: its scores, its p-value and whether it is
     flagged do not depend, to the last digit, on what comes with it. (Networks on a GPU may change the last digits.) An
@@ -60,10 +60,10 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
     scikit-learn's signs, where a lower value is stranger and odd images are -1.
 
     Fitted: ``encoders_`` (name -> encoder), ``detectors_`` (column -> detector), ``sees_`` (column -> the name of the
-    encoder that it sees by), ``fusion_`` (how the columns make the score), ``format_`` (the size that images are
-    brought to), ``names_``, ``unreadable_``, ``shapes_`` (n, 2) and ``indices_`` (n,) (the size of each image that was
-    read and its number in the source), ``timings_`` (stage -> seconds), ``decision_`` (which fitted images stand out;
-    see ``decisions.Decision``), ``offset_`` (minus the score from which ``predict`` says odd).
+    encoder whose features it reads), ``fusion_`` (how the columns make the score), ``format_`` (the size that images
+    are resized to), ``names_``, ``unreadable_``, ``shapes_`` (n, 2) and ``indices_`` (n,) (the size of each image that
+    was read and its number in the source), ``timings_`` (stage -> seconds), ``decision_`` (which fitted images stand
+    out; see ``decisions.Decision``), ``offset_`` (minus the score from which ``predict`` says odd).
 
     >>> images = np.random.default_rng(0).integers(0, 30, (40, 8, 8), dtype=np.uint8)
     >>> images[7, 2:6, 2:6] = 255
@@ -135,7 +135,7 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         return self._made(self._chosen())
 
     def read(self, images: Any) -> Collection:
-        """Images as ``fit`` reads them, in the size that the options say or looking finds; for ``fit``, once or often.
+        """Images as ``fit`` reads them, at the size given or found from the images; for ``fit``, once or often.
 
         Raises ``SourceError``, ``TooFewImages`` and ``OptionError`` as ``fit`` does.
         """
@@ -294,7 +294,7 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
 
     @property
     def sees_(self) -> dict[str, str]:
-        """Column -> the name of the encoder that its detector sees by."""
+        """Column -> the name of the encoder whose features its detector reads."""
         return self.ensemble_.sees
 
     def score_pixels(self, pixels: Pixels) -> Doubles:

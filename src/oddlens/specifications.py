@@ -8,7 +8,7 @@ read back is made by way of the registry: nothing in a file can name code.
     an encoder or detector               {"role": "encoder", "name": name, "options": {...},
                                           "package": [name, version] or null}
     a view                               {"view": {...}}
-    how loud a view is                   {"tail_weights": [one, many, colour]}
+    a view's tail weights                {"tail_weights": [one, many, colour]}
 """
 
 from __future__ import annotations

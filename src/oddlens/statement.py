@@ -1,7 +1,7 @@
-"""What a run found, in sentences that say what the scores say and no more.
+"""What a run found, in sentences that claim no more than the scores support.
 
-Either some images are flagged; or the scores hold more high ones than ordinary images would give, but no single image
-can be flagged; or nothing stands out; or it cannot be known. The share of odd images is always said, with its bounds.
+Either some images are flagged; or there are more high scores than ordinary images would give, but no single image can
+be flagged; or nothing stands out; or it cannot be known. The share of odd images is always stated, with its bounds.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Literal, TypeAlias
 Verdict: TypeAlias = Literal["flagged", "some_odd", "nothing", "unknown"]
 
 HIDDEN_WARNING = "Were more than about a tenth odd, the scores could not tell: look at the first 20 in any case."
-FEWEST_IMAGES = 10  # images; of fewer nothing can be known
-RARITY_FACTOR = 10  # times as many images as there are: no rarity beyond that is stated, in words or in a table
+FEWEST_IMAGES = 10  # images; from fewer nothing can be known
+RARITY_FACTOR = 10  # of n images, no rarity beyond 1 in this many times n is stated
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
-"""Which views of the images make the score: pairs of an encoder and a detector that fail in different ways.
+"""Which views make the score: pairs of an encoder and a detector, chosen because they fail differently.
 
 No view is good at everything. The dictionary of patches tells one kind of image from another better than any other
-view here, and is blind to blur, noise and whatever lies outside the patches that it knows; global statistics see just
-these, and edge directions see broken structure in small collections. So the dictionary leads, and the others are heard
-where they are loud (docs/lab/fusion.md).
+view here, but is blind to blur, noise and whatever lies outside the patches that it knows. Global statistics see just
+these, and edge directions see broken structure in small collections. So the dictionary leads, and the other views count
+only in their tails (docs/lab/fusion.md).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class TailWeight:
     """The weight of a view's squared surprisal beside the lead, by what the collection is.
 
     one, many:  of grey images of one kind, where the lead is at its best; of many kinds.
-    colour:     of images in colour, which the lead tells apart less well.
+    colour:     of images in colour, where the lead is weaker.
     """
 
     one: float
@@ -31,7 +31,7 @@ class TailWeight:
 
     def of(self, channels: int, unimodality: float) -> float:
         """Of a collection with so many channels, 1 or 3, and ``unimodality`` from 0 (many kinds) to 1."""
-        # The cube: what is half of many kinds is for the lead still one, and is told apart by it.
+        # The cube: a collection half-way to many kinds is still one kind to the lead, and the lead does well there.
         return self.colour if channels == 3 else self.one + (self.many - self.one) * (1 - unimodality) ** 3
 
 
@@ -40,10 +40,10 @@ class View:
     """An encoder and a detector on its features.
 
     encoder, detector:  names (``oddlens list`` shows them) or objects.
-    lead:               its share in the leading score, in proportion to the other leads; 0: it does not lead.
-    unimodal:           it leads only so far as the collection is of one kind of image.
-    tail_weight:        the weight of its squared surprisal beside the lead, a number or a ``TailWeight``; it speaks
-                        only in its far tail.
+    lead:               its share in the leading score, relative to the other leads; 0: it does not lead.
+    unimodal:           it leads in proportion to the collection's unimodality.
+    tail_weight:        the weight of its squared surprisal beside the lead, a number or a ``TailWeight``; squared, it
+                        counts only in its far tail.
     encoder_options, options:  of the encoder and of the detector, for names.
     """
 
@@ -57,7 +57,7 @@ class View:
 
     @property
     def tail_weights(self) -> TailWeight:
-        """``tail`` by what the collection is."""
+        """``tail_weight`` for each kind of collection."""
         weight = self.tail_weight
         return weight if isinstance(weight, TailWeight) else TailWeight(weight, weight, weight)
 
@@ -100,10 +100,10 @@ def parsed(text: str) -> View:
 
 
 def fusion(views: Mapping[str, View], channels: int, unimodality: float) -> Fusion:
-    """How the views of a collection are put together, from what can be known of it without labels.
+    """How the views of a collection are combined, from what is known of it without labels.
 
-    channels:  1 or 3.
-    unimodality:  0 (many kinds of image) to 1 (one), as ``modes.unimodality`` finds it.
+    channels:     1 or 3.
+    unimodality:  0 (many kinds of image) to 1 (one), as ``structure.unimodality`` finds it.
     """
     leads = {name: view.lead * (unimodality if view.unimodal else 1.0) for name, view in views.items()}
     total = sum(leads.values())

@@ -2,8 +2,8 @@
 
 For each rank from a third of the usual k to a quarter of the collection, the distance to that neighbour is divided by
 what it is for the median image; the largest of these ratios is the score. A single odd image is far from all others at
-every rank. Fifty odd images that are alike are near each other, and the distance jumps when their own kind is used up:
-there is no number of alike images, up to a quarter of the collection, from which on they hide each other.
+every rank. Fifty similar odd images are near each other, and the distance jumps where their own kind is used up:
+however many similar images there are, up to a quarter of the collection, they do not hide each other.
 
 Le-Gia, Ahn, *On the problem of consistent anomalies in zero-shot anomaly detection* (CoDeGraph), 2025.
 """

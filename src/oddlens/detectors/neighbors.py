@@ -41,16 +41,16 @@ class Neighbors(BaseEstimator):
     """Scores an image by its distance to its nearest neighbours among the fitted images.
 
     k:        how many neighbours, 1 to n - 1 of n images. By default 50, enough that a few odd images of one
-              kind do not vouch for each other; a twentieth of the collection where that is fewer; and in a
+              kind do not make each other look ordinary; a twentieth of the collection where that is fewer; and in a
               collection of one kind of image a share of .045 where that is more, to at most 500.
     combine:  "kth", the distance to the k-th; or "mean", the mean distance to the k nearest.
     metric:   "euclidean", in the embedding's units; or "cosine", one minus the cosine of the angle. A row of
               zeros has no angle: it is 1/2 from every other row.
-    local:    0, distances as they are, to 1, all measured against those of the 10 nearest images; or "auto", a
-              quarter in a collection of many kinds of image, where some kinds lie closer together than others, and
-              less the more it is of one kind. With d the distance, g the geometric mean of what the 10 nearest have
-              for it, and c the third quartile over all fitted images, the score is d (c / g)^local. Each of the 10
-              counts as c at most, so that odd images do not vouch for each other, and as c / 10 at least.
+    local:    0, distances as they are, to 1, all measured against those of the 10 nearest images; or "auto", a quarter
+              in a collection of many kinds of image, where some kinds lie closer together than others, and less the
+              more it is of one kind. With d the distance, g the geometric mean of what the 10 nearest have for it, and
+              c the third quartile over all fitted images, the score is d (c / g)^local. Each of the 10 counts as c at
+              most, so that odd images do not make each other look ordinary, and as c / 10 at least.
     n_jobs:   threads; by default one for each core. The scores do not depend on it.
 
     A fitted image is judged without itself. **Copies:** rows that are the same to the last digit are copies.

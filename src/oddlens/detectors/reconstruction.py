@@ -1,4 +1,4 @@
-"""Reconstruction error, the old way: an image that the encoder cannot rebuild is strange.
+"""Reconstruction error: an image that the encoder cannot rebuild is strange.
 
 What was learned from the collection is what most of its images share; an image with something else in it
 loses that something on the way through the encoder. The score is the mean squared error of what comes back.

@@ -1,11 +1,11 @@
-"""Self-training: the strangest images teach a linear rule, and the rule judges images that it did not learn from.
+"""Self-training: the strangest images are pseudo-labels for a linear rule, which judges images held out from it.
 
-The distances to the neighbours, at many ranks beside the usual ones, rank the images first. The strangest share is
-taken for odd, the more so the farther it stands out, the rest for ordinary, and a ridge regression learns to tell the
-two apart; each image is judged by rules learned without it. Then the strangest share is taken anew, three times over.
-Features in which odd images agree come to count, which no distance knows of. It helps in a collection of one kind of
-image with some percent of others; with hardly any odd image, or with many kinds of ordinary ones, it learns a rule
-about nothing.
+First the images are ranked by their distances to the neighbours, at many ranks, over the usual ones. The strangest
+share is labelled odd, with more weight the farther an image stands out, and the rest ordinary; a ridge regression
+learns to tell the two apart, and each image is judged by rules learned without it. Then the strangest share is taken
+anew, three times over. So features in which odd images agree come to count, which a distance cannot do. It helps in a
+collection of one kind of image with a few per cent of others; with hardly any odd image, or with many kinds of ordinary
+ones, it learns nothing useful.
 
 Pang, Yan, Shen, van den Hengel, Bai, *Self-trained deep ordinal regression for end-to-end video anomaly detection*,
 2020 (pseudo-labels from a first ranking); ``neighborhood`` has the source of that ranking.
@@ -28,13 +28,13 @@ from oddlens.scoring.neighborhood import Neighborhood, sampled
 
 FOLDS, REPEATS = 5, 3
 FEWEST_IMAGES = 300  # images; of fewer no rule about some hundred features can be learned
-RULE_WEIGHT = 0.5  # what the rule counts beside the distance, each in its own standard deviations
+RULE_WEIGHT = 0.5  # weight of the rule beside the distance, each in its own standard deviations
 
 
 class SelfTraining(BaseEstimator):
     """Scores an image by its neighbour distance and, half as much, by a rule trained on the strangest images.
 
-    share:         of the images that are taken for odd, above 0 and at most 0.5.
+    share:         the share of the images that is labelled odd, above 0 and at most 0.5.
     rounds:        how often the rule is learned and the strangest share taken anew; 0 leaves the distance alone.
     ridge:         of the regression, in units of the features' mean variance, above 0.
     random_state:  fixes the folds and, above 10,000 images, which of them are learned from and compared with.

@@ -25,18 +25,18 @@ from oddlens.scoring.features import checked_features
 
 FOLDS = 5
 SAMPLED_ROWS = 4000  # rows that the components of a fold are found from
-# features, above which half as many rows must do: finding components takes the cube of their number
+# Features above which half as many rows are sampled: finding components costs the cube of their number.
 WIDE_FEATURES = 1024
-BATCH_VALUES = 2**22  # numbers that are looked at at a time
-SMALL_PRODUCT = 2**17  # numbers in the components
-BLOCK_ROWS = 64  # rows of a matrix product with larger ones
+BATCH_VALUES = 2**22  # numbers processed at a time
+SMALL_PRODUCT = 2**17  # numbers in the components up to which rows are projected one by one
+BLOCK_ROWS = 64  # rows of a matrix product, where the components are larger
 
 
 class Subspace(BaseEstimator):
     """Scores an image by how far its features lie from the subspace of the leading principal components.
 
-    share:         of the variance that the components keep, above 0 and below 1. What is left must be more than noise
-                   to be worth looking at: take less of features that are noisy.
+    share:         the share of the variance that the components explain, above 0 and below 1. What is left over should
+                   be more than noise: choose a smaller share for noisy features.
     random_state:  fixes the folds and which of very many images the components are found from.
 
     A fitted image is judged by the components of the four fifths of the collection that it is not in, a new one by the
@@ -145,11 +145,11 @@ def _beyond(rows: NDArray[np.float32], chosen: NDArray[np.int64], mean: Doubles,
     found = np.empty(len(chosen))
     for part in _batches((len(chosen), rows.shape[1])):
         centred = rows[chosen[part]] - mean
-        found[part] = np.sqrt(np.maximum((centred**2).sum(1) - (_turned(centred, axes) ** 2).sum(1), 0))
+        found[part] = np.sqrt(np.maximum((centred**2).sum(1) - (_projected(centred, axes) ** 2).sum(1), 0))
     return found
 
 
-def _turned(rows: Doubles, axes: Doubles) -> Doubles:
+def _projected(rows: Doubles, axes: Doubles) -> Doubles:
     """(n, q) the (n, d) rows times the axes, each row's sums the same whatever other rows there are."""
     if axes.size <= SMALL_PRODUCT:
         return np.asarray(np.einsum("nd,dq->nq", rows, axes))

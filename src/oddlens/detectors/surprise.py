@@ -1,6 +1,6 @@
 """The loss at the encoder's pretext task: an image that it does badly at is strange.
 
-An encoder that learned, say, to tell how an image was turned learned it from what most of the images share. Where an
+An encoder that learned, say, to tell how an image was rotated learned it from what most of the images share. Where an
 image has little of that, the answer is wrong or undecided, and costs more. The score is that cost.
 
 Golan, El-Yaniv, *Deep anomaly detection using geometric transformations*, 2018; Wang et al., *Effective end-to-end
@@ -20,7 +20,7 @@ from oddlens.protocols import Doubles, Encoded, State
 
 
 class Surprise(BaseEstimator):
-    """Scores an image by how badly the encoder did at its own task, in nats.
+    """Scores an image by the encoder's loss at its pretext task, in nats.
 
     It has no options. **Own and new scores differ:** a fitted image has had its part in what the encoder learned, a new
     one has not, and so a new image surprises more than a fitted one of the same kind. The smaller the collection, the

@@ -3,8 +3,9 @@
 Small patches are cut from the images, brought to the same mean and contrast, and clustered on the sphere; the cluster
 centres are the atoms. At each pixel every atom answers with a softmax of its cosine, weighted by the root of the local
 contrast; the answers are averaged over a grid of overlapping parts of the picture. A second layer does the same with
-patches of the first one's answers. Then some images are moved slightly, and the directions along which *one* image
-moves are shrunk: what is left tells images apart, not their poses.
+patches of the first one's answers. Then the features are whitened: some images are shifted, scaled and rotated a
+little, and the directions in which the features of *one* image vary are shrunk. What is left tells images apart, not
+poses.
 
 Coates, Lee, Ng, *An analysis of single-layer networks in unsupervised feature learning*, 2011 (patches, k-means,
 pooling); Coates, Ng, *Selecting receptive fields in deep networks*, 2011 (a second layer); Hatch, Kajarekar, Stolcke,
@@ -33,12 +34,12 @@ from oddlens.protocols import Encoded, Pixels, State
 
 FLAT_CONTRAST = (0.05, 0.005)  # in each layer, the standard deviation up to which a patch has nothing in it
 SECOND_PATCH = 3  # the side of the second layer's patches
-WHITENING_IMAGES = 4_000  # that the whitening is learned from
-SHIFTED_IMAGES = 400  # that are moved to learn what to shrink
+WHITENING_IMAGES = 4_000  # images that the whitening is learned from
+SHIFTED_IMAGES = 400  # images that are slightly transformed to learn which directions to shrink
 BATCH = 8  # images; the answers of more do not fit into a processor's cache, and take twice as long
-SCALE_SIDES = (28, 56)  # of the scales that larger pictures are seen at
+SCALE_SIDES = (28, 56)  # pixels of the shorter side, of the scales that larger pictures are seen at
 
-# Shifts in shares of the side, angles in degrees: too small to whitening one kind of thing into another.
+# Shifts in shares of the side, angles in degrees: too small to turn one kind of thing into another.
 SHIFTS = (
     {"right": 1 / 28}, {"down": 1 / 28}, {"angle": 6.0}, {"scale": 1.07}, {"shear": 0.1},
     {"right": -1 / 28, "angle": -6.0}, {"down": -1 / 28, "scale": 0.93},
@@ -53,8 +54,8 @@ class Dictionary(BaseEstimator):
     layers:        1; or 2: each dictionary is followed by one of 3x3 patches of its answers at half the size.
     grid:          parts of the picture a side over which the answers are averaged.
     latent:        principal components kept, at most; fewer where there are fewer images.
-    ridge:         how gently directions of small movements are shrunk, in units of their mean variance.
-    random_state:  fixes the patches, the first atoms and the images that are moved.
+    ridge:         regularises the whitening, in units of the mean variance within images.
+    random_state:  fixes the patches, the first atoms and the images that are transformed.
 
     Pictures up to 40 pixels on the shorter side are seen as they are, larger ones at 28 and 56 pixels. It computes on
     one thread: the same features on any machine with the same libraries.
@@ -191,7 +192,7 @@ class Dictionary(BaseEstimator):
         return parts
 
     def _whiten(self, images: Tensor, rng: np.random.Generator) -> None:
-        """Principal components, then small movements shrunk: the mean and the (features, d) to multiply with."""
+        """Principal components, then the whitening: the mean and the (features, d) to multiply with."""
         features = self._features(images)
         self.mean_ = features.mean(0)
         basis = principal(features - self.mean_, self.latent)
@@ -229,7 +230,7 @@ def halved(maps: Tensor) -> Tensor:
 def moved(
     images: Tensor, angle: float = 0, scale: float = 1, right: float = 0, down: float = 0, shear: float = 0
 ) -> Tensor:
-    """Pictures turned, scaled, shifted or sheared a little, their rim repeated."""
+    """Pictures rotated, scaled, shifted or sheared a little, their rim repeated."""
     a, ratio = np.deg2rad(angle), images.shape[2] / images.shape[3]
     matrix = torch.tensor([[np.cos(a) / scale, (-np.sin(a) / scale + shear) * ratio, 2 * right],
                            [np.sin(a) / scale / ratio, np.cos(a) / scale, 2 * down]], dtype=torch.float32)

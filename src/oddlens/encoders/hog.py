@@ -2,8 +2,8 @@
 
 At each pixel the difference of its neighbours gives the direction of an edge and its strength. In each cell of the
 picture a histogram sums the strengths by direction, light to dark being the same as dark to light; 2 x 2 cells make a
-block, and each block is brought to length 1, clipped at 0.2 and brought to length 1 again, so that light and contrast
-drop out. Nothing is learned: the classic of hand-made features, which learned ones must beat.
+block, and each block is normalised to length 1, clipped at 0.2 and normalised again, so that light and contrast drop
+out. Nothing is learned: these are the classic hand-engineered features, which learned ones must beat.
 
 Dalal, Triggs, *Histograms of oriented gradients for human detection*, 2005.
 """
@@ -24,7 +24,7 @@ from oddlens.progress import advance
 from oddlens.protocols import Encoded, Pixels, State
 
 CELLS = 4  # cells along the shorter side, unless another size is asked for
-BATCH = 2**20  # pixels that are looked at at a time
+BATCH = 2**20  # pixels processed at a time
 
 
 class Hog(BaseEstimator):

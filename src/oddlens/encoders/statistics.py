@@ -1,10 +1,10 @@
 """A few statistics of the whole picture: how bright, how much contrast, how much detail of what size, what colours.
 
-They say nothing of what is shown, and see at once what a description by content is blind to: blur, noise, darkness,
+They say nothing about what is shown, but see at once what a description of content is blind to: blur, noise, darkness,
 and pictures of another kind altogether. The energies of bands of detail are those of a Laplacian pyramid: a picture
-less its average over 3 x 3 pixels, over three octaves. The whitening is learned from the bulk of the pictures: odd ones
-would stretch it towards themselves and hide in it, a tenth that is alike most of all. The bulk is found from the three
-quarters that lie most in the middle, again and again, and then is all that lies not far beyond them.
+minus its average over 3 x 3 pixels, over three octaves. The whitening is learned from the bulk of the pictures: odd
+ones would stretch it towards themselves and so hide, most of all a tenth of similar ones. The bulk is found by
+repeatedly taking the three quarters nearest to the middle; it is then all that lies not far beyond them.
 
 Burt, Adelson, *The Laplacian pyramid as a compact image code*, 1983; Gnanadesikan, Kettenring, *Robust estimates,
 residuals, and outlier detection with multiresponse data*, 1972 (trimming the scatter); Rousseeuw, Van Driessen, *A fast
@@ -34,22 +34,22 @@ from oddlens.protocols import Doubles, Encoded, Pixels, State
 OCTAVES = 3
 DETAIL_QUANTILES = (0.3, 0.5, 0.75, 0.9, 0.97)  # quantiles of the detail of an octave
 BRIGHTNESS_QUANTILES = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)
-LARGEST_SIDE = 64  # pixels of the shorter side that are looked at
-FAINT_DETAIL = 0.01  # added before a logarithm: detail fainter than this is none
+LARGEST_SIDE = 64  # pixels of the shorter side, at most; larger pictures are averaged down
+FAINT_DETAIL = 0.01  # added before taking logarithms: fainter detail counts as none
 BATCH = 32
 WHITENING_IMAGES = 20_000  # images that the whitening is learned from
-CORE_SHARE = 0.75  # of them, those nearest to the middle, that the bulk is found from,
-BULK_STEPS = 5  # again and again
-BULK_FACTOR = 1.6  # times as far from the middle as half of them: no longer of the bulk
+CORE_SHARE = 0.75  # share of these images, nearest to the middle, that the bulk is found from
+BULK_STEPS = 5  # rounds of taking that share anew
+BULK_FACTOR = 1.6  # times the median distance from the middle, up to which an image belongs to the bulk
 DECILES = 2.563  # standard deviations from the first decile to the ninth of a normal law
-LEAST_SCALE = 0.01  # of the scale: what does not vary at all is not blown up
+LEAST_SCALE = 0.01  # smallest scale of a statistic: what hardly varies is not blown up
 
 
 class Statistics(BaseEstimator):
     """Gives statistics of brightness, detail and colour: 33 of a grey picture, 41 of one in colour, whitened.
 
-    ridge:  how gently directions in which the collection hardly varies are stretched, in units of the mean variance;
-            more in collections of fewer than about 250 images.
+    ridge:  regularises the whitening, in units of the mean variance; stronger in collections of fewer than about 250
+            images.
 
     For each of three octaves: the mean detail and five quantiles of it, and the mean step across and down; then seven
     quantiles, mean and spread of the brightness; in colour, mean and spread of the saturation and of red, green and

@@ -1,10 +1,10 @@
-"""A small network that learns which transform an image was shown in: of what is not like the others, it cannot tell.
+"""A small network that learns which transform was applied to an image; for images unlike the others it cannot tell.
 
 Each image is shown in one of the eight rotations and flips of the square, or in other transforms besides (translated,
-scaled, its quarters permuted), and four layers of convolutions learn to say which. What they learn to look at makes the
-features; how badly they tell the transforms of one image apart is its surprise, the loss at this pretext task. Odd
-images in the collection would be learned with the rest: so those that look the oddest by the directions of their edges
-are taken for outliers, and the network is trained to be undecided about them.
+scaled, its quarters permuted), and four convolutional layers learn to say which. What the layers learn makes the
+features; the loss at this pretext task, averaged over the transforms of one image, is its surprise. Odd images in the
+collection would be learned with the rest, so those that are the oddest by the directions of their edges are presumed to
+be outliers, and the network is trained to be undecided about them (outlier exposure).
 
 Golan, El-Yaniv, *Deep anomaly detection using geometric transformations*, 2018; Wang et al., *Effective end-to-end
 unsupervised outlier detection via inlier priority of discriminative network*, 2019 (unlabelled); Hendrycks, Mazeika,
@@ -37,14 +37,14 @@ from oddlens.progress import advance
 from oddlens.protocols import Bools, Doubles, Encoded, Pixels, State
 from oddlens.scoring.structure import neighbour_count, unimodality
 
-CHANNELS = (32, 32, 64, 64)  # of the four layers
+CHANNELS = (32, 32, 64, 64)  # channels, filter sides and strides of the four layers
 FILTERS = (5, 3, 3, 3)
 STRIDES = (2, 1, 2, 1)
-SMALLEST_SIDE = 8  # pixels a side that are looked at, at least
-EXPOSURE_WEIGHT = 0.3  # how much being undecided about presumed outliers counts beside being right about the others
+SMALLEST_SIDE = 8  # pixels a side, at least
+EXPOSURE_WEIGHT = 0.3  # weight of the loss on presumed outliers beside that on the others
 BATCH = 64
-COMPARED_IMAGES = 5000  # images that the others are compared with to find the presumed outliers
-DIRECTIONS, CELLS = 9, 4  # of the edges, and parts of the picture a side in which they are counted
+COMPARED_IMAGES = 5000  # images that all are compared with to find the presumed outliers
+DIRECTIONS, CELLS = 9, 4  # bins and cells a side of the histograms of edge directions
 
 
 class Network(nn.Module):
@@ -87,25 +87,25 @@ class Network(nn.Module):
 class Transforms(BaseEstimator):
     """Learns in which of the eight rotations and flips, or of more transforms, it is shown an image.
 
-    augmentations:  image transforms that it learns to tell apart: some of "rotations" (8 with flips), "translations"
-                    (4, by a quarter of the side), "scales" (2, by 1.5) and "permutations" (4 other orders of the
-                    quarters), with commas.
-    depths:         so many of the four layers, from the last on, are in the embedding.
-    grid:           each layer is averaged over so many parts a side for the embedding, 1 to 4.
-    image_size:     images are brought to squares of at most so many pixels a side, 8 or more.
-    outlier_share:  the share of the collection that is taken for outliers, 0 to 0.5; 0 learns from all images alike.
-    steps:          the most mini-batches to train for; 0 leaves the network as it was drawn, to compare with.
+    augmentations:  the image transforms to tell apart: some of "rotations" (8 with flips), "translations" (4, by a
+                    quarter of the side), "scales" (2, by 1.5) and "permutations" (4 other orders of the quarters),
+                    separated by commas.
+    depths:         how many of the four layers, counted from the last, are in the embedding.
+    grid:           parts a side that each layer is averaged over for the embedding, 1 to 4.
+    image_size:     images are resized to squares of at most this many pixels a side, 8 or more.
+    outlier_share:  the share of the collection that is presumed to be outliers, 0 to 0.5; 0 learns from all alike.
+    steps:          the most mini-batches to train for; 0 leaves the network at its random weights, to compare with.
     batch_size:     images in a mini-batch.
     learning_rate:  Adam's step size.
     device:         "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps".
-    random_state:   fixes the first weights, the order of the images and how they are turned.
+    random_state:   fixes the first weights, the order of the images and their transforms.
 
     The embedding is that of all transforms beside each other, each layer of length 1 before all are: 64 numbers for
     each transform, 512 by default. The activations are each channel's mean over the picture as it came. On a CPU
     torch's threads are used, and their number may change the last digits of the weights.
 
     Fitted: ``losses_``, the mean training loss of each 100 steps; ``shape_``, (height, width, channels);
-    ``presumed_outliers_``, (n,) bool, which of the fitted images were taken for outliers (it is not saved).
+    ``presumed_outliers_``, (n,) bool, which of the fitted images were presumed to be outliers (it is not saved).
 
     >>> images = np.random.default_rng(0).integers(0, 256, (32, 8, 8, 1), dtype=np.uint8)
     >>> encoder = Transforms(steps=2).fit(images)
@@ -232,7 +232,7 @@ class Transforms(BaseEstimator):
         self.network_ = seeded(lambda: Network(shape[2], transforms, self.random_state), self.random_state)
 
     def _small(self, pixels: Pixels) -> Pixels:
-        """(m, side, side, channels) uint8: squares, so that they can be turned."""
+        """(m, side, side, channels) uint8: squares, so that they can be rotated."""
         if pixels.shape[1:3] == (self.side_, self.side_):
             return np.array(pixels)
         images = functional.interpolate(as_batch(torch.from_numpy(np.array(pixels))), size=(self.side_,) * 2,

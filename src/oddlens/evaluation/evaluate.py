@@ -1,8 +1,8 @@
-"""How well oddlens works, measured with labels, beside its rivals on the same images in the same process.
+"""How well oddlens works, measured with labels, beside baselines on the same images in the same process.
 
-The one place where labels are read. Nothing that fits or ranks sees them: a method gets images, gives scores, and only
-the scores meet the labels. Protocols A to D are described in ``evaluation/draws.py``; a user's own folder with one
-subfolder a label is measured like A.
+This is the only place where labels are read. Nothing that fits or ranks sees them: a method gets images, gives scores,
+and only the scores meet the labels. Protocols A to D are described in ``evaluation/draws.py``; a user's own folder with
+one subfolder a label is measured like A.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ DATA = {"A": (*PLAIN, "fashion-train"), "B": PLAIN, "C": PLAIN, "C5": (*PLAIN, "
 ON_DEMAND = frozenset({"fashion-train"})  # 6,000 images a class: only where asked for
 FOLDERS = {"elpv": 1, "emoji": 8, "stamps": 5}  # collections of protocol D, and how many sets each gives
 FEW_ODD, MANY_ODD = 0.02, 0.05  # odd images per nominal one: among digits in D, and in collections and C5
-LARGE_CATEGORY = 60  # a category of emoji or stamps is nominal if it has so many
-FITTED_OF_CLASS = 1000  # of a class that protocol C fits of Fashion-MNIST's train split
+LARGE_CATEGORY = 60  # images from which a category of emoji or stamps is nominal
+FITTED_OF_CLASS = 1000  # images of each class of Fashion-MNIST's train split that protocol C fits
 WARM_UP_IMAGES = 40  # images that a method meets before it is timed
 
 
@@ -103,7 +103,7 @@ def evaluate(
     data:           sets of images; by default all of each protocol but "fashion-train" (full size).
     contamination:  odd images per nominal one, above 0; for protocol A.
     seeds:          0 alone by default, and 0 to 4 for the solar cells.
-    classes:        nominal classes (left-out ones in C), by default all.
+    classes:        nominal classes (held-out ones in C), by default all.
     methods:        names in ``METHODS`` or ENCODER+DETECTOR; by default all in ``METHODS``.
 
     Rows that are kept there and still hold are not measured again. What is not installed is left out with a note.
@@ -328,7 +328,7 @@ class Bench:
                             "cpu_seconds": None} for column, own in members.items()]
         except OddlensError:
             raise
-        except Exception as error:  # a rival that fails must not end a run of hours
+        except Exception as error:  # a baseline that fails must not end a run of hours
             if method not in PEERS:
                 raise
             failure = f"left out: {method} failed, {type(error).__name__}: {error}"
@@ -360,7 +360,7 @@ class Bench:
 
 @dataclass(frozen=True)
 class _Features:
-    """What several rivals see of a set, and what it cost: each is charged in full."""
+    """The features of a set that several baselines share, and their cost, which each is charged in full."""
 
     fitted: Any
     scored: Any

@@ -1,10 +1,10 @@
-"""What a run can see and what it cannot, found out without a label.
+"""What a run can detect and what it cannot, estimated without labels.
 
-Known oddities are made from the collection's own images and injected among the others; a fresh model is fitted to the
-mixture, as blind as the real one, and it is counted how many of them come out on top. This says nothing about oddities
-of other kinds, and real ones may be harder or easier; but a model that misses most of what was injected will miss its
-like. Then the ranking is made again with another seed, and from each half of the collection for the other: what
-changes places there was not worth much.
+Synthetic anomalies are made from the collection's own images and injected among the others; a fresh model is fitted to
+the mixture without knowing of them, and it is counted how many come out on top. This says nothing about anomalies of
+other kinds, and real ones may be harder or easier; but a model that misses most of what was injected will miss similar
+ones. Then the ranking is made again with another seed, and from each half of the collection for the other: ranks that
+change there mean little.
 
 Emmott, Das, Dietterich, Fern, Wong, *Systematic construction of anomaly detection benchmarks from real data*, 2013
 (injected anomalies); Meinshausen, Bühlmann, *Stability selection*, 2010 (agreement between halves).
@@ -26,16 +26,13 @@ from oddlens.progress import advance
 from oddlens.protocols import Doubles, Pixels
 from oddlens.ranking import Ranking
 
-MOST_CHECKED = 2000  # drawn from larger collections
-FEWEST_CHECKED = 40  # with fewer, half of the collection is too little to learn from
-# of each kind, so many of the images are injected in all, and at least so many,
-INJECTED_SHARE, FEWEST_INJECTED = 0.02, 5
-# in as many rounds as it takes for no more than this share of a round's images to be injected
-MOST_INJECTED_SHARE = 0.1
-TOP_SHARE = 0.05  # "on top": above all but this share of the images that nothing was done to
-# shares of the injected images on top from which a kind is seen, or seen in part
-SEEN_SHARE, PARTLY_SEEN_SHARE = 0.8, 0.4
-SAME_SHARE, SIMILAR_SHARE = 0.8, 0.5  # shares of the strangest that are the same
+MOST_CHECKED = 2000  # images that are checked; drawn from larger collections
+FEWEST_CHECKED = 40  # images; with fewer, half of the collection is too little to learn from
+INJECTED_SHARE, FEWEST_INJECTED = 0.02, 5  # of each kind, in all rounds: as a share of the images, and at least
+MOST_INJECTED_SHARE = 0.1  # of the images of one round; it says how many rounds there are
+TOP_SHARE = 0.05  # "on top": above all but this share of the untouched images
+SEEN_SHARE, PARTLY_SEEN_SHARE = 0.8, 0.4  # injected images on top from which a kind is seen, or seen in part
+SAME_SHARE, SIMILAR_SHARE = 0.8, 0.5  # strangest images in common from which rankings are the same, or similar
 
 
 class Model(Protocol):
@@ -50,14 +47,14 @@ class Model(Protocol):
 
 @dataclass(frozen=True)
 class Sight:
-    """How well one kind of injected oddity came out.
+    """How well one kind of synthetic anomaly was detected.
 
     kind:     a name in ``synthetic_anomalies.ANOMALIES``.
-    injected:  how many were injected, over all rounds.
-    on_top:   how many of them scored above all but 5 % of the images that nothing was done to.
+    injected: how many were injected, over all rounds.
+    on_top:   how many of them scored above all but 5 % of the untouched images.
     flagged:  how many of them the ranking flagged; None where it flags nothing by itself.
     median:   of the untouched images, the share that the middle one of the injected stands above.
-    auroc:    the mean of that share: the chance that a injected image scores above an untouched one.
+    auroc:    the mean of that share: the chance that an injected image scores above an untouched one.
     """
 
     kind: str
@@ -102,7 +99,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Check:
-    """What a run can and cannot see.
+    """What a run can and cannot detect.
 
     images:  how many of the collection's images were used.
     sights:  one for each kind injected.
@@ -116,7 +113,7 @@ class Check:
     halves: Agreement
 
     def sentences(self) -> list[str]:
-        """What this run can and cannot see: a sentence a kind, the best seen first, and one an agreement."""
+        """What this run can and cannot detect: a sentence a kind, the best seen first, and one for each agreement."""
         ordered = sorted(self.sights, key=lambda sight: -sight.on_top / sight.injected)
         return [*(sight.sentence for sight in ordered),
                 f"{_verdict(self.seeds, 'Another seed gives')} {_counted(self.seeds)}",
@@ -135,7 +132,7 @@ def check(
     images: int = MOST_CHECKED,
     random_state: int = 0,
 ) -> Check:
-    """Plant known oddities in copies of a collection's images and see what a fresh model makes of them.
+    """Inject synthetic anomalies into a collection and see which of them a fresh model detects.
 
     pixels:        (n, height, width, channels) uint8, the collection as the model sees it; it is not changed.
     build:         an unfitted model for a seed, made as the one to be checked was.
@@ -149,7 +146,7 @@ def check(
     chosen = tuple(ANOMALIES if kinds is None else dict.fromkeys(kinds))
     for kind in chosen:
         if kind not in ANOMALIES:
-            raise OptionError.unknown("kind of oddity", kind, ANOMALIES)
+            raise OptionError.unknown("kind of synthetic anomaly", kind, ANOMALIES)
     if not isinstance(images, int | np.integer) or images < FEWEST_CHECKED:
         raise OptionError(f"images must be a whole number of {FEWEST_CHECKED} or more, got {images!r}.")
     if len(pixels) < FEWEST_CHECKED:

@@ -1,9 +1,9 @@
-"""Known oddities made from the collection's own images: what a run can be tried on without labels.
+"""Synthetic anomalies made from the collection's own images, to test a run without labels.
 
-Each kind takes ordinary images and gives changed copies, and says where in the picture the change lies if it has a
-place. What is pasted in, blended or joined comes from other images of the same collection, so nothing foreign enters:
-a patch in the wrong place is as hard to find as a real fault of that size (the idea of CutPaste and of Foreign Patch
-Interpolation, here used to test and not to teach).
+Each kind takes ordinary images and gives changed copies, with the region of the change if it has one. What is pasted
+in, blended or joined comes from other images of the same collection, so nothing foreign enters: a patch in the wrong
+place is as hard to find as a real fault of that size (the idea of CutPaste and of Foreign Patch Interpolation, used
+here to test and not to train).
 
 Li, Sohn, Yoon, Pfister, *CutPaste: self-supervised learning for anomaly detection and localization*, 2021;
 Tan, Hou, Batten, Qiu, Kainz, *Detecting outliers with foreign patch interpolation*, 2020.
@@ -24,17 +24,17 @@ from oddlens.protocols import Bools, Floats, Pixels
 Image = NDArray[np.uint8]  # (height, width, channels)
 Region = tuple[int, int, int, int]  # top, left, height, width, in pixels
 
-PATCH_SIDES = (0.3, 0.4)  # side of a patch pasted in, in shares of the picture's sides
-ERASED_SIDES = (0.3, 0.4)  # side of a part erased
-GAP_SIDE = 0.25  # side of the gap in a stroke
-BLUR_SIGMA = 0.05  # standard deviation of the blur, in shares of the shorter side
-BLEND_SHARES = (0.4, 0.6)  # share of the other image in a blend
-VISIBLE_DEVIATIONS = 0.5  # a change counts as visible from so many standard deviations of the images' own pixels on
+PATCH_SIDES = (0.3, 0.4)  # sides of a pasted patch, least and greatest, as shares of the picture's sides
+ERASED_SIDES = (0.3, 0.4)  # sides of an erased part, as shares of the picture's sides
+GAP_SIDE = 0.25  # side of the gap in a stroke, as a share of the picture's sides
+BLUR_SIGMA = 0.05  # standard deviation of the blur, as a share of the shorter side
+BLEND_SHARES = (0.4, 0.6)  # share of the other image in a blend, least and greatest
+VISIBLE_DEVIATIONS = 0.5  # standard deviations of the image's own pixels from which a change counts as visible
 MOST_TRIES = 32  # places tried to find one where the change is visible
 
 
 @dataclass(frozen=True, eq=False)
-class Planted:
+class Injected:
     """Changed copies of n images.
 
     pixels:   (n, height, width, channels) uint8.
@@ -46,7 +46,7 @@ class Planted:
     regions: NDArray[np.int64] | None
 
 
-def inject(kind: str, images: Pixels, others: Pixels, rng: np.random.Generator) -> Planted:
+def inject(kind: str, images: Pixels, others: Pixels, rng: np.random.Generator) -> Injected:
     """Changed copies of (n, height, width, channels) uint8 images, made odd in the way that ``kind`` names.
 
     kind:    a name in ``ANOMALIES``.
@@ -57,18 +57,18 @@ def inject(kind: str, images: Pixels, others: Pixels, rng: np.random.Generator) 
     Raises ``OptionError`` for another kind and for images that do not fit together.
     """
     if kind not in ANOMALIES:
-        raise OptionError.unknown("kind of oddity", kind, ANOMALIES)
+        raise OptionError.unknown("kind of synthetic anomaly", kind, ANOMALIES)
     for name, pixels in (("images", images), ("others", others)):
         if pixels.ndim != 4 or pixels.dtype != np.uint8 or pixels.shape[1:] != images.shape[1:]:
-            raise OptionError(f"plant takes uint8 (n, height, width, channels) of one size; {name} is {pixels.dtype} "
+            raise OptionError(f"inject takes uint8 (n, height, width, channels) of one size; {name} is {pixels.dtype} "
                               f"{pixels.shape} beside images of {images.shape}.")
     if len(images) and not len(others):
-        raise OptionError("plant needs other images to take parts from, got none.")
+        raise OptionError("inject needs other images to take parts from, got none.")
     made = [ANOMALIES[kind].make(np.array(image), others, rng) for image in images]
     pixels = np.stack([image for image, _ in made]) if made else np.array(images)
     if not ANOMALIES[kind].has_place:
-        return Planted(pixels, None)
-    return Planted(pixels, np.array([region for _, region in made], np.int64).reshape(-1, 4))
+        return Injected(pixels, None)
+    return Injected(pixels, np.array([region for _, region in made], np.int64).reshape(-1, 4))
 
 
 def patch(image: Image, others: Pixels, rng: np.random.Generator) -> tuple[Image, Region]:
@@ -124,7 +124,7 @@ def blur(image: Image, others: Pixels, rng: np.random.Generator) -> tuple[Image,
 
 
 def turned(image: Image, others: Pixels, rng: np.random.Generator) -> tuple[Image, Region]:  # noqa: ARG001
-    """Lying another way: turned by a quarter to either side or upside down; only that where it is not square."""
+    """Rotated by a quarter to either side or upside down; only the last where it is not square."""
     quarters = int(rng.integers(1, 4)) if image.shape[0] == image.shape[1] else 2
     return np.ascontiguousarray(np.rot90(image, quarters)), _whole(image)
 
@@ -149,7 +149,7 @@ def halves(image: Image, others: Pixels, rng: np.random.Generator) -> tuple[Imag
 
 @dataclass(frozen=True)
 class Anomaly:
-    """A kind of oddity: what many of it are called, how it is made, and whether it has a place."""
+    """A kind of synthetic anomaly: its name in the plural, how it is made, and whether it has a place."""
 
     words: str
     make: Callable[[Image, Pixels, np.random.Generator], tuple[Image, Region]]

@@ -1,4 +1,4 @@
-"""Simple causes of an image's oddness, in words: blank, blurred, dark, turned, cut off, a copy of another.
+"""Simple causes of an image's oddness, in words: blank, blurred, dark, rotated, cut off, a copy of another.
 
 Each cause rests on a measure of the pixels, and it is named only where that measure is far out in this collection, and
 where the image by itself looks so: ``rules`` says how. So a collection that is all dark, or a seventh of it, has no
@@ -19,7 +19,7 @@ from sklearn.exceptions import NotFittedError
 
 from oddlens.errors import OptionError, SavedModelError
 from oddlens.explaining.duplicates import COLOUR_CELLS, THUMBNAIL_SIDE, Thumbnails, thumbnails, tints
-from oddlens.explaining.image_measures import appearance, batches, greys
+from oddlens.explaining.image_measures import batches, greys, of_batch
 from oddlens.explaining.orientation import (
     FEATURES,
     FEWEST_LEARNED,
@@ -245,7 +245,7 @@ def _measured(pixels: Pixels, shapes: Doubles) -> tuple[dict[str, Doubles], dict
     for rows in batches(pixels):
         batch = np.ascontiguousarray(pixels[rows])
         grey = greys(batch)
-        for name, values in appearance(batch, grey).items():
+        for name, values in of_batch(batch, grey).items():
             measures.setdefault(name, []).append(values)
         parts["thumbs"].append(thumbnails(grey))
         parts["tints"].append(tints(batch))

@@ -1,4 +1,4 @@
-"""Which images are there twice: to the last pixel, or but for noise, a slight shift and a change of light.
+"""Exact copies and near duplicates: images that are there twice, or but for noise, a slight shift or other light.
 
 Exact copies have equal hashes. For near ones, thumbnails are compared by tangent distance: what is left of their
 difference once the part is taken out that a small shift, a lighter tone or more contrast could have made, and how far
@@ -24,24 +24,24 @@ from numpy.typing import NDArray
 from oddlens.explaining.image_measures import lightness, resized, smoothed
 from oddlens.protocols import Doubles, Pixels
 
-THUMBNAIL_SIDE = 28  # of the thumbnails: a stroke is still wider than a slight shift
-COARSE_SIDE = 14  # of what candidates are compared by first
-CANDIDATE_SIDE = 8  # and of what they are found by
-# that are found; and where all of these are nearly as near, as among many copies
-CANDIDATES, CROWD_CANDIDATES = 32, 160
-CROWDED_RESIDUAL = 0.03  # of the variance: nearly as near
-COARSE_FACTOR = 3  # times a bound: pairs that are farther apart by the coarse residual are not compared closely
-USUAL_RANK = 10  # the candidate that an image is as far from as is usual
+THUMBNAIL_SIDE = 28  # pixels of a thumbnail, compared closely: a stroke is still wider than a slight shift
+COARSE_SIDE = 14  # pixels of the thumbnails that candidates are first compared by
+CANDIDATE_SIDE = 8  # pixels of the thumbnails that candidates are found by
+CANDIDATES = 32  # candidates that are found for an image
+CROWD_CANDIDATES = 160  # and where all of these are nearly as near, as among many copies
+CROWDED_RESIDUAL = 0.03  # share of the variance up to which a candidate counts as nearly as near
+COARSE_FACTOR = 3  # pairs whose coarse residual exceeds their bound by this factor are not compared closely
+USUAL_RANK = 10  # the candidate whose distance counts as usual for an image
 CLOSE_CANDIDATES = 3  # candidates that are compared closely
 COLOUR_CELLS = 4  # cells a side that colours are compared in
 LARGEST_SHIFT = 2.0  # pixels of the thumbnail; a larger shift is no slight one
-CONTRAST_TOLERANCE = 0.8  # of the mean contrast of two images: up to a factor of 2.3 between them
-MOST_EXACT = 20_000  # images up to which all are compared; beyond, only those of the nearest cells
-CELL_FACTOR, PROBED_CELLS = 4, 16  # times the root of n; and of those so many are looked into
+CONTRAST_TOLERANCE = 0.8  # share of two images' mean contrast that may differ: a factor of up to 2.3
+MOST_EXACT = 20_000  # images up to which the search is exhaustive; beyond, only the nearest cells are searched
+CELL_FACTOR, PROBED_CELLS = 4, 16  # cells, in multiples of the root of n, and how many of them are searched
 BATCH_IMAGES = 512  # images whose candidates are compared at a time
 ROUNDING_NOISE = 0.5  # squared levels that a thumbnail's difference has by rounding
-TINT_NOISE = 40.0  # squared levels in a cell, beside which colours do not count: compression changes them first
-FALSE_RATE = 1e-3  # of the images would be taken for near duplicates if there were none
+TINT_NOISE = 40.0  # squared levels in a cell below which colours do not count: compression changes them first
+FALSE_RATE = 1e-3  # share of the images taken for near duplicates where there are none
 
 
 def thumbnails(grey: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -137,7 +137,7 @@ class Thumbnails:
     def _candidates(
         self, thumbs: NDArray[np.uint8], codes: NDArray[np.uint64], count: int
     ) -> tuple[NDArray[np.int64], Doubles]:
-        """(m, count) rows found by their small likenesses, the nearest by coarse residual first, and that residual."""
+        """(m, count) candidates found by the smallest thumbnails, by ascending coarse residual, and that residual."""
         places = self.index.search(_coarse(thumbs), min(len(self.rows), count))[1]
         found = self.rows[places]
         other = (places >= 0) & (self.codes[found] != codes[:, None])

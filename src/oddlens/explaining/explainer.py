@@ -24,13 +24,12 @@ from oddlens.pixels import Collection
 from oddlens.protocols import Doubles, Pixels, Reason, Why
 from oddlens.ranking import Ranking
 
-MOST_GROUPED = 2000  # of the strangest images that are put in groups
-SEARCHED_ORDINARY = 5000  # ordinary images that are looked through for the nearest
-SHOWN_NEAREST = 3  # of them that are shown
-#: What measures are called in the table, where that is not what they are called here.
+MOST_GROUPED = 2000  # strangest images that are grouped
+SEARCHED_ORDINARY = 5000  # ordinary images that the nearest are searched among
+SHOWN_NEAREST = 3  # nearest ordinary images that are shown
 HEAT_SIDE = 160  # pixels on the longer side of a heat map
 
-# What stands under a heat map, by what the image has there.
+# The caption of a heat map, by what the image has at its peak.
 PLACES = {"missing": "where it is strange: something is missing here that others have",
           "added": "where it is strange: something is here that others lack",
           "other": "where it is strange"}
@@ -89,7 +88,7 @@ class Explainer:
         """Columns of the table: what the causes rest on, and the number of each odd image's group, -1 for none.
 
         ``copy_of``, ``near_duplicate_of`` and ``looks_like`` are names of fitted images: of an exact copy, of the
-        nearest near duplicate, and of what an image looks like when it is ``turned``; empty where that is no cause.
+        nearest near duplicate, and of what an image looks like once it is ``turned``; empty where that is no cause.
         """
         masks = self.causes.masks(self.columns)
         partners = {"copy_of": ("copy_of", masks["copy"]), "near_duplicate_of": ("near_duplicate_of", masks["near"]),
@@ -111,7 +110,7 @@ class Explainer:
         return self.causes.groups()
 
     def cause_names(self) -> tuple[str, ...]:
-        """(n,) the causes of each image by their short names, with commas."""
+        """(n,) the causes of each image by their short names, separated by commas."""
         found = [[] for _ in range(len(self.ranking))]  # type: list[list[str]]
         for cause, which in self.causes.masks(self.columns).items():
             for row in np.flatnonzero(which):

@@ -22,11 +22,10 @@ from scipy.sparse.csgraph import connected_components
 from oddlens.errors import OptionError
 from oddlens.protocols import Doubles, Floats, Reason
 
-# ordinary images that the spacing is taken of, and the quantile of their distances
-SPACING_SAMPLE, SPACING_QUANTILE = 1000, 0.1
+SPACING_SAMPLE, SPACING_QUANTILE = 1000, 0.1  # ordinary images that give the spacing; the quantile of distances
 COMPARED_ORDINARY = 5000  # ordinary images that the odd ones are compared with
-NEARER_FACTOR = 0.8  # of the distance to the nearest ordinary image: so near, two odd ones are of a kind of their own
-MUTUAL_NEIGHBOURS = 10  # each must be among so many nearest of the other, copies not counted
+NEARER_FACTOR = 0.8  # two odd images nearer than this share of the distance to anything ordinary are of one kind
+MUTUAL_NEIGHBOURS = 10  # each must be among this many nearest of the other, copies not counted
 SHOWN_MEMBERS = 5  # others of a group that are named
 BLOCK_ROWS = 1024  # rows that are compared at a time
 

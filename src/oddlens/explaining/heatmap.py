@@ -2,8 +2,8 @@
 
 Windows of the picture are replaced by what ordinary images have there, and the picture is scored anew: how far the
 score falls is evidence against the window. A window is filled from those ordinary images that agree best with the rest
-of the picture, as a hole is filled with a plausible part. The evidence is laid over the picture, each window's on the
-pixels that the exchange really changed, for a pixel that stays the same explains nothing (docs/lab/evidence.md).
+of the picture (inpainting by example). The evidence is accumulated over the picture, each window's on the pixels that
+the exchange really changed, for a pixel that stays the same explains nothing (docs/lab/evidence.md).
 
 Zeiler, Fergus, *Visualizing and understanding convolutional networks*, 2014 (occlusion); Zintgraf, Cohen, Adel,
 Welling, *Visualizing deep neural network decisions*, 2017 (filling in what is likely there, not grey).
@@ -26,17 +26,17 @@ Image = NDArray[np.uint8]  # (height, width, channels)
 Score = Callable[[Pixels], Doubles]  # (m, height, width, channels) -> (m,), larger is stranger
 Change: TypeAlias = Literal["missing", "added", "other"]
 
-WINDOW_SIDES = ((0.25, 8), (0.36, 6))  # sides of the windows in shares of the picture's, and how many stand in a row
+WINDOW_SIDES = ((0.25, 8), (0.36, 6))  # sides of the windows as shares of the picture's, and how many in a row
 WINDOWS = sum(count**2 for _, count in WINDOW_SIDES)
-SCORINGS = WINDOWS + 1  # images that one map has scored
-WINDOW_SOFTNESS = 0.07  # of the picture's side, over which a window fades out: a hard edge would be strange itself
+SCORINGS = WINDOWS + 1  # images that are scored for one map
+WINDOW_SOFTNESS = 0.07  # share of the side over which a window fades out: a hard edge would be strange itself
 MATCHES = 5  # ordinary images that a window is filled from
 SMOOTHING = 0.045  # standard deviation of the final smoothing, in shares of the picture's side
-REFERENCE_IMAGES = 256
+REFERENCE_IMAGES = 256  # ordinary images that windows are filled from, at most
 ORANGE, MAGENTA = (230, 140, 0), (205, 0, 120)
-PEAK_SHARE = 0.5  # of the greatest heat: so hot, and in one piece with the peak, is the place that is spoken of
-CLEAR_FACTOR = 2  # times as much ink or detail as the usual image has there, or as little, is a difference to be seen
-RARE_SHARE = 0.05  # and no more than this share of the ordinary images have as much, or as little
+PEAK_SHARE = 0.5  # share of the greatest heat above which pixels connected with the peak belong to the described place
+CLEAR_FACTOR = 2  # ratio of ink or detail to the usual there, or the inverse, from which a difference is clear
+RARE_SHARE = 0.05  # largest share of ordinary images with as much, or as little, for the difference to be named
 MOST_OPACITY = 0.85  # how much of the colour covers the picture where the heat is greatest
 
 
@@ -129,7 +129,7 @@ def matched(others: Floats, square: Floats, masks: Floats) -> Floats:
 
 
 def laid_over(evidence: Doubles, masks: Floats, changed: Floats | None = None) -> Doubles:
-    """(height, width) the mean evidence of the windows that cover each pixel; what speaks for a window counts 0.
+    """(height, width) the mean evidence of the windows that cover each pixel; evidence in favour of a window counts 0.
 
     changed:  (windows, height, width) or (1, height, width), how much of each pixel the exchange changed: evidence
               counts in proportion to it. None: all pixels of a window alike.

@@ -1,7 +1,7 @@
-"""What can be said of an image by itself: how much varies in it, how light, how sharp, how large, how it ends.
+"""Measures of an image by itself: how much varies in it, how light and how sharp it is, how it ends.
 
-Each measure is one number an image, in units that a person can be told. Nothing here knows the other images;
-what is far out among them is for ``causes`` to say.
+Each measure is one number an image, in units that a person understands. Nothing here knows the other images; ``rules``
+says what is far out among them.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from scipy.ndimage import maximum_filter1d, minimum_filter1d
 from oddlens.protocols import Doubles, Floats, Pixels
 
 BATCH_VALUES = 2**22  # values that are turned into floats at a time
-EXTREME_SHARE = 0.005  # of the pixels: so many are the lightest, and as many the darkest
+EXTREME_SHARE = 0.005  # share of the pixels that count as the lightest, and as the darkest
 EDGE_REACH = 4  # pixels on either side of an edge within which its lightest and darkest lie
-EDGE_SHARE = 0.01  # of all steps between neighbouring pixels: so many are the sharpest edges
+EDGE_SHARE = 0.01  # share of all steps between neighbouring pixels that count as the sharpest edges
 FLAT_LEVELS = 3.0  # levels within which a row's values lie if it is part of a flat band
 BAND_EDGE_LEVELS = 12.0  # levels by which the row above a flat band differs from it where the band ends at once
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # how light red, green and blue look (ITU-R BT.601)
@@ -40,7 +40,7 @@ def resized(images: NDArray[np.float32], side: int) -> NDArray[np.float32]:
     return np.asarray(down @ images @ across.T, np.float32)
 
 
-def appearance(pixels: Pixels, grey: NDArray[np.float32]) -> dict[str, Doubles]:
+def of_batch(pixels: Pixels, grey: NDArray[np.float32]) -> dict[str, Doubles]:
     """Measure -> (m,) of one batch of (m, height, width, channels) and their (m, height, width) greys.
 
     spread:      the standard deviation of all values, in levels.

@@ -1,12 +1,12 @@
-"""Which images look like the others only when they are turned or mirrored.
+"""Which images look like the others only once they are rotated or mirrored.
 
-A small network learns without labels which of the eight ways in which an image can lie is the one that it came in: it
-gives each way a number, and the softmax over the eight is trained to point at the first. Of an image that it was not
-trained on, it then says how much likelier it would be to have come in another way; that is the log odds. Where images
-have no upright, or lie anyhow, no way is likelier and no odds are large.
+A small network learns without labels which of an image's eight orientations is the one that it came in: it gives each
+orientation a number, and the softmax over the eight is trained to point at the first. For an image held out from its
+training, it then says how much likelier another orientation would be: the log odds. Where images have no upright
+orientation, or lie anyhow, none is likelier and no odds are large.
 
-An image is described by histograms of the directions of its edges in 4 x 4 cells. Rotated by a quarter or mirrored,
-the same histograms come in another order, so the eight ways cost one description.
+An image is described by histograms of the directions of its edges in 4 x 4 cells. Rotated by a quarter or mirrored, the
+same histograms come in another order, so the eight orientations cost one description.
 
 Dalal, Triggs, *Histograms of oriented gradients for human detection*, 2005; Gidaris, Singh, Komodakis, *Unsupervised
 representation learning by predicting image rotations*, 2018; Guo, Pleiss, Sun, Weinberger, *On calibration of modern
@@ -33,28 +33,30 @@ SIDE, CELLS, DIRECTIONS = 28, 4, 8
 FEATURES = CELLS * CELLS * DIRECTIONS
 MOST_LEARNED = 5000  # images, spread over the collection, that are learned from and compared with
 FEWEST_LEARNED = 100  # images; from fewer, which way is up cannot be learned
-# networks, nodes, passes, images a step, steps at the least
-FOLDS, HIDDEN, EPOCHS, BATCH, MOST_STEPS = 4, 64, 20, 128, 300
+FOLDS, HIDDEN = 4, 64  # networks, each with one fold held out, and the hidden nodes of each
+EPOCHS, FEWEST_STEPS, BATCH = 20, 300, 128  # epochs of training, but at least so many steps, of so many images
 LEARNING_RATE, WEIGHT_DECAY = 2e-3, 1e-3
 MIDDLE, SPREAD = 0.07, 0.1  # about the mean and the standard deviation of a feature
-# the neighbour whose distance counts: a few images that were turned alike do not vouch for each other
+# The neighbour whose distance counts: with the first, a few images rotated alike would make each other look ordinary.
 NEIGHBOUR_RANK = 5
 LOOKUP_LOG_ODDS = 2.0  # log odds above which an image's neighbours are looked up
 BATCH_IMAGES = 2048  # images that are judged at a time
-#: What is done to an image, and how it is said: quarter turns anticlockwise, and whether it is mirrored first.
-ROTATIONS = ((0, False, "as it is"), (1, False, "turned a quarter to the left"), (2, False, "turned upside down"),
-         (3, False, "turned a quarter to the right"), (0, True, "mirrored left to right"),
-         (1, True, "mirrored and turned a quarter to the left"), (2, True, "mirrored top to bottom"),
-         (3, True, "mirrored and turned a quarter to the right"))
+#: What is done to an image, and its name: quarter turns anticlockwise, and whether it is mirrored first.
+ROTATIONS = (
+    (0, False, "as it is"), (1, False, "turned a quarter to the left"), (2, False, "turned upside down"),
+    (3, False, "turned a quarter to the right"), (0, True, "mirrored left to right"),
+    (1, True, "mirrored and turned a quarter to the left"), (2, True, "mirrored top to bottom"),
+    (3, True, "mirrored and turned a quarter to the right"),
+)
 
 
 @dataclass(frozen=True)
 class Rotated:
     """How each of m images would lie best.
 
-    odds:   the log of how many times likelier the best of the seven other ways is than the one it came in.
-    turn:   that way, a place in ROTATIONS.
-    gain:   the log of its distance to its 5th neighbour as it lies over that when turned; 0 where not looked up.
+    odds:   the log odds of the best of the seven other orientations against the one it came in.
+    turn:   that orientation, a place in ROTATIONS.
+    gain:   the log of its distance to its 5th neighbour as it lies over that once rotated; 0 where not looked up.
     """
 
     odds: Doubles
@@ -121,7 +123,7 @@ class Uprightness:
         return np.where(self.rows[place] == own, folds(len(self.rows))[place], -1)
 
     def _ways(self, features: NDArray[np.float32], fold: NDArray[np.int64]) -> Doubles:
-        """(m, 8) the log of how likely each way is, but for a constant of each image."""
+        """(m, 8) the log likelihood of each orientation, up to a constant for each image."""
         rows = ((features - MIDDLE) / SPREAD)[:, self.turns].reshape(-1, FEATURES)
         sums = np.zeros((len(features), len(ROTATIONS)))
         for number, net in enumerate(self.nets):
@@ -178,7 +180,7 @@ def _learned(features: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
         outer = (torch.rand(HIDDEN, generator=draws) * 2 - 1) / HIDDEN**0.5
         weights = [inner.requires_grad_(), torch.zeros(HIDDEN, requires_grad=True), outer.requires_grad_()]
         optimizer = torch.optim.AdamW(weights, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-        steps = max(EPOCHS * len(rows) // BATCH, MOST_STEPS)
+        steps = max(EPOCHS * len(rows) // BATCH, FEWEST_STEPS)
         first = torch.zeros(BATCH, dtype=torch.long)
         for step in range(steps):
             batch = rows[torch.randint(len(rows), (BATCH,), generator=draws)][:, ways]  # (batch, 8, 128)

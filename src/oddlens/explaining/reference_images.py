@@ -22,8 +22,8 @@ from oddlens.explaining.heatmap import REFERENCE_IMAGES, ordinary
 from oddlens.files import write_atomically
 from oddlens.protocols import Doubles, Pixels
 
-MOST_BYTES = 2**26  # of ordinary images that are kept
-FEWEST_KEPT = 16  # are kept however large they are
+MOST_BYTES = 2**26  # bytes of ordinary images that are kept
+FEWEST_KEPT = 16  # ordinary images that are kept however large they are
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,28 +23,27 @@ from oddlens.explaining.orientation import ROTATIONS
 from oddlens.protocols import Bools, Doubles
 from oddlens.statement import percent
 
-TAIL_QUANTILE = 0.1  # the quantile that the tail is read at: so many odd images hardly move it
-# How many times as far from the median as the decile 1 in 1,000 is where the tail is exponential, and 1 in 200 where it
-# is normal, as of measures that have an end on either side.
+TAIL_QUANTILE = 0.1  # the quantile that the tail is read at: as many odd images hardly move it
+# Distance from the median in multiples of the decile's: of 1 in 1,000 where the tail is exponential, and of 1 in 200
+# where it is normal, as for measures with an end on either side.
 LONG_TAIL, SHORT_TAIL = 3.86, 2.01
-COMMON_SHARE = 0.05  # what so many images share is no cause of being odd; copies are named however many there are
-HALF_LEVEL = 128.0  # levels: what is all darker is dark, what is all lighter is bright, and what spans no more is faint
+COMMON_SHARE = 0.05  # what this share of the images has is no cause; copies are named however many there are
+HALF_LEVEL = 128.0  # levels: all below is dark, all above is bright, and a smaller span is of low contrast
 DIM_LEVELS = 64.0  # levels of the mean, from black or from white, where only some places are light, or dark
-BLANK_LEVELS = 24.0  # levels that all of an image lies within if next to nothing is seen in it
+BLANK_LEVELS = 24.0  # levels that an image spans, at most, if next to nothing is seen in it
 SOFT_EDGE = 2.2  # pixels: narrower edges are sharp
-ROTATED_GAIN = 0.06  # of the log of the distance to the 5th neighbour
-# of what varies in a turned image and its like, and of the tenth nearest as it lies
-ROTATED_RESIDUAL, ROTATED_CLOSER = 0.2, 0.5
-# A near duplicate differs by at most the first of what varies in it, and is nearer than the tenth candidate by so much
-# as chance puts 1 of 1,000; 4 times at the least, and 20 times will do where all have such neighbours. 4 times will do
-# too for what nobody sees, the second. Among many copies the tenth is one itself: then half of what few have is taken.
+ROTATED_GAIN = 0.06  # least gain by rotating, in the log of the distance to the 5th neighbour
+ROTATED_RESIDUAL = 0.2  # largest share of the variance that tells a rotated image from the one it looks like
+ROTATED_CLOSER = 0.5  # and at most this much of the residual of the tenth nearest as the image lies
+# Near duplicates: the residual is at most NEAR_RESIDUAL, and smaller than the tenth candidate's by what chance gives 1
+# in 1,000, LEAST_GAIN to MOST_GAIN; below SAME_RESIDUAL, which nobody sees, LEAST_GAIN is enough. Among many copies the
+# tenth candidate is one itself: then half of the residual at CROWD_QUANTILE takes its place.
 NEAR_RESIDUAL, SAME_RESIDUAL = 0.03, 0.002
 LEAST_GAIN, MOST_GAIN = float(np.log(4)), float(np.log(20))
 CROWD_QUANTILE = 0.25
-CUT_HEIGHT = 0.2  # of the height: by so much a flat band at the bottom exceeds one at the top, and the usual one
-# levels at both ends, and the factor in contrast, that an image lacks against the usual
-FAINT_LEVELS, FAINT_FACTOR = 20.0, 1.5
-GREY_LEVELS, COLOURED_LEVELS = 8.0, 32.0  # levels between the channels of an image without colour to speak of, and with
+CUT_HEIGHT = 0.2  # share of the height by which a flat band at the bottom exceeds one at the top, and the usual one
+FAINT_LEVELS, FAINT_FACTOR = 20.0, 1.5  # low contrast: levels missing at both ends, and the factor in contrast
+GREY_LEVELS, COLOURED_LEVELS = 8.0, 32.0  # levels between the channels: at most in a grey image, at least in colour
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class Rule:
     below, above:  in the measure's unit, or in natural logarithms where ``log``; None: that side is never named.
     common:        the share of the collection beyond which it is no cause of being odd.
     reach:         how many times as far as the decile.
-    absolute:      whether ``below`` and ``above`` are values of the measure instead: it speaks for itself.
+    absolute:      whether ``below`` and ``above`` are values of the measure itself instead.
     """
 
     below: float | None = None

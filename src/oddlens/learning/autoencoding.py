@@ -19,7 +19,7 @@ from oddlens.progress import advance
 from oddlens.protocols import Encoded, Pixels
 
 GIVES = frozenset({"embedding", "residual", "activations", "pathway"})
-GRID = 4  # a feature map is averaged over this many parts of the picture each way: a node is a channel in a part
+GRID = 4  # parts of the picture a side that a feature map is averaged over: a node is a channel in a part
 BATCH = 64
 
 
@@ -43,7 +43,7 @@ class AutoencoderNetwork(nn.Module):
 
 
 def encode(network: AutoencoderNetwork, pixels: Pixels, needs: frozenset[str]) -> Encoded:
-    """What a trained network says of (n, height, width, channels) uint8, as far as it is needed."""
+    """What a trained network gives for (n, height, width, channels) uint8, as far as it is needed."""
     device = next(network.parameters()).device
     n = len(pixels)
     arrays: dict[str, Any] = {}

@@ -9,9 +9,9 @@ import numpy as np
 
 from oddlens.protocols import Doubles, Pixels
 
-BLOCK_CELLS = 2  # cells a side that are brought to one length together
-MOST_OF_BLOCK = 0.2  # the most that one direction of one cell counts in a block
-LEAST_LENGTH = 1e-5  # a length that is none
+BLOCK_CELLS = 2  # cells a side of a block, which is normalised together
+MOST_OF_BLOCK = 0.2  # clipping of the normalised histograms (L2-Hys)
+LEAST_LENGTH = 1e-5  # added to lengths, so that a flat block is not divided by 0
 
 
 def histograms(pixels: Pixels, orientations: int, cell: int) -> Doubles:

@@ -21,9 +21,9 @@ from oddlens.errors import OptionError
 
 Transform = Callable[[Tensor], Tensor]
 
-ROTATIONS = 8  # and flips of the square
+ROTATIONS = 8  # rotations and flips of the square
 ZOOM = 1.5
-# The quarters of the image, row by row, in another order: halves exchanged, both, and all moved on by one.
+# The order of the image's quarters, row by row: halves swapped either way or both ways, and all moved on by one.
 PERMUTATIONS = ((2, 3, 0, 1), (1, 0, 3, 2), (3, 2, 1, 0), (2, 0, 3, 1))
 DIRECTIONS = ((-1, 0), (1, 0), (0, -1), (0, 1))
 
@@ -73,14 +73,14 @@ AUGMENTATIONS: dict[str, tuple[Transform, ...]] = {
 
 
 def parse(kinds: str) -> list[Transform]:
-    """The image as it came and then every transform of the kinds, which are names with commas between them.
+    """The image as it came and then every transform of the kinds, names separated by commas.
 
     Raises ``OptionError`` for a kind that there is not or that is named twice, and for none.
     """
     asked = [kind.strip() for kind in kinds.split(",")] if isinstance(kinds, str) else [repr(kinds)]
     for kind in asked:
         if kind not in AUGMENTATIONS:
-            raise OptionError(f"augmentations takes some of {', '.join(AUGMENTATIONS)}, with commas between them; got "
+            raise OptionError(f"augmentations takes some of {', '.join(AUGMENTATIONS)}, separated by commas; got "
                               f"{kinds!r}.")
     if len(set(asked)) < len(asked):
         raise OptionError(f"augmentations names a kind twice: {kinds!r}.")

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-SHARPNESS = 15.0  # of the softmax over cosines
-CONTRAST_POWER = 0.5  # the power of the contrast that weighs an answer
-POOLING_POWER = 0.3  # the power that evens out large and small averages
-MOST_PATCHES = 25_000
+SHARPNESS = 15.0  # inverse temperature of the softmax over cosines
+CONTRAST_POWER = 0.5  # power of the local contrast that weights an answer
+POOLING_POWER = 0.3  # power applied to the averages, so that large ones do not dominate
+MOST_PATCHES = 25_000  # patches that atoms are learned from
 REGISTERS = 32  # numbers that vector code takes at once, at most: two registers of 16
-MOST_MAPS = 2_000  # that patches are cut from
+MOST_MAPS = 2_000  # maps that patches are cut from
 
 
 def some_patches(maps: Tensor, side: int, least: int, flat: float, rng: np.random.Generator) -> Tensor:

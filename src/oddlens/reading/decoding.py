@@ -1,6 +1,6 @@
 """One image file to uint8 pixels, upright, as a person would see it on white paper.
 
-Every mode that Pillow knows ends as grey or colour; what cannot be decoded is said with its reason.
+Every mode that Pillow knows ends as grey or colour; what cannot be decoded is reported with its reason.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from PIL import Image, ImageCms
 
 from oddlens.errors import UnreadableImage
 
-MOST_PIXELS = 178_000_000  # in one image file; more is taken for a decompression bomb
-# pixels; images that are larger are decoded one at a time, so that cores do not multiply memory
+MOST_PIXELS = 178_000_000  # pixels in one image file; more is taken for a decompression bomb
+# Pixels from which images are decoded one at a time, so that memory is not multiplied by the cores.
 ALONE_PIXELS = 32_000_000
 BAND_PIXELS = 4_000_000  # pixels of a picture that are converted at a time
 UPRIGHT = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -78,7 +78,7 @@ def looks_like_image(head: bytes) -> bool:
 
 
 def is_grey(image: NDArray[np.uint8], tolerance: int = 8) -> bool:
-    """Whether an image has no colour to speak of: 99 % of its pixels have channels within ``tolerance``."""
+    """Whether an image is as good as grey: 99 % of its pixels have channels within ``tolerance``."""
     if image.shape[2] == 1:
         return True
     small = image[:: max(1, image.shape[0] // 64), :: max(1, image.shape[1] // 64)].astype(np.int16)

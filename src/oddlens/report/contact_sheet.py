@@ -15,8 +15,8 @@ from oddlens.errors import OptionError
 from oddlens.files import write_atomically
 from oddlens.reading.decoding import as_picture
 
-SHEET_WIDTH = 1560  # pixels that a sheet of several panels stays near, so that a README shows it without shrinking
-LARGEST_PICTURE, SMALLEST_PICTURE = 140, 48  # pixels that an image gets, on a side
+SHEET_WIDTH = 1560  # pixels, about, of a sheet of several panels: a README shows it without shrinking
+LARGEST_PICTURE, SMALLEST_PICTURE = 140, 48  # pixels a side of an image
 PANELS_ACROSS = 5  # panels in a row; more start another
 GAP = 8
 LABEL_PIXELS = 18  # height of the text under an image

@@ -1,4 +1,4 @@
-"""A map of the collection: images that look alike lie together, the flagged ones are marked.
+"""A map of the collection: similar images lie together, the flagged ones are marked.
 
 It is a fragment of HTML for a page of ours: it loads nothing, its style keeps to itself, and without its script it is
 still a picture whose points say their names. The positions are those of t-SNE: van der Maaten, Hinton,
@@ -28,18 +28,18 @@ from oddlens.reading.decoding import as_picture
 from oddlens.report.html import data_uri, fill, script
 
 MOST_IMAGES = 1000  # images on the map
-MOST_MARKED = 300  # of them marked
+MOST_MARKED = 300  # images on the map that are marked
 MARKED_UNFLAGGED = 20  # images marked where none is flagged
-COMPONENTS, PERPLEXITY, STEPS = 50, 30, 500  # of t-SNE; more steps change little that can be seen at this size
+COMPONENTS, PERPLEXITY, STEPS = 50, 30, 500  # of t-SNE; more steps change little that is visible at this size
 FEWEST_EMBEDDED = 20  # images; fewer are laid out by their two main directions alone
-LARGEST_THUMBNAIL, SMALLEST_THUMBNAIL = 48, 24  # pixels that a thumbnail may have on a side
+LARGEST_THUMBNAIL, SMALLEST_THUMBNAIL = 48, 24  # pixels a side of a thumbnail
 THUMBNAILS_ACROSS = 32  # thumbnails in a row of the sheet
 MOST_BYTES = 800_000  # bytes of the sheet, before base64 makes them a third larger
-QUALITIES = (75, 55, 40, 25)
+QUALITIES = (75, 55, 40, 25)  # JPEG qualities of the sheet, tried in this order
 GROUND = 128  # grey around an image that is no square; it suits light and dark
-MARGIN = (4.5, 7.0)  # per cent of the map's width and height that points keep from its rim, so that pictures fit
-PICTURE_WIDTH = 6.0  # per cent of the map's width that a picture on it has
-MOST_PICTURED = 80
+MARGIN = (4.5, 7.0)  # per cent of the map's width and height between points and its rim, so that pictures fit
+PICTURE_WIDTH = 6.0  # width of a picture on the map, in per cent of the map's
+MOST_PICTURED = 80  # pictures on the map
 ASPECT_RATIO = 4 / 3  # width of the map by its height, as drawn on a wide screen
 SCRIPT = script("map.js")
 

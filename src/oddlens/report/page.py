@@ -19,12 +19,12 @@ from oddlens.report.html import digest, fill
 from oddlens.report.thumbnails import Picture, Pictures, Reader, heated
 from oddlens.statement import RARITY_FACTOR
 
-SHOWN_ORDINARY = 10  # of the most ordinary images, shown for comparison
-MOST_UNREADABLE = 500  # listed by name; more are counted
-MOST_NAMED = 4  # detectors whose ranks stand under each picture; of more, the bars of the reasons speak
-MOST_EXPLAINED = 20  # images whose reasons are shown,
+SHOWN_ORDINARY = 10  # most ordinary images shown for comparison
+MOST_UNREADABLE = 500  # unreadable images listed by name; more are counted
+MOST_NAMED = 4  # detectors up to which their ranks stand under each picture; the reasons have bars of all
+MOST_EXPLAINED = 20  # images whose reasons are shown
 DUPLICATES = "duplicates"  # what the table of images calls those that are in groups of copies
-OPEN_SECTIONS = 3  # the first of them at once, the others on request
+OPEN_SECTIONS = 3  # images whose reasons are unfolded; those of the others are shown on request
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class Section:
 
     column:   its column in the ranking; None: the score over all. That one is shown first, the others folded away.
     title:    its heading, in plain words.
-    seeks:   in plain words what it looks for.
+    seeks:    in plain words what it looks for.
     explain:  a row of the ranking -> what made it strange.
-    rows:     the images to explain, by default the strangest; others are like these.
+    rows:     the images to explain, by default the strangest; others are similar to these.
     name:     the view in plain words, where the title says something else.
     """
 

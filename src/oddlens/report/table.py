@@ -19,8 +19,8 @@ from oddlens.report.counts import cause_counts, duplicate_counts, heading, split
 from oddlens.report.html import fill, script
 
 MOST_ROWS = 500  # images in the table
-MOST_NAMED = 40  # of each cause, where they are not among the strangest,
-MOST_COPIES = 200  # and of copies
+MOST_NAMED = 40  # images of each cause that are added to the strangest
+MOST_COPIES = 200  # copies and near duplicates that are added
 SHOWN_PARTNERS = 3  # copies of an image that are named
 SCRIPT = script("listing.js")
 

@@ -1,18 +1,18 @@
-"""How ordinary images score where several views are fused: a null by their agreement.
+"""How ordinary images score where several views are fused: a null distribution by their agreement.
 
-One fused score has one tail, and nobody knows how heavy it is: too heavy a null finds nothing among digits, too light a
-one flags drawings that are only drawings. Several views say more. Each image is asked three questions, and each answer
-is a p-value by a null of its own (``decisions.fit_null``):
+A single fused score has one tail, and nobody knows how heavy it is: too heavy a null finds nothing among digits, too
+light a one flags ordinary drawings. Several views say more. Each image gets three p-values, each by a null of its own
+(``decisions.fit_null``):
 
-* how far out is it by the views that lead? That tail is short where the lead is at home, in grey images of one kind;
-* how far out is it by all views together, the sum of their normal scores? Views fail independently: that many agree by
-  chance is rare whatever the tails of each, so this can be weights anywhere;
-* how far out is its fused score? There a single loud view counts in full, so it is asked for most proof.
+* how far out is it by the leading views? That tail is short where the lead is strong, in grey images of one kind;
+* how far out is it by all views together, the sum of their normal scores (Stouffer)? Views fail independently, so it is
+  rare that many agree by chance, whatever the tails of each;
+* how far out is its fused score? There one extreme view is enough, so the strongest evidence is asked for.
 
-The weighted harmonic mean of the three holds however they depend on each other, but for a small factor, and is led by
-the smallest. So a lone loud view needs more proof than several that agree. Its weights and the tails' degrees of
-freedom were chosen with labels (docs/lab/decisions.md). Then it is made monotone in the fused score by isotonic
-regression, so that one threshold decides, for new images too.
+The weighted harmonic mean of the three is valid under any dependence, but for a small factor, and is dominated by the
+smallest. So one extreme view alone needs stronger evidence than several that agree. The weights and the tails' degrees
+of freedom were chosen with labels (docs/lab/decisions.md). Then the p-values are made monotone in the fused score by
+isotonic regression, so that one threshold decides, for new images too.
 
 Wilson, *The harmonic mean p-value for combining dependent tests*, 2019; Stouffer et al., *The American soldier*, 1949
 (the sum of normal scores); Barlow, Bartholomew, Bremner, Brunk, *Statistical inference under order restrictions*, 1972.
@@ -38,10 +38,10 @@ LEAST_P_VALUE = 1e-12  # a p-value this small is a normal score of 7; none count
 
 @dataclass(frozen=True)
 class AnswerWeights:
-    """What each answer counts, and how heavy the tails of its null are, in degrees of freedom of Student's t.
+    """The weight of each of the three answers, and the tail of its null, in degrees of freedom of Student's t.
 
     lead, stouffer, fused:  shares that sum to 1.
-    lead_freedom, stouffer_freedom, fused_freedom:  the fewer, the more proof is asked for.
+    lead_freedom, stouffer_freedom, fused_freedom:  the fewer, the stronger the evidence must be.
     """
 
     lead: float
@@ -57,13 +57,13 @@ class AnswerWeights:
         return AnswerWeights(*(a + (b - a) * share for a, b in pairs))
 
 
-UNIMODAL = AnswerWeights(0.9, 0.05, 0.05, 14.0, 12.0, 6.0)  # grey images of one kind: the lead is at home
-MULTIMODAL = AnswerWeights(0.2, 0.2, 0.6, 12.0, 12.0, 8.0)  # of many kinds
-COLOUR = AnswerWeights(0.0, 0.9, 0.1, 14.0, 12.0, 5.0)  # in colour, where no view can be relied upon alone
+UNIMODAL = AnswerWeights(0.9, 0.05, 0.05, 14.0, 12.0, 6.0)  # grey images of one kind, where the lead is strong
+MULTIMODAL = AnswerWeights(0.2, 0.2, 0.6, 12.0, 12.0, 8.0)  # grey images of many kinds
+COLOUR = AnswerWeights(0.0, 0.9, 0.1, 14.0, 12.0, 5.0)  # images in colour, where no view is reliable alone
 
 
 def answer_weights(channels: int, unimodality: float) -> AnswerWeights:
-    """What to believe in a collection with so many channels, 1 or 3, and ``unimodality`` from 0 (many kinds) to 1."""
+    """The weights for a collection with so many channels, 1 or 3, and ``unimodality`` from 0 (many kinds) to 1."""
     return COLOUR if channels == 3 else MULTIMODAL.towards(UNIMODAL, unimodality)
 
 
@@ -73,8 +73,8 @@ class StepNull:
 
     scores:  (k,) ascending.
     p:       (k,) descending, in 0..1; a score below the first step has the p-value 1.
-    beyond:  the null of scores above all fitted ones, which are judged by it alone,
-    share:   of what its answer counts.
+    beyond:  the null that alone judges scores above all fitted ones.
+    share:   the weight of its answer.
     least:   no p-value that is stated is smaller.
     """
 
@@ -118,7 +118,7 @@ def decide_fused(
 
     fused:   (n,) what ``fusion`` made of the views' own scores.
     own:     view -> (n,) own scores.
-    sees:    view -> what it sees by: views that see by the same features, and all that lead, count as one.
+    sees:    view -> whose features it reads: views that read the same features, and all that lead, count as one.
     """
     if not fusion.tails:  # no view beside those that lead: there is but one answer
         return decide(fused, rate, log=False)
@@ -165,13 +165,13 @@ def stouffer(views: Sequence[Doubles], freedom: float) -> Doubles:
 
 
 def normal_scores(scores: Doubles) -> Doubles:
-    """(n,) how far out each is in its view, as a normal law would have it."""
+    """(n,) how far out each is in its view, as a quantile of the standard normal distribution."""
     p = fit_null(scores).raw(scores)
     return np.asarray(-ndtri(np.clip(p, LEAST_P_VALUE, 1 - LEAST_P_VALUE)))
 
 
 def grouped(members: Mapping[str, Doubles], groups: Sequence[Sequence[str]]) -> list[Doubles]:
-    """(n,) the mean of the normal scores of each group of views: those that see by the same features count as one."""
+    """(n,) the mean of the normal scores of each group of views: those that read the same features count as one."""
     return [np.mean([normal_scores(members[view]) for view in group], axis=0) for group in groups]
 
 

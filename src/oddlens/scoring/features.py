@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from oddlens.errors import OptionError
 from oddlens.protocols import Encoded
 
-BATCH_VALUES = 2**22  # values that are looked at at a time: a mapped embedding is not read into memory
+BATCH_VALUES = 2**22  # values checked at a time: a mapped embedding is not read into memory
 
 
 def checked_features(encoded: Encoded, detector: object) -> NDArray[np.float32]:

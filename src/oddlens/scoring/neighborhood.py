@@ -1,10 +1,10 @@
 """How far away an image's neighbours are, at many ranks at once, beside how far they usually are.
 
-The distance to one k-th neighbour has a cliff: when alike odd images are more than k, they vouch for each other and
-none is seen. But their own kind is used up at some rank, and from there on all others are far: the distance jumps,
-where that of an ordinary image goes on growing slowly ("neighbor-burnout"). So each distance is taken as a ratio to
-what it is for the median image at the same rank, and the largest ratio over the ranks from a third of the usual k to a
-quarter of the collection counts.
+The distance to the k-th neighbour has a cliff: when there are more than k similar odd images, they are each other's
+neighbours and none is detected. But their own kind is used up at some rank, and from there on all others are far: the
+distance jumps, where that of an ordinary image goes on growing slowly ("neighbor-burnout"). So each distance is divided
+by that of the median image at the same rank, and the largest ratio counts, over the ranks from a third of the usual k
+to a quarter of the collection.
 
 Le-Gia, Ahn, *On the problem of consistent anomalies in zero-shot anomaly detection* (CoDeGraph), 2025. Measuring a
 distance against those around it: after Breunig, Kriegel, Ng, Sander, *LOF: identifying density-based local outliers*,
@@ -25,17 +25,17 @@ from oddlens.progress import advance
 from oddlens.protocols import Doubles
 from oddlens.scoring.structure import neighbour_count, unimodality
 
-REFERENCE_ROWS = 10_000  # rows that all are compared with; of more a sample
-USUAL_ROWS = 1000  # of them that say what the usual distances are
-RANKS = 14  # at which distances are looked at, evenly in their logarithm
-NARROW_DIVISOR, WIDE_DIVISOR = 3, 4  # from a third of the usual k to a quarter of the rows,
-MULTIMODAL_WIDTH = 6  # or, in a collection of many kinds, where a quarter is more than a kind, to six times k
+REFERENCE_ROWS = 10_000  # rows that all are compared with; a sample where there are more
+USUAL_ROWS = 1000  # reference rows that the usual distances are taken from
+RANKS = 14  # ranks that distances are taken at, evenly spaced in their logarithm
+NARROW_DIVISOR, WIDE_DIVISOR = 3, 4  # the ranks go from the usual k over the first to the rows over the second
+MULTIMODAL_WIDTH = 6  # the last rank in multiples of k in a collection of many kinds: a quarter is more than a kind
 TIGHTNESS_NEIGHBOURS = 10  # nearest rows whose own ratios say how tight the place is
 LOCAL_SHARE = 0.25  # how far a ratio is measured against those around it, in a collection of many kinds
-# of those ratios: the quantile from which a place is wide, and the least part of it
-WIDE_QUANTILE, LEAST_TIGHTNESS = 0.75, 0.1
-LEAST_DISTANCE = 1e-6  # of the largest distance: none is taken for smaller
-FARTHEST_DISTANCE = np.float32(1e16)  # in units of the largest feature: farther away is no stranger
+WIDE_QUANTILE = 0.75  # of those ratios: from here on a place is not tight at all
+LEAST_TIGHTNESS = 0.1  # of that quantile: no ratio counts for less
+LEAST_DISTANCE = 1e-6  # share of the largest distance that every distance is at least taken for
+FARTHEST_DISTANCE = np.float32(1e16)  # in units of the largest feature; greater distances are cut to it
 BLOCK_ROWS = 512  # rows that are compared at a time
 
 
@@ -133,7 +133,7 @@ class Tightness:
     """How tight the place is that a row lies in, from the ratios of the ten reference rows around it.
 
     With g the geometric mean of their ratios and c the third quartile of all, the factor is (c / g)^local. Each of the
-    ten counts as c at most, so that odd ones do not vouch for each other, and as c / 10 at least.
+    ten counts as c at most, so that odd ones do not make each other look ordinary, and as c / 10 at least.
     """
 
     def __init__(self, plain: Doubles, local: float) -> None:

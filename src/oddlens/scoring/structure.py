@@ -1,4 +1,4 @@
-"""How many kinds of image a collection holds, without labels, and how many neighbours to ask in it.
+"""Unimodality: whether a collection is of one kind of image, without labels; and how many neighbours to use in it.
 
 In a collection of one kind the distance to a near neighbour is about as large as the distance to the middle of all; in
 one of many kinds every image has neighbours of its own kind, and the middle is far from all of them.
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 SAMPLED_ROWS = 1000  # rows that are compared with each other
 NEAR_RANK = 10  # the neighbour whose distance is compared with that to the middle
-# of that ratio; ten classes of digits or clothes 0.80 to 0.85, one class 0.85 to 1.04
+# The ratio of these distances: 0.80 to 0.85 in ten classes of digits or clothes, 0.85 to 1.04 in one class.
 MULTIMODAL_RATIO, UNIMODAL_RATIO = 0.85, 0.93
-NEIGHBOUR_SHARE = 0.045  # of a collection of one kind that an image is compared with
-USUAL_NEIGHBOURS, MOST_NEIGHBOURS = 50, 500  # neighbours
+NEIGHBOUR_SHARE = 0.045  # neighbours as a share of a collection of one kind
+USUAL_NEIGHBOURS, MOST_NEIGHBOURS = 50, 500  # neighbours used by default, and at most
 
 
 def unimodality(embedding: NDArray[np.float32]) -> float:
@@ -36,10 +36,11 @@ def unimodality(embedding: NDArray[np.float32]) -> float:
 
 
 def neighbour_count(n: int, unimodal: float) -> int:
-    """How many neighbours to ask in a collection of n images, ``unimodal`` being its :func:`unimodality`.
+    """How many neighbours to use in a collection of n images, ``unimodal`` being its :func:`unimodality`.
 
-    50 and a twentieth of n where that is fewer: enough that a few odd images of one kind do not vouch for each other.
-    In a large collection of one kind the odd ones grow in number with it, so the neighbours do too, to a share of .045.
+    50, and a twentieth of n where that is fewer: enough that a few odd images of one kind do not make each other look
+    ordinary. In a large collection of one kind the odd ones grow in number with it, so the neighbours do too, to a
+    share of .045.
     """
     grown = min(max(NEIGHBOUR_SHARE * n / USUAL_NEIGHBOURS, 1.0), MOST_NEIGHBOURS / USUAL_NEIGHBOURS)
     return int(min(round(USUAL_NEIGHBOURS * grown**unimodal), max(1, n // 20)))

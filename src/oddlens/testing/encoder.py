@@ -105,7 +105,7 @@ def encoder_is_the_same_again(encoder: Encoder, images: Pixels) -> None:
 
 
 def encoder_takes_images_one_by_one(encoder: Encoder, images: Pixels) -> None:
-    """What it says of an image does not depend on the others that it is asked of at the same time."""
+    """What it gives for an image does not depend on the others that are encoded at the same time."""
     fresh = unfitted(encoder).fit(images)
     whole, some = all_of(fresh, images), all_of(fresh, images[[5, 3]])
     for key in whole:

@@ -1,4 +1,4 @@
-"""How far an image's pattern is from the nearest others: the paper's idea taken at its word.
+"""How far an image's pattern is from the nearest others: the paper's idea, literally.
 
 The nodes that are on and off make a pattern of bits. The score is the Hamming distance to the k-th nearest other
 image's pattern, as a share of the nodes: score(x) = |b(x) xor b(x_k)| / nodes. Found exactly among packed bits. Whole

@@ -19,9 +19,9 @@ from oddlens.errors import OptionError, SavedModelError
 from oddlens.protocols import Bools, Doubles, State
 from oddlens.scoring.activity import Layers, pack, rarity, shares_on, thresholds, unpack
 
-# images added to either state of each node, so that nothing is impossible (Krichevsky, Trofimov 1981)
+# Images added to either state of each node, so that nothing is impossible (Krichevsky, Trofimov 1981).
 PSEUDO_COUNT = 0.5
-MOST_ROUNDS = 30
+MOST_ROUNDS = 30  # rounds of expectation maximisation
 BATCH = 4096
 
 
