@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: demo test check bench docs clean
+.PHONY: demo test check bench mutants docs clean
 
 demo: $(INSTALLED)            ## the paper's experiment on 10,000 bundled digits
 	$(BIN)/oddlens demo --out demo-run
@@ -18,6 +18,10 @@ check: $(INSTALLED)           ## lint and types
 bench: $(INSTALLED)           ## side by side with the peers, in one run
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --group bench
 	for name in forest neighbors one_class; do $(BIN)/python benchmarks/$$name.py || exit 1; done
+
+mutants: $(INSTALLED)         ## what the tests of the core do not notice; FILES="decisions views", SAMPLE=0 for every change
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --group mutants
+	$(BIN)/python benchmarks/mutants.py $(if $(SAMPLE),--sample $(SAMPLE)) $(FILES)
 
 docs: $(INSTALLED)            ## write docs/reference.md and README's tables of methods anew from the code
 	$(BIN)/python docs/make_reference.py

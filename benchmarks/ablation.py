@@ -46,7 +46,7 @@ def sets() -> Iterator[tuple[str, str, Callable[[], Draw]]]:
 def variants(model: AnomalyModel) -> dict[str, Doubles]:
     """The scores of every way to put the fitted views together."""
     own, fusion = model.own_, model.fusion_
-    surprises = {view: fit_tail(scores).surprise(scores) for view, scores in own.items()}
+    surprises = {view: fit_tail(scores).surprisal(scores) for view, scores in own.items()}
     found = {"the default": fuse(fusion, own, own)}
     for view in own:
         found[f"{view} alone"] = own[view]

@@ -151,9 +151,9 @@ def plant(images: Images, seed: int = 0) -> tuple[Images, dict[str, NDArray[np.i
 
 def measure(images: Images) -> dict[str, Any]:
     """Of one set: the share of each planted kind that is named rightly, and of the clean images each cause names."""
-    clean = {cause: float(named.mean()) for cause, named in Causes().fit(images).kinds().items()}
+    clean = {cause: float(named.mean()) for cause, named in Causes().fit(images).masks().items()}
     planted, where = plant(images)
-    kinds = Causes().fit(planted).kinds()
+    kinds = Causes().fit(planted).masks()
     named = {kind: float(np.any([kinds[cause][rows] for cause in PLANTED[kind][1]], axis=0).mean())
              for kind, rows in where.items()}
     untouched = np.setdiff1d(np.arange(len(images)), np.concatenate(list(where.values())))

@@ -6,7 +6,7 @@
     python benchmarks/heat_maps.py --picture FILE   some of the maps, as a PNG
 
 Ten images of each class of MNIST-10k and of the test split of Fashion-MNIST, 200 in all, are damaged: five get a
-patch of an image of another class, five a gap (``planting.py``). The model is fitted to the rest of the class with 0.1
+patch of an image of another class, five a gap. The model is fitted to the rest of the class with 0.1
 others an image, unlabelled; in the setup "fitted" also to the damaged images themselves. Settings were chosen on seeds
 0 and 1; seed 2, which is what is measured here, was not looked at before.
 """
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from draws import load, one_class
-from oddlens.evaluation.synthetic_anomalies import background, plant
+from oddlens.evaluation.synthetic_anomalies import background, inject
 from oddlens.explaining.heatmap import heat_map, laid_over, levels, matched, ordinary, overlay, smoothed, windows
 from oddlens.files import write_atomically
 from oddlens.model import AnomalyModel
@@ -64,7 +64,7 @@ def cases(seed: int = SEED) -> Iterator[Case]:
             rng = np.random.default_rng([seed, number, int(draw.case)])
             rows = rng.choice(np.flatnonzero(~draw.odd), 2 * EACH, replace=False)
             others = images[labels.astype(str) != draw.case]
-            made = [plant(kind, draw.fitted[some], others, rng)
+            made = [inject(kind, draw.fitted[some], others, rng)
                     for kind, some in (("patch", rows[:EACH]), ("cut", rows[EACH:]))]
             yield Case(data, draw.case, np.delete(draw.fitted, rows, 0), np.concatenate([m.pixels for m in made]),
                        np.concatenate([m.regions for m in made]), ("patch",) * EACH + ("cut",) * EACH)

@@ -13,13 +13,13 @@ from scipy.optimize import minimize
 from scipy.special import stdtr, stdtrit
 from scipy.stats import genpareto
 
-from oddlens.decisions import ALLOWED, MOST, NORMAL, allowance, benjamini_hochberg, excess
+from oddlens.decisions import ALLOWED_SHARE, MOST_ODD, NORMAL_FREEDOM, allowance, benjamini_hochberg, excess
 
 Doubles = NDArray[np.float64]
 Design = Callable[[Doubles], Doubles]
 
 
-def students(low: float, high: float, freedom: float = NORMAL, rounds: int = 0, strict: bool = True) -> Design:
+def students(low: float, high: float, freedom: float = NORMAL_FREEDOM, rounds: int = 0, strict: bool = True) -> Design:
     """Student's t (by default a normal law) to the quantiles between two; corrected for the excess so many times.
 
     strict: only for the excess that is beyond doubt.
@@ -32,7 +32,7 @@ def students(low: float, high: float, freedom: float = NORMAL, rounds: int = 0, 
         for left in range(rounds, -1, -1):
             scale, location = np.polyfit(stdtrit(freedom, u), np.quantile(values, u * (1 - odd)), 1)
             p = stdtr(freedom, (location - values) / scale)
-            odd = min(excess(p, allowed), MOST) if left else odd
+            odd = min(excess(p, allowed), MOST_ODD) if left else odd
         return np.asarray(p)
 
     return p_values
@@ -46,7 +46,7 @@ def flag_and_refit(low: float, high: float, freedom: float) -> Design:
         for _ in range(10):
             scale, location = np.polyfit(stdtrit(freedom, u), np.quantile(values, u * (1 - odd)), 1)
             p = np.asarray(stdtr(freedom, (location - values) / scale))
-            more = min(0.9 * float(benjamini_hochberg(p, 0.1).mean()), MOST)
+            more = min(0.9 * float(benjamini_hochberg(p, 0.1).mean()), MOST_ODD)
             if more <= odd:
                 break
             odd = more
@@ -60,7 +60,7 @@ def skewed(low: float, high: float) -> Design:
 
     def p_values(values: Doubles) -> Doubles:
         u = np.linspace(low, high, 41)
-        z, found = stdtrit(NORMAL, u), np.quantile(values, u)
+        z, found = stdtrit(NORMAL_FREEDOM, u), np.quantile(values, u)
         best: tuple[float, float, float, float] = (np.inf, 0.0, 0.0, 1.0)
         for g in np.linspace(0.02, 1.2, 60):
             x = np.expm1(g * z) / g
@@ -68,7 +68,7 @@ def skewed(low: float, high: float) -> Design:
             best = min(best, (float(((found - location - scale * x) ** 2).sum()), float(g), location, scale))
         _, g, location, scale = best
         inside = np.maximum(1 + g * (values - location) / scale, 1e-300)
-        return np.asarray(stdtr(NORMAL, -np.log(inside) / g))
+        return np.asarray(stdtr(NORMAL_FREEDOM, -np.log(inside) / g))
 
     return p_values
 
@@ -154,7 +154,7 @@ DESIGNS: dict[str, Design] = {
     "(b) generalised Pareto from .5, top .1 censored": pareto(0.5, 0.1, censored=True),
     "(b) generalised Pareto from .7, top .05 truncated": pareto(0.7, 0.05, censored=False),
     "(c) conformal, cross-fitted": trimmed_conformal(0.0),
-    f"(c) conformal, top {ALLOWED:.0%} trimmed": trimmed_conformal(ALLOWED),
+    f"(c) conformal, top {ALLOWED_SHARE:.0%} trimmed": trimmed_conformal(ALLOWED_SHARE),
     "(c) conformal, top 10% trimmed": trimmed_conformal(0.1),
     "(d) lower half mirrored": mirrored,
     "widest gap": widest_gap,

@@ -28,7 +28,7 @@ from oddlens import AnomalyModel
 from oddlens.calibration import Fusion, fit_tail
 from oddlens.evaluation.corruptions import damage
 from oddlens.evaluation.draws import corrupted, foreign
-from oddlens.evaluation.synthetic_anomalies import KINDS, plant
+from oddlens.evaluation.synthetic_anomalies import ANOMALIES, inject
 from oddlens.pixels import look, read_pixels
 from oddlens.sources import open_source
 from sets import make
@@ -80,17 +80,17 @@ def measured(name: str, folder: Path, held: bool) -> dict[str, Any]:
         model = AnomalyModel(image_size=(form.height, form.width), channels=form.channels, n_jobs=1)
         model.fit(pixels[fitted])
         middle = time.process_time()
-        changed = [plant(kind, pixels[chosen], pixels, rng).pixels for kind in KINDS]
+        changed = [inject(kind, pixels[chosen], pixels, rng).pixels for kind in ANOMALIES]
         new = model.ensemble_.score(np.concatenate([*changed, pixels[chosen]]))  # the last as they are, yet as new
         seconds = [middle - start, time.process_time() - middle]
         tails = {view: fit_tail(own) for view, own in model.own_.items()}
         leads, views = model.fusion_.leads, model.fusion_.tails
 
         def table(scores: dict[str, Doubles]) -> Doubles:
-            by = {view: tail.surprise(scores[view]) for view, tail in tails.items()}
+            by = {view: tail.surprisal(scores[view]) for view, tail in tails.items()}
             return np.stack([sum(share * by[v] for v, share in leads.items()), *(by[v] for v in views)], -1)
 
-        every = table(new).reshape(len(KINDS) + 1, len(chosen), -1)
+        every = table(new).reshape(len(ANOMALIES) + 1, len(chosen), -1)
         np.savez(path, own=table(model.own_), planted=every[:-1], again=every[-1], odd=odd[fitted],
                  constants=[1.0, *views.values()], views=["lead", *views], seconds=seconds)
     with np.load(path) as kept:
@@ -148,7 +148,7 @@ def variants(found: dict[str, Any], held: dict[str, Any]) -> dict[str, Doubles]:
         for way, learn in WAYS.items():
             scores |= ways(f"{where}: {way}", learn(here["planted"], here["own"]))
         by_kind = [fused(own, told(p, here["own"])) for p in here["planted"]]
-        scores[f"{where}: (e) loudest kind"] = np.max([fit_tail(s).surprise(s) for s in by_kind], 0)
+        scores[f"{where}: (e) loudest kind"] = np.max([fit_tail(s).surprisal(s) for s in by_kind], 0)
     scores |= ways("real labels: AUROC", told(own[odd], own[~odd]))
     return scores | ways("real labels: least squares", least_squares(own[odd], own[~odd]))
 

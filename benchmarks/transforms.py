@@ -1,4 +1,4 @@
-"""The network that tells turns and flips apart: trained and not, with and without doubt, beside HOG and raw pixels.
+"""The network that tells rotations apart: trained and not, with and without presumed outliers, beside HOG, pixels.
 
 python benchmarks/transforms.py            prints the tables and writes benchmarks/results/transforms.json
 
@@ -29,7 +29,7 @@ SETS = (("mnist", "2"), ("mnist", "8"), ("fashion", "8"))
 
 
 class DoubtingByPixels(Transforms):
-    """Holds in doubt what lies far from the rest by its pixels, not by the directions of its edges."""
+    """Takes for outliers what lies far from the rest by its pixels, not by the directions of its edges."""
 
     def _edges(self, pixels: Any) -> Any:
         return pixels_of(pixels)
@@ -48,10 +48,11 @@ def scores(images: Any) -> tuple[dict[str, Doubles], float]:
     seconds = 0.0
     for name, encoder in {
         "untrained (steps = 0)": Transforms(steps=0, device="cpu"),
-        "trained, nothing doubted (doubt = 0)": Transforms(doubt=0, device="cpu"),
+        "trained, no presumed outliers (outlier_share = 0)": Transforms(outlier_share=0, device="cpu"),
         "trained, doubting by pixels": DoubtingByPixels(device="cpu"),
-        "ways: turns and shifts": Transforms(ways="turns,shifts", device="cpu"),
-        "ways: all 18 (turns, shifts, scales, pieces)": Transforms(ways="turns,shifts,scales,pieces", device="cpu"),
+        "ways: turns and shifts": Transforms(augmentations="rotations,translations", device="cpu"),
+        "ways: all 18 (rotations, translations, scales, permutations)": Transforms(
+            augmentations="rotations,translations,scales,permutations", device="cpu"),
         "the last two layers (depths = 2)": Transforms(depths=2, device="cpu"),
         "all four layers (depths = 4)": Transforms(depths=4, device="cpu"),
         "four parts (grid = 2)": Transforms(grid=2, device="cpu"),

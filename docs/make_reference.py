@@ -61,9 +61,9 @@ def _members(cls: type) -> list[str]:
     return lines
 
 
-def _words(kind: registry.Kind, name: str) -> str:
-    cls = registry.find(kind, name)
-    if kind == "encoder":
+def _words(role: registry.Role, name: str) -> str:
+    cls = registry.find(role, name)
+    if role == "encoder":
         line = inspect.cleandoc(cls.__doc__ or "").splitlines()[0].removesuffix(".").replace("``", "`")
         return f"{cls.looks_at} | {line}"
     return f"{cls.judges} | {cls.seeks}"

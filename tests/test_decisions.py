@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 
 from oddlens.decisions import (
-    MINIMUM,
+    FEWEST_SCORES,
     allowance,
     benjamini_hochberg,
     conformal_p_values,
@@ -12,7 +12,6 @@ from oddlens.decisions import (
     fit_null,
     q_values,
     share_of_odd,
-    storey_share,
 )
 from oddlens.errors import OptionError
 
@@ -165,7 +164,7 @@ def test_more_odd_images_hide_each_other_rather_than_accuse_ordinary_ones():
 
 
 @pytest.mark.parametrize("scores", [np.ones(50), np.zeros(50), np.r_[np.zeros(95), np.arange(1, 6)], [], [1.0],
-                                    [1.0, 1e9], np.r_[np.ones(MINIMUM - 2), 1e6]])
+                                    [1.0, 1e9], np.r_[np.ones(FEWEST_SCORES - 2), 1e6]])
 def test_where_nothing_can_be_known_nothing_is_flagged_and_it_says_so(scores):
     decision = decide(scores)
     assert not decision.flagged.any()
@@ -208,7 +207,7 @@ def test_rates_that_cannot_be_are_refused(rate):
 
 @pytest.mark.parametrize("p", [[0.1, np.nan], [-0.1], [1.1], [[0.1]]])
 def test_p_values_that_are_none_are_refused(p):
-    for function in (lambda: benjamini_hochberg(p, 0.1), lambda: q_values(p), lambda: storey_share(p)):
+    for function in (lambda: benjamini_hochberg(p, 0.1), lambda: q_values(p)):
         with pytest.raises(OptionError, match="p-values"):
             function()
 
@@ -240,13 +239,6 @@ def test_conformal_p_values_of_a_clean_collection_hold_the_rate():
     false, power = np.mean(runs, 0)
     assert false <= 0.1
     assert power > 0.9
-
-
-def test_storeys_share_of_a_known_mixture():
-    rng = np.random.default_rng(11)
-    assert np.isclose(storey_share(np.r_[rng.random(8000), np.zeros(2000)]), 0.2, atol=0.02)
-    assert storey_share(np.ones(10)) == 0
-    assert storey_share([]) == 0
 
 
 def test_the_excess_of_a_known_mixture_and_its_allowance():

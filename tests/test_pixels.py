@@ -129,7 +129,7 @@ def exif(value):
 def test_each_of_the_eight_orientations_comes_upright(turn, kind):
     undo = {6: 8, 8: 6}.get(turn, turn)  # all others undo themselves
     upright = Image.fromarray(messy.QUARTERS)
-    back = decoding.TURNS.get(undo)
+    back = decoding.UPRIGHT.get(undo)
     stored = upright if back is None else upright.transpose(back)
     content = messy.encoded(stored, kind, exif=exif(turn), **({"lossless": True} if kind == "WEBP" else {}))
     image, shape = decode(content, "x")
@@ -204,7 +204,7 @@ def test_reducing_by_bands_is_reducing_at_once(mode, monkeypatch):
     assert once.shape[:2] == (40, 51)
     if mode not in ("P", "PA"):
         assert np.array_equal(once, np.asarray(picture.reduce(4)))
-    monkeypatch.setattr(decoding, "BAND", 1000)
+    monkeypatch.setattr(decoding, "BAND_PIXELS", 1000)
     assert np.array_equal(np.asarray(decoding._reduced(picture, 16)), once)
 
 
@@ -216,7 +216,7 @@ def test_hidden_colours_do_not_bleed_when_transparent_images_are_reduced():
 
 
 def test_huge_images_are_decoded_one_at_a_time(monkeypatch, tmp_path):
-    monkeypatch.setattr(decoding, "HUGE", 100)
+    monkeypatch.setattr(decoding, "ALONE_PIXELS", 100)
     for i in range(6):
         Image.fromarray(messy.QUARTERS).save(tmp_path / f"{i}.png")
     inside, most = 0, 0
@@ -297,7 +297,7 @@ def test_an_image_of_the_right_size_is_not_touched():
 
 def test_many_pixels_go_to_a_file_that_disappears(monkeypatch, dots):
     expected = read_pixels(ArraySource(dots), PixelFormat(8, 8, 1)).pixels
-    monkeypatch.setattr(arrays, "MEMORY", 100)
+    monkeypatch.setattr(arrays, "MOST_IN_MEMORY", 100)
     mapped = read_pixels(ArraySource(dots), PixelFormat(8, 8, 1)).pixels
     assert isinstance(mapped.base, np.memmap) or isinstance(mapped, np.memmap)
     assert np.array_equal(mapped, expected)

@@ -99,13 +99,13 @@ def test_what_was_kept_of_other_images_is_refused(model, dots, tmp_path):
 def test_the_summary_and_the_page_say_what_was_found(model, dots, tmp_path):
     images = np.concatenate([dots, np.full((1, 8, 8, 1), 90, np.uint8), dots[:1]])
     result = rank_into(images, tmp_path / "run", model)
-    told, page = result.summary, (tmp_path / "run" / "report.html").read_text()
-    assert told["verdict"] in {"flagged", "some_odd", "nothing"}
-    assert told["worth_looking"] >= told["flagged"]
-    assert told["causes"]["blank"] == 1
-    assert told["duplicates"] == {"groups": 1, "images": 2}
-    assert "somewhere from" in told["statement"]
-    assert ("<h1>The odd images</h1>" in page) is bool(told["flagged"])
+    summary, page = result.summary, (tmp_path / "run" / "report.html").read_text()
+    assert summary["verdict"] in {"flagged", "some_odd", "nothing"}
+    assert summary["worth_looking"] >= summary["flagged"]
+    assert summary["causes"]["blank"] == 1
+    assert summary["duplicates"] == {"groups": 1, "images": 2}
+    assert "somewhere from" in summary["statement"]
+    assert ("<h1>The odd images</h1>" in page) is bool(summary["flagged"])
     assert "What a network of one layer learned, compared with its nearest neighbours" in page
     assert 'data-show="duplicates"' in page
 

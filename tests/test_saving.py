@@ -52,7 +52,8 @@ def same(one, other):
     {"detector": "forest", "image_size": (8, 6), "channels": 3, "resize": "pad", "random_state": 3},
     {"encoder": Hog(orientations=5), "detector": [Neighbors(k=3), "forest"], "contamination": 0.1},
     {"views": ["pixels+neighbors", ("hog", Subspace(share=0.7)),
-               View("statistics", "neighbors", lead=0.0, tail=0.5, options={"k": 2, "combine": "mean"})], "n_jobs": 1},
+               View("statistics", "neighbors", lead=0.0, tail_weight=0.5,
+                    options={"k": 2, "combine": "mean"})], "n_jobs": 1},
     {"effort": "fast", "fdr": 0.2},
 ])
 def test_what_comes_back_equals_what_was_saved(options, dots, tmp_path):
@@ -68,7 +69,7 @@ def test_what_comes_back_equals_what_was_saved(options, dots, tmp_path):
         assert same(one, other), parts
         assert all(same(sorted(one[name].get_state().items()), sorted(other[name].get_state().items()))
                    for name in other), parts
-    assert loaded.ensemble_.one_kind == model.ensemble_.one_kind
+    assert loaded.ensemble_.unimodality == model.ensemble_.unimodality
     assert same(loaded.fit(dots).rank().scores, model.rank().scores), "and it learns again as it did"
 
 

@@ -330,7 +330,7 @@ def test_arrays_that_were_not_asked_for_are_not_unpacked(tmp_path):
 
 
 def test_what_unpacks_to_more_than_there_is_room_for_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(array_files, "MEMORY", 100)
+    monkeypatch.setattr(array_files, "MOST_IN_MEMORY", 100)
     monkeypatch.setattr(array_files.shutil, "disk_usage", lambda place: type("Usage", (), {"free": 150})())
     (tmp_path / "a.gz").write_bytes(gzip.compress(idx(IMAGES)))
     with pytest.raises(SourceError, match=r"promises 210 bytes .* room for 150"):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from oddlens.decisions import decide
-from oddlens.statement import MANY_HIDE, Finding, percent
+from oddlens.statement import HIDDEN_WARNING, Finding, percent
 
 FLAGGED = Finding(1050, 40, 0.05, 0.03, 0.1, expected_false=3.2)
 SOME = Finding(2624, 0, 0.042, 0.021, 0.111)
@@ -29,14 +29,14 @@ UNKNOWN = Finding(7, 0, 0.0, 0.0, 1.0, known=False)
      "16 to 48 images. The first 24 are worth a look."),
     (SOME, "some_odd", 110, "About 110 of 2,624 images look odd, but no single one is beyond doubt.",
      "The share of odd images, flagged or not, is about 4.2 % (somewhere from 2.1 % to 11 %): 55 to 291 images. "
-     f"The first 110 are worth a look. {MANY_HIDE}"),
+     f"The first 110 are worth a look. {HIDDEN_WARNING}"),
     (replace(SOME, count=12), "some_odd", 1, "About 1 of 12 images looks odd, but no single one is beyond doubt.",
-     f"0 to 1 images. The first is worth a look. {MANY_HIDE}"),
+     f"0 to 1 images. The first is worth a look. {HIDDEN_WARNING}"),
     (NOTHING, "nothing", 0, "Nothing stands out: none of 525 images is odd beyond doubt.",
      "The share of odd images is about 2 % (somewhere from 0 % to 8 %): there may be none. "
-     f"If there are any, look for them among the first 42. {MANY_HIDE}"),
+     f"If there are any, look for them among the first 42. {HIDDEN_WARNING}"),
     (replace(NOTHING, share=0.0, high=0.0), "nothing", 0, "Nothing stands out",
-     "The share of odd images is about 0 % (somewhere from 0 % to 0 %): there may be none. " + MANY_HIDE),
+     "The share of odd images is about 0 % (somewhere from 0 % to 0 %): there may be none. " + HIDDEN_WARNING),
     (UNKNOWN, "unknown", 0, "No image is flagged: 7 images are too few to say what is ordinary.",
      "The share of odd images cannot be told: somewhere from 0 % to 100 %."),
     (replace(UNKNOWN, count=1), "unknown", 0, "No image is flagged: 1 image is too few to say what is ordinary.", ""),

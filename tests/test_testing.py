@@ -44,7 +44,7 @@ class Means(BaseEstimator):
             embedding=rows if "embedding" in needs else None,
             residual=rows.var(1).astype(np.float64) if "residual" in needs else None,
             activations={"rows": rows} if "activations" in needs else {},
-            kinds={"rows": "linear"} if "activations" in needs else {})
+            node_types={"rows": "linear"} if "activations" in needs else {})
 
     def get_state(self):
         if not hasattr(self, "shape_"):
@@ -263,8 +263,8 @@ BROKEN_ENCODERS = [
     ("gives_what_it_says", {"gives": frozenset({"residual"}), "encode": raw(residual=lambda e: e.residual * np.nan)},
      "residual,: .* finite numbers"),
     ("gives_what_it_says", {"gives": frozenset({"activations"}),
-                            "encode": raw(activations=lambda e: e.activations, kinds=lambda e: {"rows": "tanh"})},
-     "kinds of nodes among sigmoid, relu, linear; got 'tanh'"),
+                            "encode": raw(activations=lambda e: e.activations, node_types=lambda e: {"rows": "tanh"})},
+     "node types among sigmoid, relu, linear; got 'tanh'"),
     ("is_the_same_again", {"encode": encoding(unlike_means)}, "fit: .* the same result from the same options"),
     ("takes_images_one_by_one", {"encode": encoding(whiten)}, "encode: .* its own image alone; got another embedding"),
     ("comes_back_from_its_state", {"get_state": lambda self: {"shape": [1, 2]}}, "get_state: .* arrays of numbers"),

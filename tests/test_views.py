@@ -2,7 +2,7 @@ import pytest
 
 from oddlens import registry
 from oddlens.errors import OptionError
-from oddlens.views import EFFORTS, Loudness, View, chosen, columns, fusion, parsed
+from oddlens.views import EFFORTS, TailWeight, View, chosen, columns, fusion, parsed
 
 
 @pytest.mark.parametrize("effort", EFFORTS)
@@ -34,8 +34,8 @@ def test_columns_are_called_by_what_tells_them_apart():
 
 
 def test_leads_share_and_other_views_are_as_loud_as_the_collection_lets_them():
-    views = {"a": View("a", "x"), "b": View("b", "x", lead=3), "d": View("d", "x", lead=0, tail=0.5),
-             "c": View("c", "x", lead=0, tail=Loudness(0.1, 0.3, 0.8))}
+    views = {"a": View("a", "x"), "b": View("b", "x", lead=3), "d": View("d", "x", lead=0, tail_weight=0.5),
+             "c": View("c", "x", lead=0, tail_weight=TailWeight(0.1, 0.3, 0.8))}
     one, between, many, colour = (fusion(views, channels, kind)
                                   for channels, kind in ((1, 1.0), (1, 0.5), (1, 0.0), (3, 1.0)))
     assert one.leads == many.leads == {"a": 0.25, "b": 0.75}
@@ -46,7 +46,7 @@ def test_leads_share_and_other_views_are_as_loud_as_the_collection_lets_them():
 
 
 def test_some_lead_only_where_the_collection_is_of_one_kind():
-    views = {"a": View("a", "x"), "b": View("b", "x", one_kind=True)}
+    views = {"a": View("a", "x"), "b": View("b", "x", unimodal=True)}
     assert [fusion(views, 1, kinds).leads for kinds in (0.0, 1.0)] == [{"a": 1.0}, {"a": 0.5, "b": 0.5}]
 
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-MEMORY = 2 * 2**30  # bytes that one array may take in memory; a larger one is a temporary file that is mapped
+MOST_IN_MEMORY = 2 * 2**30  # bytes that one array may take in memory; a larger one is a temporary file that is mapped
 
 
 def allocate(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     """An array to be filled, in memory or, where it would take more than 2 GiB, in a temporary file."""
-    if int(np.prod(shape, dtype=object)) * np.dtype(dtype).itemsize <= MEMORY:
+    if int(np.prod(shape, dtype=object)) * np.dtype(dtype).itemsize <= MOST_IN_MEMORY:
         return np.empty(shape, dtype)
     # The file has no name any more once it is mapped, so it goes away with the array. Its room is claimed first: a full
     # disk is then an error here, not a crash when a page of the map cannot be written.
@@ -22,3 +22,10 @@ def allocate(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(file.fileno(), 0, int(np.prod(shape, dtype=object)) * np.dtype(dtype).itemsize)
         return np.memmap(file, dtype, "w+", shape=shape)
+
+
+def read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """One kind of array for compiled loops, computed, loaded or mapped, so that they are compiled once."""
+    view = np.require(array, requirements=["C", "A", "E"]).view()
+    view.flags.writeable = False
+    return view

@@ -1,8 +1,8 @@
 """What a score means: pure functions on arrays, each against the scores of the fitted images.
 
-Detectors score in units of their own: squared errors, distances, depths. To be put together they must speak of the same
-thing, how rare so high a score is among ordinary images, and that is always taken against the fitted collection, never
-within the batch being scored.
+Detectors score in units of their own: squared errors, distances, depths. Before they can be combined, each score is
+turned into a surprisal, how rare so high a score is among ordinary images. That is always taken against the fitted
+collection, never within the batch being scored.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import numpy as np
 
 from oddlens.protocols import Doubles
 
-LOW, HIGH = 0.5, 0.9  # the quantiles of the fitted scores between which the fall of the tail is read
-NEAR = 0.75  # the quantile that the unit is read at when a gap is looked for: odd images hardly move it
-FEWEST_APART, MOST_APART = 2, 0.2  # values, and the share of all, that may lie apart from the rest
-IN_GAP = 0.1  # of as many as lie above the gap may lie in it
-CERTAIN = 12.0  # minus the log of the chance of a gap
-TRACE = 0.02  # of a lead below 0: it keeps the order of ordinary images, and no more
+TAIL_LOW, TAIL_HIGH = 0.5, 0.9  # the quantiles of the fitted scores between which the fall of the tail is read
+GAP_UNIT = 0.75  # the quantile that gives the unit when a gap is searched for: odd images hardly move it
+FEWEST_APART, MOST_APART = 2, 0.2  # the fewest values that may form a group above the gap, and the largest share
+MOST_IN_GAP = 0.1  # values inside the gap, as a share of those above it
+GAP_CERTAINTY = 12.0  # minus the log of the largest probability at which a gap counts as one
+ORDINARY_SLOPE = 0.02  # slope of the score in a leading surprisal below 0: just enough to keep the order
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,10 @@ class Tail:
     """How a detector's scores fall off above their median: exponentially, in the score or in its logarithm."""
 
     middle: float
-    slope: float  # of the (log) score, for each unit of surprise
+    slope: float  # of the (log) score, for each unit of surprisal
     floor: float  # the least score that a logarithm is taken of; 0: no logarithm is taken
 
-    def surprise(self, scores: Doubles) -> Doubles:
+    def surprisal(self, scores: Doubles) -> Doubles:
         """(m,) about minus the natural log of the share of ordinary images that score as high.
 
         0.69 (one half) at the fitted median and 2.3 (one tenth) at the ninth decile, straight on beyond, so that what
@@ -39,7 +39,7 @@ class Tail:
         """
         scores = np.asarray(scores, np.float64)
         values = np.log(np.maximum(scores, self.floor)) if self.floor else scores
-        return np.asarray((values - self.middle) / self.slope - np.log(1 - LOW))
+        return np.asarray((values - self.middle) / self.slope - np.log(1 - TAIL_LOW))
 
 
 def fit_tail(fitted: Doubles) -> Tail:
@@ -55,11 +55,11 @@ def fit_tail(fitted: Doubles) -> Tail:
     floor = float(positive.min()) if len(positive) and fitted.min() >= 0 else 0.0
     values = np.log(np.maximum(fitted, floor)) if floor else fitted
     bulk = values[values <= set_apart(values)]
-    middle, high = (float(value) for value in np.quantile(bulk, [LOW, HIGH]))
+    middle, high = (float(value) for value in np.quantile(bulk, [TAIL_LOW, TAIL_HIGH]))
     rise = high - middle
     if not rise > 1e-12 * max(abs(high), abs(middle)):  # half of the scores are one value: take what spread there is
         rise = float(values.std()) or 1.0
-    return Tail(middle, rise / np.log((1 - LOW) / (1 - HIGH)), floor)
+    return Tail(middle, rise / np.log((1 - TAIL_LOW) / (1 - TAIL_HIGH)), floor)
 
 
 def set_apart(values: Doubles) -> float:
@@ -71,13 +71,14 @@ def set_apart(values: Doubles) -> float:
     above the gap may lie in it. The widest such gap is taken, in this sense.
     """
     n = len(values)
-    middle, high = np.quantile(values, [LOW, NEAR]) if n else (0.0, 0.0)
+    middle, high = np.quantile(values, [TAIL_LOW, GAP_UNIT]) if n else (0.0, 0.0)
     if not high > middle:
         return float("inf")
-    ordered = np.sort((values - middle) / (high - middle) * np.log((1 - LOW) / (1 - NEAR)) - np.log(1 - LOW))[::-1]
+    unit = (high - middle) / np.log((1 - TAIL_LOW) / (1 - GAP_UNIT))
+    ordered = np.sort((values - middle) / unit - np.log(1 - TAIL_LOW))[::-1]
     above = np.arange(FEWEST_APART, int(MOST_APART * n) + 1)  # how many lie above the gap
-    best, cut = CERTAIN, float("inf")
-    for within in (np.zeros_like(above), (IN_GAP * above).astype(np.int64)):  # how many lie in it
+    best, cut = GAP_CERTAINTY, float("inf")
+    for within in (np.zeros_like(above), (MOST_IN_GAP * above).astype(np.int64)):  # how many lie in it
         below = above + within
         far, near = ordered[above - 1], ordered[below]
         last = np.minimum(below + np.maximum(above, 10), n // 2)  # down to here the tail below the gap is read
@@ -86,12 +87,12 @@ def set_apart(values: Doubles) -> float:
             power = np.log((last + 1) / (below + 1)) / np.log(near / base)
             expected = above * np.expm1(np.minimum(power * np.log(far / near), 20))
             exponent = expected - within - np.where(within > 0, within * np.log(expected / np.maximum(within, 1)), 0)
-        known = (near > -np.log(1 - LOW)) & (base > 0.1) & (near > base) & (expected > within)
+        known = (near > -np.log(1 - TAIL_LOW)) & (base > 0.1) & (near > base) & (expected > within)
         exponent = np.where(known, exponent, 0)
         if len(exponent) and exponent.max() > best:
             at = int(exponent.argmax())
             best = float(exponent[at])
-            cut = float((near[at] + np.log(1 - LOW)) / np.log((1 - LOW) / (1 - NEAR)) * (high - middle) + middle)
+            cut = float((near[at] + np.log(1 - TAIL_LOW)) * unit + middle)
     return cut
 
 
@@ -99,32 +100,32 @@ def set_apart(values: Doubles) -> float:
 class Fusion:
     """How several views make one score.
 
-    leads:  view -> its share in the leading surprise; the shares sum to 1.
-    tails:  view -> the weight of its squared surprise, where that is above 0: it is heard only where it is loud.
+    leads:  view -> its share in the leading surprisal; the shares sum to 1.
+    tails:  view -> the tail weight: the weight of its squared surprisal, where that is above 0.
     """
 
     leads: Mapping[str, float]
     tails: Mapping[str, float]
 
-    def lead(self, surprises: Mapping[str, Doubles]) -> Doubles:
-        """(m,) the leading surprise."""
-        return np.asarray(np.sum([share * surprises[view] for view, share in self.leads.items()], axis=0))
+    def lead(self, surprisals: Mapping[str, Doubles]) -> Doubles:
+        """(m,) the leading surprisal."""
+        return np.asarray(np.sum([share * surprisals[view] for view, share in self.leads.items()], axis=0))
 
-    def combine(self, surprises: Mapping[str, Doubles]) -> Doubles:
-        """(m,) one score from each view's surprise, in the same unit; larger is stranger.
+    def combine(self, surprisals: Mapping[str, Doubles]) -> Doubles:
+        """(m,) one score from each view's surprisal, in the same unit; larger is stranger.
 
-        With L the leading surprise, the score is the root of max(L, 0)^2 + sum of weight * max(surprise, 0)^2, and a
-        trace of L where that is below 0, which keeps the order. Averaging views would dilute the best of them in the
-        bulk; squares let a view speak in its tail alone. That the lead finds an image ordinary is no proof that it is:
-        it silences no other view (docs/lab/fusion.md).
+        With L the leading surprisal, the score is the root of max(L, 0)^2 + sum of weight * max(surprisal, 0)^2, and a
+        small multiple of L where that is below 0, which keeps the order. Averaging all views would dilute the best of
+        them; with squares, a view counts only in its tail. An image that is ordinary by the lead may still be odd by
+        another view, so the lead never lowers what the others add (docs/lab/fusion.md).
         """
-        lead = self.lead(surprises)
+        lead = self.lead(surprisals)
         total = np.maximum(lead, 0) ** 2
         for view, weight in self.tails.items():
-            total = total + weight * np.maximum(surprises[view], 0) ** 2
-        return np.asarray(np.sqrt(total) + TRACE * np.minimum(lead, 0))
+            total = total + weight * np.maximum(surprisals[view], 0) ** 2
+        return np.asarray(np.sqrt(total) + ORDINARY_SLOPE * np.minimum(lead, 0))
 
 
 def fuse(fusion: Fusion, fitted: Mapping[str, Doubles], scores: Mapping[str, Doubles]) -> Doubles:
     """(m,) one score from each view's (m,) scores, each placed in the tail of its own (n,) fitted ones."""
-    return fusion.combine({view: fit_tail(own).surprise(scores[view]) for view, own in fitted.items()})
+    return fusion.combine({view: fit_tail(own).surprisal(scores[view]) for view, own in fitted.items()})

@@ -25,14 +25,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _shared(*names: str) -> Callable[[F], F]:
-    """The options that several commands share, each written down once."""
+    """The options that several commands share, each defined once."""
     known = {
         "device": click.option("--device", default="auto", show_default=True,
-                               help="Where networks run: auto, cpu, cuda, mps."),
+                               help="Device that networks run on: auto, cpu, cuda, mps."),
         "jobs": click.option("--jobs", type=int, default=None, help="Threads.  [default: one for each core]"),
         "json": click.option("--json", "as_json", is_flag=True, help="Print a machine-readable summary."),
         "quiet": click.option("--quiet", is_flag=True, help="No progress bar."),
-        "seed": click.option("--seed", type=int, default=0, show_default=True, help="Fixes all that is random."),
+        "seed": click.option("--seed", type=int, default=0, show_default=True, help="Random seed."),
         "top": click.option("--top", type=click.IntRange(min=0), default=20, show_default=True,
                             help="How many of the strangest images to show."),
     }
@@ -48,7 +48,7 @@ def _shared(*names: str) -> Callable[[F], F]:
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(oddlens.__version__, prog_name="oddlens")
 def cli() -> None:
-    """Find the odd images in a collection that nobody has labelled."""
+    """Find the odd images in an unlabelled collection."""
 
 
 @cli.command("rank")
@@ -56,28 +56,28 @@ def cli() -> None:
 @click.option("--out", type=click.Path(path_type=Path), default=Path("oddlens-run"), show_default=True,
               help="Folder for the table, pictures, report and model.")
 @click.option("--fast", is_flag=True,
-              help="The best single view alone: less time, and blind to blur and noise.")
+              help="Only the best single view: faster, but blind to blur and noise.")
 @click.option("--thorough", is_flag=True,
-              help="The default views with three dictionaries in place of one: three times the time, less left to "
-                   "the seed.")
-@click.option("--encoder", default=None, help="What learns the features, in place of the default views.")
+              help="The default views with three dictionaries instead of one: three times slower, and less "
+                   "dependent on the seed.")
+@click.option("--encoder", default=None, help="Encoder that learns the features, instead of the default views.")
 @click.option("--detector", "detectors", multiple=True,
-              help="What scores the images, in place of the default views. Give it several times, or several with "
+              help="Detector that scores the images, instead of the default views. Repeatable, or several separated by "
                    "commas.")
 @click.option("--view", "views", multiple=True, metavar="ENCODER+DETECTOR",
-              help="A view of the images, in place of the default ones; several count equally. Repeatable.")
+              help="A view, instead of the default ones; several count equally. Repeatable.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",
-              help="Any option of the encoder, the detectors or the model; NAME may be neighbors.k. Repeatable.")
+              help="An option of the encoder, the detectors or the model; NAME may be neighbors.k. Repeatable.")
 @click.option("--image-size", default=None, metavar="N or HxW",
-              help="The size that images are brought to.  [default: found by looking, at most 64]")
+              help="Size that images are resized to.  [default: from the images, at most 64]")
 @click.option("--fdr", type=float, default=0.1, show_default=True,
-              help="The false-discovery rate: of the flagged images about so many, at most, are ordinary ones.")
+              help="False-discovery rate: at most about this share of the flagged images is ordinary.")
 @click.option("--contamination", type=float, default=None,
-              help="Flag this share of the images instead of --fdr, for those who know it.")
+              help="Flag this share of the images, if you know it, instead of going by --fdr.")
 @click.option("--check", is_flag=True,
-              help="Plant known oddities in copies of the images and say what this run can see; five times the time.")
+              help="Inject synthetic anomalies and report which of them this run detects; five times slower.")
 @click.option("--no-model", is_flag=True,
-              help="Keep no model and nothing of the images: `oddlens score` cannot use the run.")
+              help="Save no model and no pixels: `oddlens score` cannot use the run.")
 @_shared("top", "seed", "device", "jobs", "quiet", "json")
 def rank_command(
     images: str, out: Path, fast: bool, thorough: bool, encoder: str | None, detectors: tuple[str, ...],
@@ -122,10 +122,10 @@ def score_command(
 ) -> None:
     """Score new images, each on its own, with the model of an earlier run.
 
-    They are flagged from the threshold on that was fixed when the model was fitted, whatever comes with them. A copy of
-    an image that the model was fitted to gets that image's score.
+    The threshold for flagging was fixed when the model was fitted. A copy of an image that the model was fitted to gets
+    that image's score.
 
-    Of a whole run folder they are explained too, beside the images that it was made of.
+    Given a run folder, the new images are also explained, by comparison with the images of that run.
     """
     from oddlens.run import score_with
 
@@ -149,32 +149,34 @@ def demo_command(out: Path, seed: int, jobs: int | None, quiet: bool, as_json: b
 
 @cli.command("evaluate")
 @click.option("--protocol", default="A", show_default=True, metavar="A|B|C|C5|D|all",
-              help="What is measured: A one class with others among it, unlabelled; B one class, clean; C all classes "
-                   "but one, clean; C5 the same with 5 % of the one; D foreign or damaged images. Several with commas.")
+              help="What is measured: A one class contaminated with others, unlabelled; B one class, clean; C all "
+                   "classes but one, clean; C5 the same contaminated with 5 % of the held-out class; D foreign or "
+                   "damaged images. Several separated by commas.")
 @click.option("--labels", "folder", type=click.Path(path_type=Path), default=None, metavar="FOLDER",
-              help="Measure on a folder of your own with one subfolder a label, instead of a protocol.")
+              help="Measure on your own folder, with one subfolder per label, instead of a protocol.")
 @click.option("--odd", default=None, metavar="LABEL",
               help="The label that is odd among all others.  [default: each label in turn is nominal]")
-@click.option("--data", default=None, help="Data sets, with commas.  [default: all of the protocol]")
+@click.option("--data", default=None, help="Data sets, separated by commas.  [default: all of the protocol]")
 @click.option("--contamination", default=None, metavar="SHARES",
-              help="Odd images per nominal one, with commas; for A and --labels.  [default: 0.1]")
-@click.option("--seeds", default=None, help="Which draws, with commas.  [default: 0; for elpv 0 to 4]")
-@click.option("--classes", default=None, help="Nominal (in C left out) classes, with commas.  [default: all]")
+              help="Odd images per nominal one, separated by commas; for A and --labels.  [default: 0.1]")
+@click.option("--seeds", default=None, help="Seeds of the draws, separated by commas.  [default: 0; for elpv 0 to 4]")
+@click.option("--classes", default=None,
+              help="Nominal classes (in C the held-out ones), separated by commas.  [default: all]")
 @click.option("--methods", default=None,
-              help="Methods, with commas; also ENCODER+DETECTOR.  [default: oddlens and all its rivals]")
+              help="Methods, separated by commas; also ENCODER+DETECTOR.  [default: oddlens and all baselines]")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("oddlens-evaluation"), show_default=True,
-              help="Folder for the rows, summary and plot. What is kept there is not measured again.")
-@click.option("--table", is_flag=True, help="Only print the kept results, as Markdown.")
+              help="Folder for the results, summary and plot. What is there already is not measured again.")
+@click.option("--table", is_flag=True, help="Only print the saved results, as Markdown.")
 @_shared("jobs", "quiet", "json")
 def evaluate_command(
     protocol: str, folder: Path | None, odd: str | None, data: str | None, contamination: str | None,
     seeds: str | None, classes: str | None, methods: str | None, out: Path, table: bool, jobs: int | None,
     quiet: bool, as_json: bool,
 ) -> None:
-    """Measure how well oddlens works, with labels, beside its rivals.
+    """Measure with labels how well oddlens works, beside baselines.
 
-    Labels are read for measuring alone. Every row is kept in --out as soon as it is measured, so a run that was cut
-    off goes on. See docs/evaluate.md.
+    Labels are used for measuring only. Every result is saved in --out as soon as it is there, so an interrupted run
+    continues where it stopped. See docs/evaluate.md.
     """
     from oddlens.evaluation.evaluate import evaluate, evaluate_folder, kept
 
@@ -202,18 +204,18 @@ def evaluate_command(
 @_shared("json")
 def list_command(as_json: bool) -> None:
     """List the encoders and detectors with their options and defaults."""
-    kinds: list[registry.Kind] = ["encoder", "detector"]
+    roles: list[registry.Role] = ["encoder", "detector"]
     if registry.names("source"):  # only other packages give any
-        kinds.append("source")
-    table = {f"{kind}s": {name: registry.options(kind, name) for name in registry.names(kind)} for kind in kinds}
+        roles.append("source")
+    table = {f"{role}s": {name: registry.options(role, name) for name in registry.names(role)} for role in roles}
     if as_json:
         click.echo(json.dumps(table, indent=2, default=repr))
         return
-    for kind in kinds:
-        click.echo(f"{kind}s")
-        for name in registry.names(kind):
-            click.echo(f"  {name:<16}{_first_line(registry.find(kind, name))}")
-            for option, default in registry.options(kind, name).items():
+    for role in roles:
+        click.echo(f"{role}s")
+        for name in registry.names(role):
+            click.echo(f"  {name:<16}{_first_line(registry.find(role, name))}")
+            for option, default in registry.options(role, name).items():
                 click.echo(f"      {option}={default!r}")
 
 
@@ -249,7 +251,7 @@ def _numbers(text: str | None, kind: type[Any], option: str) -> list[Any] | None
     try:
         return None if text is None else [kind(part) for part in _listed(text) or ()]
     except ValueError:
-        raise OptionError(f"{option} takes numbers with commas between them, got {text!r}.") from None
+        raise OptionError(f"{option} takes numbers separated by commas, got {text!r}.") from None
 
 
 def _size(text: str | None) -> int | tuple[int, int] | None:

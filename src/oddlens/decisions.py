@@ -1,14 +1,15 @@
 """Which images to call odd, at a stated false-discovery rate: pure functions on arrays of scores, no labels.
 
 The collection is its own and only reference, and odd images are in it. Its own ranks say nothing: they are uniform
-whatever it holds. So a *null*, how ordinary images score, is read off the bulk: Student's t, by its quantiles, to the
-(log) scores between their median and .85 quantile, where odd images are few (the empirical null of Efron 2004, 2007).
-Its upper half is then carried on into the tail. Ordinary images have heavier tails than a normal law, hence t with
-8 degrees of freedom: chosen on labelled sets so that the realised rate keeps to the stated one (docs/lab/decisions.md).
+whatever it holds. So the *null distribution*, how ordinary images score, is estimated from the bulk: Student's t,
+fitted by quantiles to the (log) scores between their median and .85 quantile, where odd images are few (the empirical
+null of Efron 2004, 2007). Its upper half is then extrapolated into the tail. Ordinary images have heavier tails than a
+normal distribution, hence t with 8 degrees of freedom, chosen on labelled sets so that the realised rate keeps to the
+stated one (docs/lab/decisions.md).
 
 Efron, *Large-scale simultaneous hypothesis testing: the choice of a null hypothesis*, 2004; *Size, power and false
 discovery rates*, 2007. Benjamini, Hochberg, *Controlling the false discovery rate*, 1995. Meinshausen, Rice,
-*Estimating the proportion of false null hypotheses*, 2006. Storey, *A direct approach to false discovery rates*, 2002.
+*Estimating the proportion of false null hypotheses*, 2006.
 Bates, Candès, Lei, Romano, Sesia, *Testing for outliers with conformal p-values*, 2023.
 """
 
@@ -20,20 +21,21 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import stdtr, stdtrit
+from scipy.stats import false_discovery_control
 
 from oddlens.errors import OptionError
 from oddlens.protocols import Bools, Doubles
-from oddlens.statement import TELLING, Finding
+from oddlens.statement import RARITY_FACTOR, Finding
 
-MINIMUM = 10  # scores; with fewer nothing is ever flagged
-BAND = np.linspace(0.5, 0.85, 41)  # the quantiles that the null is read at
-FREEDOM = 8.0  # degrees of freedom of the null: how heavy its tail is,
-PER_DEGREE = 20  # but one for each so many images where that is fewer: a tail read off few is itself uncertain
-NORMAL = 1e6  # degrees of freedom that make Student's t a normal law
-TAIL = 0.2  # p-values below this are where odd images are counted
-ALLOWED = 0.02  # share of ordinary images that may stand out beyond the null, being of a rare kind
-MOST = 0.3  # the largest share of odd images that the null is corrected for
-ROUNDS = 5  # corrections that the highest share takes
+FEWEST_SCORES = 10  # scores; with fewer nothing is ever flagged
+NULL_QUANTILES = np.linspace(0.5, 0.85, 41)  # the quantiles that the null is fitted to
+NULL_FREEDOM = 8.0  # degrees of freedom of the null: how heavy its tail is
+IMAGES_PER_DEGREE = 20  # images for each degree of freedom, at least: a tail estimated from few is itself uncertain
+NORMAL_FREEDOM = 1e6  # degrees of freedom at which Student's t is a normal distribution
+TAIL_P_VALUE = 0.2  # p-values below this are where odd images are counted
+ALLOWED_SHARE = 0.02  # share of ordinary images that may stand out beyond the null, being of a rare kind
+MOST_ODD = 0.3  # the largest share of odd images that the null is corrected for
+SHARE_ROUNDS = 5  # rounds of correction for the upper bound of the share
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ class Decision:
     share:           of odd images in the collection, flagged or not.
     """
 
-    null: Reference
+    null: NullDistribution
     rate: float
     p_values: Doubles
     q_values: Doubles
@@ -121,7 +123,7 @@ class Decision:
                        expected_false=self.expected_false, known=self.null.known).statement
 
 
-class Reference(Protocol):
+class NullDistribution(Protocol):
     """How ordinary images score: what judges an image by its score alone."""
 
     @property
@@ -135,7 +137,7 @@ class Reference(Protocol):
         """The score that has this p-value; inf where there is none."""
 
 
-def fit_null(scores: ArrayLike, log: bool | None = None, freedom: float = FREEDOM) -> Null:
+def fit_null(scores: ArrayLike, log: bool | None = None, freedom: float = NULL_FREEDOM) -> Null:
     """The null of (n,) own scores, each image scored without itself.
 
     freedom:  degrees of freedom of the tail; fewer in a collection of fewer than 20 images for each.
@@ -143,9 +145,9 @@ def fit_null(scores: ArrayLike, log: bool | None = None, freedom: float = FREEDO
           Scores that are sums of logarithms or of surprises need none.
 
     location and scale are those of the line of least squares through the (log) scores' quantiles at u (1 - s) against
-    the quantiles of Student's t at u, u from .5 to .85. s is the share of odd images that is beyond doubt, 0 in the
-    first of two rounds: odd images stand above the bulk, so the bulk's quantiles are so much lower. The null is fitted
-    to what odd images are left as well, which makes it too wide rather than too narrow.
+    the quantiles of Student's t at u, u from .5 to .85. s is the lower bound of the share of odd images, 0 in the first
+    of two rounds: odd images lie above the bulk, so the bulk's quantiles are so much lower. The null is fitted to what
+    odd images are left as well, which makes it too wide rather than too narrow.
 
     Fewer than 10 scores, or no spread in the upper half: nothing is known, and every p-value is 1/2.
     Raises ``OptionError`` for scores that are not finite.
@@ -153,16 +155,16 @@ def fit_null(scores: ArrayLike, log: bool | None = None, freedom: float = FREEDO
     checked = _finite(scores)
     floor = _floor(checked, log)
     values = _values(checked, floor)
-    freedom = min(freedom, max(len(values), 1) / PER_DEGREE)
-    least = 1 / (TELLING * max(len(values), 1))
-    if len(values) < MINIMUM:
+    freedom = min(freedom, max(len(values), 1) / IMAGES_PER_DEGREE)
+    least = 1 / (RARITY_FACTOR * max(len(values), 1))
+    if len(values) < FEWEST_SCORES:
         return Null(0.0, float("inf"), freedom, floor, least)
     location, scale = _line(values, freedom, 0.0)
-    doubtless = excess(stdtr(freedom, (location - values) / scale), allowance(len(values)))
-    return Null(*_line(values, freedom, min(doubtless, MOST)), freedom, floor, least)
+    certain = excess(stdtr(freedom, (location - values) / scale), allowance(len(values)))
+    return Null(*_line(values, freedom, min(certain, MOST_ODD)), freedom, floor, least)
 
 
-def decide(scores: ArrayLike, rate: float = 0.1, log: bool | None = None, freedom: float = FREEDOM) -> Decision:
+def decide(scores: ArrayLike, rate: float = 0.1, log: bool | None = None, freedom: float = NULL_FREEDOM) -> Decision:
     """Flag those of (n,) own scores that stand out, at a false-discovery rate above 0 and below 0.5.
 
     A rate of 0.1: on average at most one in ten of the flagged images is an ordinary one. ``log`` and
@@ -178,7 +180,7 @@ def decide(scores: ArrayLike, rate: float = 0.1, log: bool | None = None, freedo
     return judged(own, null, null.raw(own), rate, share_of_odd(own, null))
 
 
-def judged(own: Doubles, null: Reference, p: Doubles, rate: float, share: Share) -> Decision:
+def judged(own: Doubles, null: NullDistribution, p: Doubles, rate: float, share: Share) -> Decision:
     """The decision on (n,) own scores whose p-values by the null are p, not cut off at what can be stated."""
     flagged = benjamini_hochberg(p, rate)
     found = int(flagged.sum())
@@ -208,23 +210,7 @@ def benjamini_hochberg(p_values: ArrayLike, rate: float) -> Bools:
 def q_values(p_values: ArrayLike) -> Doubles:
     """(n,) the least false-discovery rate at which each would be rejected: min over k >= its place of n p_(k) / k."""
     p = _p_values(p_values)
-    order = np.argsort(p)
-    raised = p[order] * len(p) / np.arange(1, len(p) + 1)
-    found = np.empty(len(p))
-    found[order] = np.minimum(np.minimum.accumulate(raised[::-1])[::-1], 1)
-    return found
-
-
-def storey_share(p_values: ArrayLike, above: float = 0.5) -> float:
-    """1 - #{p > above} / ((1 - above) n), at least 0: the share of odd images, for p-values that are truly uniform.
-
-    So for those of a clean reference (``conformal_p_values``), not for those of ``fit_null``: that is fitted to the
-    median, so half of its p-values lie above 1/2 whatever the collection holds. Storey 2002.
-    """
-    if not 0 < above < 1:
-        raise OptionError(f"above must lie between 0 and 1, got {above!r}.")
-    p = _p_values(p_values)
-    return float(max(0.0, 1 - (p > above).mean() / (1 - above))) if len(p) else 0.0
+    return np.asarray(false_discovery_control(p)) if len(p) else p
 
 
 def share_of_odd(scores: ArrayLike, null: Null) -> Share:
@@ -246,9 +232,9 @@ def shared(p: Doubles, values: Doubles) -> Share:
     """The same, from (n,) p-values of ordinary images and the (log) scores that the upper bound is read from."""
     value, low = excess(p), excess(p, allowance(len(p)))
     high = 0.0
-    for _ in range(ROUNDS):
-        location, scale = _line(values, NORMAL, min(high, MOST))
-        high = excess(stdtr(NORMAL, (location - values) / scale))
+    for _ in range(SHARE_ROUNDS):
+        location, scale = _line(values, NORMAL_FREEDOM, min(high, MOST_ODD))
+        high = excess(stdtr(NORMAL_FREEDOM, (location - values) / scale))
     return Share(value, low, max(high, value))
 
 
@@ -256,7 +242,7 @@ def excess(p_values: ArrayLike, allowed: Any = None) -> float:
     """The largest (F(t) - t - allowed(t)) / (1 - t) over t < .2, at least 0; allowed: t -> allowance, by default 0."""
     ordered = np.sort(_p_values(p_values))
     known = np.arange(1, len(ordered) + 1) / max(len(ordered), 1)
-    tail = ordered < TAIL
+    tail = ordered < TAIL_P_VALUE
     t, spare = ordered[tail], known[tail] - ordered[tail]
     if allowed is not None:
         spare = spare - allowed(t)
@@ -270,7 +256,7 @@ def allowance(n: int) -> Any:
     is more.
     """
     wide = np.sqrt(2 * np.log(np.log(max(n, 16))) / max(n, 16))
-    return lambda t: np.maximum(ALLOWED, wide * np.sqrt(t * (1 - t)))
+    return lambda t: np.maximum(ALLOWED_SHARE, wide * np.sqrt(t * (1 - t)))
 
 
 def conformal_p_values(own: ArrayLike, scores: ArrayLike) -> Doubles:
@@ -288,7 +274,7 @@ def conformal_p_values(own: ArrayLike, scores: ArrayLike) -> Doubles:
 
 def _line(values: Doubles, freedom: float, odd: float) -> tuple[float, float]:
     """Location and scale of the values' upper half, with a share of odd values at its top left out."""
-    wanted, found = stdtrit(freedom, BAND), np.quantile(values, BAND * (1 - odd))
+    wanted, found = stdtrit(freedom, NULL_QUANTILES), np.quantile(values, NULL_QUANTILES * (1 - odd))
     steps = wanted - wanted.mean()
     scale = float(steps @ (found - found.mean()) / (steps @ steps))
     if not scale > 1e-12 * np.abs(found).max():

@@ -27,7 +27,7 @@ DATA = Path(__file__).parent / "data"
 DIGITS = DATA / "mnist-10k-images-idx3-ubyte.gz"
 LABELS = DATA / "mnist-10k-labels-idx1-ubyte.gz"
 DETECTORS = ("reconstruction", "forest", "neighbors", "activations")
-SHOWN = 20
+SHOWN_IMAGES = 20
 
 
 def run_demo(
@@ -35,25 +35,25 @@ def run_demo(
 ) -> RunResult:
     """Rank the bundled digits with the paper's methods and write the run, its figure as ``gallery.png``."""
     model = build_model("autoencoder", DETECTORS, {"forest.score": "depth"}, random_state=random_state, n_jobs=n_jobs)
-    return rank_into(DIGITS, out, model, top=SHOWN, command=command, title="The strangest of 10,000 digits",
+    return rank_into(DIGITS, out, model, top=SHOWN_IMAGES, command=command, title="The strangest of 10,000 digits",
                      what="the handwritten digits of MNIST that come with oddlens",
                      look=Look(panels=figure, notes=how_did_it_do))
 
 
 def figure(ranking: Ranking, read: Reader) -> list[Panel]:
     """The paper's figure, 20 digits each of four orders, and a fifth by the pattern of the active nodes."""
-    lowest = [(image, image.members["reconstruction"]) for image in ranking.bottom(SHOWN, "reconstruction")]
+    lowest = [(image, image.members["reconstruction"]) for image in ranking.bottom(SHOWN_IMAGES, "reconstruction")]
     # The forest's score is minus the depth; the figure shows the depth itself, as the paper does.
-    shallow = [(image, -image.members["forest"]) for image in ranking.top(SHOWN, "forest")]
+    shallow = [(image, -image.members["forest"]) for image in ranking.top(SHOWN_IMAGES, "forest")]
     return [
         Panel("Lowest reconstruction error", "the most ordinary, for comparison", *pictured(read, lowest)),
         Panel("Highest reconstruction error", "mean squared error",
-              *strangest(ranking, read, "reconstruction", SHOWN)),
+              *strangest(ranking, read, "reconstruction", SHOWN_IMAGES)),
         Panel("Smallest isolation depth", "average over 2,000 trees", *pictured(read, shallow)),
         Panel("Highest kNN distance", "to the 50th neighbour, 50 features",
-              *strangest(ranking, read, "neighbors", SHOWN)),
+              *strangest(ranking, read, "neighbors", SHOWN_IMAGES)),
         Panel("Rarest pattern of active nodes", "share of nodes that differ from the 50th",
-              *strangest(ranking, read, "activations", SHOWN)),
+              *strangest(ranking, read, "activations", SHOWN_IMAGES)),
     ]
 
 
@@ -63,12 +63,12 @@ def how_did_it_do(ranking: Ranking) -> list[Note]:
     picked = [("10,000 digits", labels)]
     picked += [(column, _labels(ranking, column, labels)) for column in ranking.members]
     rows = [[title, *(str(int((chosen == digit).sum())) for digit in range(10))] for title, chosen in picked]
-    text = (f"The labels were opened only now, after all was ranked. How often each digit is among the {SHOWN} "
+    text = (f"The labels were opened only now, after all was ranked. How often each digit is among the {SHOWN_IMAGES} "
             "strangest of each method; a method that picks one digit again and again has found a rare shape of "
             "digit rather than odd digits.")
     return [Note("How did it do?", text, ["", *map(str, range(10))], rows)]
 
 
 def _labels(ranking: Ranking, column: str, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    chosen: Sequence[int] = [image.index for image in ranking.top(SHOWN, column)]
+    chosen: Sequence[int] = [image.index for image in ranking.top(SHOWN_IMAGES, column)]
     return np.asarray(labels[np.array(chosen)])

@@ -1,4 +1,4 @@
-"""The views of one model together: each encoder learns and encodes once, each detector fits and scores."""
+"""The views of one model as an ensemble: each encoder learns and encodes once, each detector fits and scores."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from oddlens.errors import OptionError
 from oddlens.progress import advance
 from oddlens.protocols import Detector, Doubles, Encoded, Encoder, Pixels
-from oddlens.scoring.structure import one_mode
+from oddlens.scoring.structure import unimodality
 from oddlens.views import View
 
 
@@ -23,16 +23,16 @@ class Ensemble:
 
     encoders:   name -> encoder.
     detectors:  column -> detector.
-    sees:       column -> the name of the encoder that its detector sees by.
+    sees:       column -> the name of the encoder whose features its detector reads.
     views:      column -> what was asked for.
-    one_kind:   0 (the collection holds many kinds of image) to 1 (one), by the first view's embedding.
+    unimodality: 0 (the collection holds many kinds of image) to 1 (one), by the first view's embedding.
     """
 
     encoders: dict[str, Encoder]
     detectors: dict[str, Detector]
     sees: dict[str, str]
     views: dict[str, View]
-    one_kind: float = 0.0
+    unimodality: float = 0.0
 
     def fit(self, pixels: Pixels, timings: dict[str, float]) -> dict[str, Doubles]:
         """Learn, encode and score, one encoder after the other: column -> (n,) the images' own scores."""
@@ -45,7 +45,7 @@ class Ensemble:
                 _require_encoded(name, encoded, self.needs(name), len(pixels))
             with _timed("scoring", timings):
                 if number == 0 and encoded.embedding is not None:
-                    self.one_kind = one_mode(encoded.embedding)
+                    self.unimodality = unimodality(encoded.embedding)
                 for column in self.columns(name):
                     self.detectors[column].fit(encoded)
                     own[column] = _as_scores(column, self.detectors[column].score_own(), len(pixels))
@@ -63,7 +63,7 @@ class Ensemble:
         return {column: members[column] for column in self.detectors}
 
     def columns(self, encoder: str) -> list[str]:
-        """The columns whose detectors see by an encoder."""
+        """The columns whose detectors read an encoder's features."""
         return [column for column, name in self.sees.items() if name == encoder]
 
     def needs(self, encoder: str) -> frozenset[str]:

@@ -14,17 +14,17 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OutlierMixin, clone
-from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
 
 from oddlens import registry, views
 from oddlens.calibration import Fusion, fuse
-from oddlens.decisions import FREEDOM, Decision, decide
+from oddlens.decisions import NULL_FREEDOM, Decision, decide
 from oddlens.ensemble import Ensemble
 from oddlens.errors import OptionError
 from oddlens.pixels import Collection, look, read_pixels, require_enough
 from oddlens.protocols import Detector, Doubles, Encoder, HasOptions, HeavyTailed, Pixels
 from oddlens.ranking import Ranking
-from oddlens.scoring.agreement import decide_fused, trust
+from oddlens.scoring.agreement import answer_weights, decide_fused
 from oddlens.scoring.exact_copies import Known, digests
 from oddlens.sources import open_source
 from oddlens.views import View
@@ -38,19 +38,19 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
     views:          pairs of an encoder and a detector, each as text ("dictionary+neighbors"), as a pair or as a
                     ``views.View``, in place of ``encoder`` and ``detector``. Views that lead equally count equally.
     effort:         where none of these is given: "fast", the best single view; "default", several views that fail
-                    in different ways; "thorough", the same with three dictionaries, three times slower and
+                    differently; "thorough", the same with three dictionaries, three times slower and
                     less dependent on the seed; see ``views.py`` for what they are and how they are put together.
-    image_size:     the size that all images are brought to, one number for a square or (height, width), in
-                    pixels; by default found out by looking, at most 64.
-    channels:       1 for grey, 3 for colour; by default found out by looking.
-    resize:         "squash", "pad" or "crop": how other shapes meet that size.
-    fdr:            the false-discovery rate: of the images that are flagged about so many, at most, are expected to be
-                    ordinary ones; above 0 and below 0.5.
-    contamination:  for those who know it: the share of the fitted images to flag, above 0 and at most 0.5, in place
-                    of ``fdr``.
+    image_size:     the size that all images are resized to, one number for a square or (height, width), in
+                    pixels; by default taken from the images, at most 64.
+    channels:       1 for grey, 3 for colour; by default taken from the images.
+    resize:         "squash", "pad" or "crop": how images of other shapes are resized.
+    fdr:            the false-discovery rate: the expected share of ordinary images among the flagged, at most; above 0
+                    and below 0.5.
+    contamination:  if it is known: the share of the fitted images to flag, above 0 and at most 0.5, in place of
+                    ``fdr``.
     device:         where networks are trained: "auto", "cpu", "cuda", "mps"; for encoders given by name.
     n_jobs:         threads for reading and scoring; by default one for each core.
-    random_state:   fixes all that is random; for encoders and detectors given by name.
+    random_state:   the seed; for encoders and detectors given by name.
 
     A new image is judged alone, by what was fixed when the model was fitted: its scores, its p-value and whether it is
     flagged do not depend, to the last digit, on what comes with it. (Networks on a GPU may change the last digits.) An
@@ -60,10 +60,10 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
     scikit-learn's signs, where a lower value is stranger and odd images are -1.
 
     Fitted: ``encoders_`` (name -> encoder), ``detectors_`` (column -> detector), ``sees_`` (column -> the name of the
-    encoder that it sees by), ``fusion_`` (how the columns make the score), ``format_`` (the size that images are
-    brought to), ``names_``, ``unreadable_``, ``shapes_`` (n, 2) and ``indices_`` (n,) (the size of each image that was
-    read and its number in the source), ``timings_`` (stage -> seconds), ``decision_`` (which fitted images stand out;
-    see ``decisions.Decision``), ``offset_`` (minus the score from which ``predict`` says odd).
+    encoder whose features it reads), ``fusion_`` (how the columns make the score), ``format_`` (the size that images
+    are resized to), ``names_``, ``unreadable_``, ``shapes_`` (n, 2) and ``indices_`` (n,) (the size of each image that
+    was read and its number in the source), ``timings_`` (stage -> seconds), ``decision_`` (which fitted images stand
+    out; see ``decisions.Decision``), ``offset_`` (minus the score from which ``predict`` says odd).
 
     >>> images = np.random.default_rng(0).integers(0, 30, (40, 8, 8), dtype=np.uint8)
     >>> images[7, 2:6, 2:6] = 255
@@ -115,7 +115,7 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         known = Known(digests(collection.pixels))
         first = known.first()
         own = {column: scores[first] for column, scores in own.items()}  # the same picture has the same score
-        fusion = views.fusion(ensemble.views, collection.format.channels, ensemble.one_kind)
+        fusion = views.fusion(ensemble.views, collection.format.channels, ensemble.unimodality)
         self.restore(ensemble, fusion, own, known, collection, timings)
         return self
 
@@ -135,7 +135,7 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         return self._made(self._chosen())
 
     def read(self, images: Any) -> Collection:
-        """Images as ``fit`` reads them, in the size that the options say or looking finds; for ``fit``, once or often.
+        """Images as ``fit`` reads them, at the size given or found from the images; for ``fit``, once or often.
 
         Raises ``SourceError``, ``TooFewImages`` and ``OptionError`` as ``fit`` does.
         """
@@ -217,11 +217,11 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
             missing = detector.needs - encoder.gives
             if missing:
                 raise OptionError(
-                    f"Detector {_named('detector', detector)} needs {', '.join(sorted(missing))}, which the encoder "
+                    f"Detector {_name_of('detector', detector)} needs {', '.join(sorted(missing))}, which the encoder "
                     f"{type(encoder).__name__} does not give (it gives {', '.join(sorted(encoder.gives))})."
                 )
             made.append((view, _shared(encoders, encoder), detector))
-        names = views.columns([(encoder, _named("detector", detector)) for _, encoder, detector in made])
+        names = views.columns([(encoder, _name_of("detector", detector)) for _, encoder, detector in made])
         for name in names:
             if names.count(name) > 1:
                 raise OptionError(f"Detector {name} is given twice; give each one once.")
@@ -229,15 +229,15 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
                     {name: encoder for name, (_, encoder, _) in zip(names, made, strict=True)},
                     {name: view for name, (view, _, _) in zip(names, made, strict=True)})
 
-    def _make(self, kind: registry.Kind, spec: Any, options: Mapping[str, Any]) -> Any:
+    def _make(self, role: registry.Role, spec: Any, options: Mapping[str, Any]) -> Any:
         if isinstance(spec, str):
             shared = {"device": self.device, "n_jobs": self.n_jobs, "random_state": self.random_state}
-            known = registry.options(kind, spec)
+            known = registry.options(role, spec)
             given = {key: value for key, value in shared.items() if key in known}
-            return registry.create(kind, spec, **{**given, **options})
-        if not isinstance(spec, {"encoder": Encoder, "detector": Detector}[kind]):
-            raise OptionError(f"{spec!r} is not an {kind}: give a name of {registry.names(kind)} or an object "
-                              f"with the methods of oddlens.{kind.capitalize()}.")
+            return registry.create(role, spec, **{**given, **options})
+        if not isinstance(spec, {"encoder": Encoder, "detector": Detector}[role]):
+            raise OptionError(f"{spec!r} is not an {role}: give a name of {registry.names(role)} or an object "
+                              f"with the methods of oddlens.{role.capitalize()}.")
         return clone(spec, safe=False)  # by its options; of a class that tells none, a copy
 
     def restore(
@@ -269,13 +269,13 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         scores = self._fuse(self.own_)
         if len(self.own_) == 1:
             return decide(scores, fdr, freedom=self.freedom(next(iter(self.own_))))
-        believed = trust(self.format_.channels, self.ensemble_.one_kind)
-        return decide_fused(scores, self.fusion_, self.own_, self.ensemble_.sees, believed, fdr)
+        weights = answer_weights(self.format_.channels, self.ensemble_.unimodality)
+        return decide_fused(scores, self.fusion_, self.own_, self.ensemble_.sees, weights, fdr)
 
     def freedom(self, column: str) -> float:
         """How heavy the tail of a view's ordinary scores is, in degrees of freedom of Student's t."""
         encoder = self.ensemble_.encoders[self.ensemble_.sees[column]]
-        return encoder.tail_freedom if isinstance(encoder, HeavyTailed) else FREEDOM
+        return encoder.tail_freedom if isinstance(encoder, HeavyTailed) else NULL_FREEDOM
 
     @property
     def encoders_(self) -> dict[str, Encoder]:
@@ -294,7 +294,7 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
 
     @property
     def sees_(self) -> dict[str, str]:
-        """Column -> the name of the encoder that its detector sees by."""
+        """Column -> the name of the encoder whose features its detector reads."""
         return self.ensemble_.sees
 
     def score_pixels(self, pixels: Pixels) -> Doubles:
@@ -333,8 +333,7 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         return fuse(self.fusion_, self.own_, members)
 
     def _require_fit(self) -> None:
-        if not hasattr(self, "ensemble_"):
-            raise NotFittedError("This AnomalyModel has not seen any images yet: call fit first.")
+        check_is_fitted(self, "ensemble_")
 
 
 def rank(images: Any, **options: Any) -> Ranking:
@@ -349,13 +348,13 @@ def rank(images: Any, **options: Any) -> Ranking:
     return AnomalyModel(**options).fit(images).rank()
 
 
-def _named(kind: registry.Kind, thing: object) -> str:
-    return registry.name_of(kind, thing) or type(thing).__name__.lower()
+def _name_of(role: registry.Role, thing: object) -> str:
+    return registry.name_of(role, thing) or type(thing).__name__.lower()
 
 
 def _shared(encoders: dict[str, Encoder], encoder: Encoder) -> str:
     """The name of an encoder among the others, where an equal one is there already as that one's."""
-    base = name = _named("encoder", encoder)
+    base = name = _name_of("encoder", encoder)
     number = 1
     while name in encoders:
         if _alike(encoders[name], encoder):
@@ -373,5 +372,3 @@ def _alike(one: Encoder, other: Encoder) -> bool:
     if registry.untold(one) or not (isinstance(one, HasOptions) or registry.name_of("encoder", one)):
         return one is other
     return bool(registry.options_of(one) == registry.options_of(other))
-
-

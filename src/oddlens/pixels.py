@@ -22,9 +22,9 @@ from oddlens.progress import advance
 from oddlens.protocols import HoldsPixels, ImageSource, Pixels, ReadsNear
 from oddlens.reading.decoding import as_picture, is_grey
 
-MINIMUM_IMAGES = 10  # fewer say nothing of what is ordinary
+MINIMUM_IMAGES = 10  # images; fewer do not say what is ordinary
 BLOCK = 4096  # rows of an array that are copied at a time
-LARGEST_SIDE = 64  # of the size that is chosen by looking
+LARGEST_SIDE = 64  # pixels of the longer side, where the size is taken from the images
 SMALLEST_SIDE = 8
 RESIZES = ("squash", "pad", "crop")
 
@@ -39,8 +39,8 @@ class PixelFormat:
     channels:       1 (grey) or 3 (RGB).
     resize:         how an image of another shape meets that size.
 
-    "squash" (the default) scales each axis on its own: nothing is cut off and nothing is invented, so an oddity at
-    the rim stays in and no border can pass for one; the price is a changed aspect ratio. "pad" keeps the aspect
+    "squash" (the default) scales each axis on its own: nothing is cut off and nothing is added, so an anomaly at the
+    rim stays in and no added border can look like one; the price is a changed aspect ratio. "pad" keeps the aspect
     ratio and fills up with the mean of the image's rim; "crop" keeps it too and cuts the longer axis about
     the centre.
     """
@@ -90,7 +90,7 @@ def look(
     sample: int = 256,
     jobs: int | None = 1,
 ) -> PixelFormat:
-    """The format that suits a source, found out by looking at ``sample`` images spread over it.
+    """The format that suits a source, found from ``sample`` images spread over it.
 
     Size: where all of them share one shape of at most 64 pixels a side, that shape; otherwise their median height
     and width, scaled to 64 pixels on the longer side and rounded to multiples of 4. Channels: 1 where at least

@@ -1,6 +1,6 @@
-"""How long work says how far it is, without an argument passed through every layer.
+"""Progress of long work, reported without an argument that is passed through every layer.
 
-Code that works long calls :func:`advance`; whoever wants to show it (the command line, a notebook) listens
+Code that takes long calls :func:`advance`; whoever wants to show it (the command line, a notebook) listens
 with :func:`listening`. With no listener, reporting costs one attribute look-up.
 """
 

@@ -1,4 +1,4 @@
-"""The words that all else is written in: where images come from, what is learned, how strangeness is scored.
+"""The core types: where images come from, what is learned, how strangeness is scored.
 
 Nothing here inherits from anything: a class that has these methods is an image source, an encoder or a
 detector. Pixels are always uint8 arrays of one size, ``(n, height, width, channels)`` with one channel
@@ -12,7 +12,7 @@ This file is all that oddlens asks of them. Required:
 
 Optional, and used where it is there:
 
-    HasOptions    an encoder or detector that tells its options
+    HasOptions    an encoder or detector that reports its options
     LooksAt       an encoder that says in words what it looks at
     Judges        a detector that says in words how it judges an image
     Seeks         a detector that says in words what it looks for
@@ -91,23 +91,23 @@ class HoldsPixels(Protocol):
 
 @dataclass(frozen=True)
 class Encoded:
-    """What an encoder says of n images. All arrays share their first axis and may be memory-mapped.
+    """What an encoder gives for n images. All arrays share their first axis and may be memory-mapped.
 
     embedding:    (n, d) float32, the learned features.
     residual:     (n,) float64, the mean squared error of the reconstruction, in units of the pixel range.
     activations:  layer name -> (n, units) float32, the output of every hidden node.
     pathway:      layer name -> (n, units) float32, the activations of an image less those of its own
                   reconstruction.
-    kinds:        layer name -> "sigmoid", "relu" or "linear": what its nodes are, and so when they are on. It comes
-                  with the activations.
-    surprise:     (n,) float64, how badly the encoder did at the task that it taught itself, in nats.
+    node_types:   layer name -> "sigmoid", "relu" or "linear": the kind of its nodes, which says when one is on. It
+                  comes with the activations.
+    surprise:     (n,) float64, the loss at the encoder's pretext task, in nats.
     """
 
     embedding: NDArray[np.float32] | None = None
     residual: Doubles | None = None
     activations: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     pathway: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    kinds: Mapping[str, str] = field(default_factory=dict)
+    node_types: Mapping[str, str] = field(default_factory=dict)
     surprise: Doubles | None = None
 
     def __len__(self) -> int:
@@ -148,7 +148,7 @@ class Why:
 
 @runtime_checkable
 class Encoder(Protocol):
-    """Learns from images, without labels, what they look like, and says it in numbers."""
+    """Learns from images, without labels, what they look like, and describes each in numbers."""
 
     gives: frozenset[str]  # names of the fields of Encoded that ``encode`` can fill
 
@@ -170,7 +170,7 @@ class Encoder(Protocol):
 
 @runtime_checkable
 class HeavyTailed(Protocol):
-    """An encoder may say this: ordinary images lie far out by its features more often than by others'."""
+    """Optional, of an encoder: ordinary images lie far out by its features more often than by others'."""
 
     #: How heavy the tail of a detector's scores on them is, in degrees of freedom of Student's t; 8 is usual.
     tail_freedom: float
@@ -203,7 +203,7 @@ class Detector(Protocol):
 
 @runtime_checkable
 class HasOptions(Protocol):
-    """Optional, of an encoder or detector: it tells its options, as every scikit-learn ``BaseEstimator`` does.
+    """Optional, of an encoder or detector: it reports its options, as every scikit-learn ``BaseEstimator`` does.
 
     A class without these two methods keeps each parameter of its constructor as an attribute of the same name: a
     saved model and the report read the options there.

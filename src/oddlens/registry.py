@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias
 
 from oddlens.errors import OptionError
 
-Kind: TypeAlias = Literal["encoder", "detector", "source"]
+Role: TypeAlias = Literal["encoder", "detector", "source"]
 
 ENCODERS = {
     "autoencoder": "oddlens.encoders.autoencoder:Autoencoder",
@@ -39,65 +39,65 @@ DETECTORS = {
     "surprise": "oddlens.detectors.surprise:Surprise",
 }
 
-OURS: dict[Kind, dict[str, str]] = {"encoder": ENCODERS, "detector": DETECTORS, "source": {}}
+OURS: dict[Role, dict[str, str]] = {"encoder": ENCODERS, "detector": DETECTORS, "source": {}}
 
 
-def names(kind: Kind) -> list[str]:
+def names(role: Role) -> list[str]:
     """The names of all encoders, all detectors or all sources that a name opens, in alphabetical order."""
-    return sorted({**_theirs(kind), **OURS[kind]})
+    return sorted({**_theirs(role), **OURS[role]})
 
 
-def find(kind: Kind, name: str) -> type[Any]:
+def find(role: Role, name: str) -> type[Any]:
     """The class behind a name; raises ``OptionError`` with the list of names if there is none."""
-    theirs = _theirs(kind)
-    if not isinstance(name, str) or name not in {**theirs, **OURS[kind]}:
-        raise OptionError.unknown(kind, name, names(kind))
-    if name in OURS[kind]:
-        module, _, attribute = OURS[kind][name].partition(":")
+    theirs = _theirs(role)
+    if not isinstance(name, str) or name not in {**theirs, **OURS[role]}:
+        raise OptionError.unknown(role, name, names(role))
+    if name in OURS[role]:
+        module, _, attribute = OURS[role][name].partition(":")
         found = getattr(import_module(module), attribute)
     else:
-        found = _loaded(kind, theirs[name])
+        found = _loaded(role, theirs[name])
     if not isinstance(found, type):
-        raise OptionError(f"The {kind} {name!r} of {_giver(theirs[name])} is {found!r}, not a class: "
+        raise OptionError(f"The {role} {name!r} of {_giver(theirs[name])} is {found!r}, not a class: "
                           "its entry point must name a class.")
     return found
 
 
-def options(kind: Kind, name: str) -> dict[str, Any]:
+def options(role: Role, name: str) -> dict[str, Any]:
     """A class's constructor options with their defaults (None where it has none): the constructor is the schema."""
     return {key: None if parameter.default is parameter.empty else parameter.default
-            for key, parameter in parameters(find(kind, name)).items()}
+            for key, parameter in parameters(find(role, name)).items()}
 
 
-def create(kind: Kind, name: str, **values: Any) -> Any:
+def create(role: Role, name: str, **values: Any) -> Any:
     """An encoder or detector by name; an option that it does not have is an ``OptionError``."""
-    cls = find(kind, name)
+    cls = find(role, name)
     known = parameters(cls)
     for key in values:
         if key not in known:
-            raise OptionError.unknown(f"option of {kind} {name}", key, known)
+            raise OptionError.unknown(f"option of {role} {name}", key, known)
     for key, parameter in known.items():
         if key not in values and parameter.default is parameter.empty:
-            raise OptionError(f"The {kind} {name} needs a value for {key}, which has no default.")
+            raise OptionError(f"The {role} {name} needs a value for {key}, which has no default.")
     return cls(**values)
 
 
-def name_of(kind: Kind, thing: object) -> str | None:
+def name_of(role: Role, thing: object) -> str | None:
     """The registered name of an encoder or detector, or None if it is not registered."""
     cls = type(thing)
     path = f"{cls.__module__}:{cls.__qualname__}"
-    if (ours := next((name for name, value in OURS[kind].items() if value == path), None)) is not None:
+    if (ours := next((name for name, value in OURS[role].items() if value == path), None)) is not None:
         return ours
     root = cls.__module__.partition(".")[0]
-    for name, point in _theirs(kind).items():  # which may name a class by another module than the one that defines it
-        if point.value == path or (point.module.partition(".")[0] == root and _loaded(kind, point) is cls):
+    for name, point in _theirs(role).items():  # which may name a class by another module than the one that defines it
+        if point.value == path or (point.module.partition(".")[0] == root and _loaded(role, point) is cls):
             return name
     return None
 
 
-def package_of(kind: Kind, name: str) -> tuple[str, str] | None:
+def package_of(role: Role, name: str) -> tuple[str, str] | None:
     """The name and version of the package that gives an encoder or detector; None for one of ours."""
-    point = _theirs(kind).get(name)
+    point = _theirs(role).get(name)
     return None if point is None or point.dist is None else (point.dist.name, point.dist.version)
 
 
@@ -125,25 +125,25 @@ def untold(thing: object) -> list[str]:
     return sorted(set(parameters(type(thing))) - set(options_of(thing)))
 
 
-def _theirs(kind: Kind) -> dict[str, EntryPoint]:
+def _theirs(role: Role) -> dict[str, EntryPoint]:
     """What other packages give, by name; raises ``OptionError`` where a name is taken."""
     given: dict[str, EntryPoint] = {}
-    for point in entry_points(group=f"oddlens.{kind}s"):
-        if point.name in OURS[kind]:
-            raise OptionError(f"A {kind} named {point.name!r} is given by {_giver(point)}, but that is the name of a "
+    for point in entry_points(group=f"oddlens.{role}s"):
+        if point.name in OURS[role]:
+            raise OptionError(f"A {role} named {point.name!r} is given by {_giver(point)}, but that is the name of a "
                               "built-in one: rename the entry point there, or uninstall the package.")
         other = given.setdefault(point.name, point)
         if other.value != point.value:
-            raise OptionError(f"A {kind} named {point.name!r} is given by {_giver(other)} and by {_giver(point)}: "
+            raise OptionError(f"A {role} named {point.name!r} is given by {_giver(other)} and by {_giver(point)}: "
                               "rename one of the entry points, or uninstall one of the packages.")
     return given
 
 
-def _loaded(kind: Kind, point: EntryPoint) -> Any:
+def _loaded(role: Role, point: EntryPoint) -> Any:
     try:
         return point.load()
     except Exception as error:  # a package of others may fail in any way when it is imported
-        raise OptionError(f"The {kind} {point.name!r} of {_giver(point)} cannot be loaded from {point.value}: "
+        raise OptionError(f"The {role} {point.name!r} of {_giver(point)} cannot be loaded from {point.value}: "
                           f"{type(error).__name__}: {error}.") from error
 
 

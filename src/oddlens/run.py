@@ -44,12 +44,12 @@ def rank_into(
 
     title and what head the report: what it is about (by default the odd images, or where none is flagged the
     strangest), and what the images are (by default their path). look changes what the pictures show; see
-    :class:`Look`. check plants synthetic anomalies in copies of the images and says what such a run can see and what
-    not; it takes about five times as long again. save_model: False keeps no model and nothing of the images, so that
-    new ones cannot be scored by the run. Raises, before any work, ``OutputError`` if ``out`` lies in the folder of
+    :class:`Look`. check injects synthetic anomalies, made from copies of the images, and reports which of them such a
+    run detects; it takes about five times as long again. save_model: False saves no model and no pixels, so that new
+    images cannot be scored by the run. Raises, before any work, ``OutputError`` if ``out`` lies in the folder of
     images or holds other files, and ``OptionError`` for a model that cannot be fitted, or not saved.
     """
-    model.build()  # an option that cannot work is said before any image is read
+    model.build()  # an option that cannot work is reported before any image is read
     if save_model:
         saving.require_savable(model)
     source = open_source(images)
@@ -63,7 +63,7 @@ def rank_into(
     explainer = Explainer(model, collection, model.rank())
     if save_model:
         explainer.memory().save(folder / run_folder.REASONS)
-    ranking = replace(model.rank(), causes=explainer.named(), measures=explainer.measures())
+    ranking = replace(model.rank(), causes=explainer.cause_names(), measures=explainer.measures())
     model.timings_["causes"] = time.perf_counter() - start
     checked = None
     if check:
@@ -95,7 +95,7 @@ def score_with(
         form = model.format_
         memory = Memory.load(reasons, (form.height, form.width, form.channels), len(model.names_))
         explainer = NewExplainer(model, collection, ranking, memory)
-        ranking = replace(ranking, causes=explainer.named(), measures=explainer.measures())
+        ranking = replace(ranking, causes=explainer.cause_names(), measures=explainer.measures())
         model.timings_["causes"] = time.perf_counter() - start
     shown = Shown(source, described(images), collection.indices, top, command, "New images, scored", explainer,
                   new=True)

@@ -38,9 +38,9 @@ from oddlens.pixels import Collection
 from oddlens.protocols import State
 from oddlens.scoring.exact_copies import Known
 from oddlens.specifications import described, revived, written
-from oddlens.views import Loudness, View
+from oddlens.views import TailWeight, View
 
-FORMAT = 3
+FORMAT = 4
 LARGEST_IMAGE = 2**26  # values in one image that a saved model may ask for
 _FILE = re.compile(r"(own|known|(?:encoder|detector)-\d{1,3})-[0-9a-f]{16}\.safetensors")
 
@@ -66,7 +66,7 @@ def save_model(model: AnomalyModel, path: str | Path) -> None:
         "oddlens": oddlens.__version__,
         "model": _asked(model),
         **_parts(model.ensemble_),
-        "one_kind": model.ensemble_.one_kind,
+        "unimodality": model.ensemble_.unimodality,
         "fusion": {"leads": dict(model.fusion_.leads), "tails": dict(model.fusion_.tails)},
         "pixels": {"height": model.format_.height, "width": model.format_.width,
                    "channels": model.format_.channels, "resize": model.format_.resize},
@@ -159,7 +159,7 @@ def _parts(seen: Ensemble) -> dict[str, Any]:
 
 
 def _weights(view: View) -> dict[str, Any]:
-    return {"lead": view.lead, "tail": list(astuple(view.loudness)), "one_kind": view.one_kind}
+    return {"lead": view.lead, "tail": list(astuple(view.tail_weights)), "unimodality": view.unimodal}
 
 
 def _seen(content: dict[str, Any], states: dict[str, State]) -> Ensemble:
@@ -173,8 +173,8 @@ def _seen(content: dict[str, Any], states: dict[str, State]) -> Ensemble:
         raise ValueError("no detectors, or detectors without encoders")
     asked = {str(item["column"]): View(
         encoders[item["sees"]], detectors[item["column"]], float(item["lead"]),
-        Loudness(*map(float, item["tail"])), bool(item["one_kind"])) for item in content["detectors"]}
-    return Ensemble(encoders, detectors, sees, asked, float(content["one_kind"]))
+        TailWeight(*map(float, item["tail"])), bool(item["unimodality"])) for item in content["detectors"]}
+    return Ensemble(encoders, detectors, sees, asked, float(content["unimodality"]))
 
 
 def _fusion(item: dict[str, Any], seen: Ensemble) -> Fusion:

@@ -31,8 +31,8 @@ def build_model(
     taken = mine & set(settings)
     every = set(mine)
 
-    def make(kind: registry.Kind, name: str, column: str, given: Mapping[str, Any]) -> Any:
-        known = registry.options(kind, name)
+    def make(role: registry.Role, name: str, column: str, given: Mapping[str, Any]) -> Any:
+        known = registry.options(role, name)
         every.update(f"{name}.{key}" for key in known)
         values: dict[str, Any] = {**{key: value for key, value in shared.items() if key in known}, **given}
         for setting, value in settings.items():
@@ -40,7 +40,7 @@ def build_model(
             if option in known and (not dot or owner in (name, column)):
                 values[option] = value
                 taken.add(setting)
-        return registry.create(kind, name, **values)
+        return registry.create(role, name, **values)
 
     made = []
     for view in _asked(encoder, detectors, views, effort):

@@ -5,10 +5,10 @@ read back is made by way of the registry: nothing in a file can name code.
 
     (28, 28)                             {"tuple": [28, 28]}
     {"k": 5}                             {"dict": {"k": 5}}
-    an encoder or detector               {"kind": "encoder", "name": name, "options": {...},
+    an encoder or detector               {"role": "encoder", "name": name, "options": {...},
                                           "package": [name, version] or null}
     a view                               {"view": {...}}
-    how loud a view is                   {"loudness": [one, many, colour]}
+    a view's tail weights                {"tail_weights": [one, many, colour]}
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ import numpy as np
 from oddlens import registry
 from oddlens.errors import OptionError, SavedModelError
 from oddlens.protocols import Detector, Encoder
-from oddlens.views import Loudness, View
+from oddlens.views import TailWeight, View
 
-KINDS: tuple[registry.Kind, ...] = ("encoder", "detector")
+ROLES: tuple[registry.Role, ...] = ("encoder", "detector")
 ARTICLES = {"encoder": "an", "detector": "a"}
 WITHOUT = "Or keep no model: --no-model, in Python rank_into(..., save_model=False)."
 PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # what a package's name looks like
 VERSION = re.compile(r"[A-Za-z0-9.!+_-]{1,50}")
 
 
-def described(kind: registry.Kind, thing: Any) -> dict[str, Any]:
+def described(role: registry.Role, thing: Any) -> dict[str, Any]:
     """An encoder or detector by its registered name, options and package; ``OptionError`` if it cannot be saved."""
-    name = registry.name_of(kind, thing)
+    name = registry.name_of(role, thing)
     if name is None:
         raise OptionError(
             f"{type(thing).__name__} cannot be saved: it is not registered. Register it as an entry point of the group "
-            f"oddlens.{kind}s, so that loading finds it by name (docs/write-{ARTICLES[kind]}-{kind}.md). {WITHOUT}")
+            f"oddlens.{role}s, so that loading finds it by name (docs/write-{ARTICLES[role]}-{role}.md). {WITHOUT}")
     if untold := registry.untold(thing):
         raise OptionError(
-            f"The {kind} {name} cannot be saved: it does not tell its option {untold[0]}. Keep it as the attribute "
+            f"The {role} {name} cannot be saved: it does not tell its option {untold[0]}. Keep it as the attribute "
             f"{untold[0]}, or give {type(thing).__name__} get_params and set_params, as scikit-learn's BaseEstimator "
             f"does. {WITHOUT}")
-    options, package = registry.options_of(thing), registry.package_of(kind, name)
-    return {"kind": kind, "name": name, "package": None if package is None else list(package),
-            "options": {key: written(value, f"The option {key} of {kind} {name}") for key, value in options.items()}}
+    options, package = registry.options_of(thing), registry.package_of(role, name)
+    return {"role": role, "name": name, "package": None if package is None else list(package),
+            "options": {key: written(value, f"The option {key} of {role} {name}") for key, value in options.items()}}
 
 
 def written(value: Any, what: str) -> Any:
@@ -62,8 +62,8 @@ def written(value: Any, what: str) -> Any:
         return {"dict": {key: written(item, what) for key, item in value.items()}}
     if isinstance(value, View):
         return {"view": {field.name: written(getattr(value, field.name), what) for field in fields(value)}}
-    if isinstance(value, Loudness):
-        return {"loudness": [written(weight, what) for weight in astuple(value)]}
+    if isinstance(value, TailWeight):
+        return {"tail_weights": [written(weight, what) for weight in astuple(value)]}
     if isinstance(value, Encoder):
         return described("encoder", value)
     if isinstance(value, Detector):
@@ -83,22 +83,22 @@ def revived(value: Any) -> Any:
         return {key: revived(item) for key, item in value["dict"].items()}
     if "view" in value:
         return View(**{key: revived(item) for key, item in value["view"].items()})
-    if "loudness" in value:
-        return Loudness(*map(float, value["loudness"]))
-    kind = value["kind"]
-    if kind not in KINDS:
-        raise ValueError(f"a value of the kind {kind!r}")
-    _require_package(kind, value)
-    return registry.create(kind, value["name"], **{key: revived(item) for key, item in value["options"].items()})
+    if "tail_weights" in value:
+        return TailWeight(*map(float, value["tail_weights"]))
+    role = value["role"]
+    if role not in ROLES:
+        raise ValueError(f"a value of the role {role!r}")
+    _require_package(role, value)
+    return registry.create(role, value["name"], **{key: revived(item) for key, item in value["options"].items()})
 
 
-def _require_package(kind: registry.Kind, item: dict[str, Any]) -> None:
+def _require_package(role: registry.Role, item: dict[str, Any]) -> None:
     """Say which package is missing, but no command: its name comes from a file that may be hostile."""
     name, package = item["name"], item.get("package")
-    if package is None or (isinstance(name, str) and name in registry.names(kind)):
+    if package is None or (isinstance(name, str) and name in registry.names(role)):
         return
     given, version = package
     if not (PACKAGE.fullmatch(given) and VERSION.fullmatch(version)):
         raise ValueError(f"a package called {given!r} {version!r}")
-    raise SavedModelError(f"The {kind} {name!r} of this model was given by the package {given} {version}, which is not "
+    raise SavedModelError(f"The {role} {name!r} of this model was given by the package {given} {version}, which is not "
                           "installed here. Where you trust it, install it and load the model again.")

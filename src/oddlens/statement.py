@@ -1,7 +1,7 @@
-"""What a run found, in sentences that say what the scores say and no more.
+"""What a run found, in sentences that claim no more than the scores support.
 
-Either some images are flagged; or the scores hold more high ones than ordinary images would give, but no single image
-can be flagged; or nothing stands out; or it cannot be known. The share of odd images is always said, with its bounds.
+Either some images are flagged; or there are more high scores than ordinary images would give, but no single image can
+be flagged; or nothing stands out; or it cannot be known. The share of odd images is always stated, with its bounds.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Literal, TypeAlias
 
 Verdict: TypeAlias = Literal["flagged", "some_odd", "nothing", "unknown"]
 
-MANY_HIDE = "Were more than about a tenth odd, the scores could not tell: look at the first 20 in any case."
-ENOUGH = 10  # images; of fewer nothing can be known
-TELLING = 10  # times as many images as there are: no rarity beyond that is stated, in words or in a table
+HIDDEN_WARNING = "Were more than about a tenth odd, the scores could not tell: look at the first 20 in any case."
+FEWEST_IMAGES = 10  # images; from fewer nothing can be known
+RARITY_FACTOR = 10  # of n images, no rarity beyond 1 in this many times n is stated
 
 
 @dataclass(frozen=True)
@@ -100,10 +100,10 @@ class Finding:
         if self.verdict == "nothing":
             most = self._images(self.high)
             first = f" If there are any, look for them among the first {most:,}." if most > 1 else ""
-            return f"The share of odd images is {share}: there may be none.{first} {MANY_HIDE}"
+            return f"The share of odd images is {share}: there may be none.{first} {HIDDEN_WARNING}"
         low, high = self._images(self.low), self._images(self.high)
         range_ = f"{low:,} to {high:,} images" if low < high else _counted(high)
-        hidden = f" {MANY_HIDE}" if self.verdict == "some_odd" else ""
+        hidden = f" {HIDDEN_WARNING}" if self.verdict == "some_odd" else ""
         return f"The share of odd images, flagged or not, is {share}: {range_}. {self._look()}{hidden}"
 
     def _look(self) -> str:
@@ -131,7 +131,7 @@ class Finding:
                 "ones.")
 
     def _unknown(self) -> str:
-        if self.count < ENOUGH:
+        if self.count < FEWEST_IMAGES:
             return f"No image is flagged: {_counted(self.count)} {_are(self.count)} too few to say what is ordinary."
         return "No image is flagged: too many images have the same score to say what is ordinary."
 

@@ -1,9 +1,9 @@
-"""Which views of the images make the score: pairs of an encoder and a detector that fail in different ways.
+"""Which views make the score: pairs of an encoder and a detector, chosen because they fail differently.
 
 No view is good at everything. The dictionary of patches tells one kind of image from another better than any other
-view here, and is blind to blur, noise and whatever lies outside the patches that it knows; global statistics see just
-these, and edge directions see broken structure in small collections. So the dictionary leads, and the others are heard
-where they are loud (docs/lab/fusion.md).
+view here, but is blind to blur, noise and whatever lies outside the patches that it knows. Global statistics see just
+these, and edge directions see broken structure in small collections. So the dictionary leads, and the other views count
+only in their tails (docs/lab/fusion.md).
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from oddlens.protocols import Detector, Encoder
 
 
 @dataclass(frozen=True)
-class Loudness:
-    """The weight of a view's squared surprise beside the lead, by what the collection is.
+class TailWeight:
+    """The weight of a view's squared surprisal beside the lead, by what the collection is.
 
     one, many:  of grey images of one kind, where the lead is at its best; of many kinds.
-    colour:     of images in colour, which the lead tells apart less well.
+    colour:     of images in colour, where the lead is weaker.
     """
 
     one: float
     many: float
     colour: float
 
-    def weight(self, channels: int, one_kind: float) -> float:
-        """Of a collection with so many channels, 1 or 3, and ``one_kind`` from 0 (many kinds) to 1."""
-        # The cube: what is half of many kinds is for the lead still one, and is told apart by it.
-        return self.colour if channels == 3 else self.one + (self.many - self.one) * (1 - one_kind) ** 3
+    def of(self, channels: int, unimodality: float) -> float:
+        """Of a collection with so many channels, 1 or 3, and ``unimodality`` from 0 (many kinds) to 1."""
+        # The cube: a collection half-way to many kinds is still one kind to the lead, and the lead does well there.
+        return self.colour if channels == 3 else self.one + (self.many - self.one) * (1 - unimodality) ** 3
 
 
 @dataclass(frozen=True)
@@ -40,39 +40,40 @@ class View:
     """An encoder and a detector on its features.
 
     encoder, detector:  names (``oddlens list`` shows them) or objects.
-    lead:               its share in the leading score, in proportion to the other leads; 0: it does not lead.
-    one_kind:           it leads only so far as the collection is of one kind of image.
-    tail:               the weight of its squared surprise beside the lead, a number or a ``Loudness``; it speaks only
-                        in its far tail.
+    lead:               its share in the leading score, relative to the other leads; 0: it does not lead.
+    unimodal:           it leads in proportion to the collection's unimodality.
+    tail_weight:        the weight of its squared surprisal beside the lead, a number or a ``TailWeight``; squared, it
+                        counts only in its far tail.
     encoder_options, options:  of the encoder and of the detector, for names.
     """
 
     encoder: str | Encoder
     detector: str | Detector
     lead: float = 1.0
-    tail: float | Loudness = 0.0
-    one_kind: bool = False
+    tail_weight: float | TailWeight = 0.0
+    unimodal: bool = False
     encoder_options: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def loudness(self) -> Loudness:
-        """``tail`` by what the collection is."""
-        return self.tail if isinstance(self.tail, Loudness) else Loudness(self.tail, self.tail, self.tail)
+    def tail_weights(self) -> TailWeight:
+        """``tail_weight`` for each kind of collection."""
+        weight = self.tail_weight
+        return weight if isinstance(weight, TailWeight) else TailWeight(weight, weight, weight)
 
 
 FAST = (View("dictionary", "burnout"),)
 DEFAULT = (
     View("dictionary", "burnout"),
-    View("dictionary", "self_training", one_kind=True),
-    View("dictionary", "subspace", lead=0, tail=Loudness(0.025, 0.02, 0.8), options={"share": 0.8}),
-    View("pixels", "forest", lead=0, tail=Loudness(0.05, 0.05, 1.0), encoder_options={"side": 14},
+    View("dictionary", "self_training", unimodal=True),
+    View("dictionary", "subspace", lead=0, tail_weight=TailWeight(0.025, 0.02, 0.8), options={"share": 0.8}),
+    View("pixels", "forest", lead=0, tail_weight=TailWeight(0.05, 0.05, 1.0), encoder_options={"side": 14},
          options={"n_estimators": 500}),
-    View("pixels", "subspace", lead=0, tail=Loudness(0.025, 0.02, 1.0), encoder_options={"side": 14},
+    View("pixels", "subspace", lead=0, tail_weight=TailWeight(0.025, 0.02, 1.0), encoder_options={"side": 14},
          options={"share": 0.99}),
-    View("statistics", "burnout", lead=0, tail=Loudness(0.0125, 0.2, 1.0), options={"local": 0.0}),
-    View("statistics", "forest", lead=0, tail=Loudness(0.0, 0.15, 0.5), options={"n_estimators": 500}),
-    View("hog", "burnout", lead=0, tail=Loudness(0.05, 0.02, 0.5), options={"local": 0.0}),
+    View("statistics", "burnout", lead=0, tail_weight=TailWeight(0.0125, 0.2, 1.0), options={"local": 0.0}),
+    View("statistics", "forest", lead=0, tail_weight=TailWeight(0.0, 0.15, 0.5), options={"n_estimators": 500}),
+    View("hog", "burnout", lead=0, tail_weight=TailWeight(0.05, 0.02, 0.5), options={"local": 0.0}),
 )
 # Dictionaries of other patches find no more on average, but what they find depends less on the seed
 # (docs/lab/fusion.md).
@@ -98,17 +99,17 @@ def parsed(text: str) -> View:
     return View(encoder, detector)
 
 
-def fusion(views: Mapping[str, View], channels: int, one_kind: float) -> Fusion:
-    """How the views of a collection are put together, from what can be known of it without labels.
+def fusion(views: Mapping[str, View], channels: int, unimodality: float) -> Fusion:
+    """How the views of a collection are combined, from what is known of it without labels.
 
-    channels:  1 or 3.
-    one_kind:  0 (many kinds of image) to 1 (one), as ``modes.one_mode`` finds it.
+    channels:     1 or 3.
+    unimodality:  0 (many kinds of image) to 1 (one), as ``structure.unimodality`` finds it.
     """
-    leads = {name: view.lead * (one_kind if view.one_kind else 1.0) for name, view in views.items()}
+    leads = {name: view.lead * (unimodality if view.unimodal else 1.0) for name, view in views.items()}
     total = sum(leads.values())
     if not total > 0:
         raise OptionError("No view leads: give one at least a lead above 0.")
-    tails = {name: view.loudness.weight(channels, one_kind) for name, view in views.items()}
+    tails = {name: view.tail_weights.of(channels, unimodality) for name, view in views.items()}
     return Fusion({name: lead / total for name, lead in leads.items() if lead},
                   {name: tail for name, tail in tails.items() if tail})
 

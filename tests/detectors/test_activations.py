@@ -11,7 +11,7 @@ from oddlens.protocols import Encoded
 
 def encoded(values, kind="relu"):
     layers = {"one": np.asarray(values, np.float32)[:, :3], "two": np.asarray(values, np.float32)[:, 3:]}
-    return Encoded(activations=layers, pathway=layers, kinds={"one": kind, "two": kind})
+    return Encoded(activations=layers, pathway=layers, node_types={"one": kind, "two": kind})
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_rules_work_through_the_whole_model_and_a_saved_one(rule, dots, tmp_path
 def test_wide_layers_in_blocks_give_the_same(rule, monkeypatch):
     values = np.random.default_rng(2).normal(size=(90, 40))
     whole = Activations(rule).fit(encoded(values))
-    monkeypatch.setattr("oddlens.scoring.activity.BLOCK", 400)  # ten rows at a time
+    monkeypatch.setattr("oddlens.scoring.activity.BLOCK_VALUES", 400)  # ten rows at a time
     parts = Activations(rule).fit(encoded(values))
     assert np.allclose(parts.score_own(), whole.score_own(), rtol=1e-9)
     assert np.array_equal(parts.which_, whole.which_)

@@ -65,7 +65,7 @@ def test_of_many_rows_a_sample_is_compared_with(monkeypatch):
     rows = cloud(2000)
     rows[:60] = 6 + rows[:60] / 20
     whole = Burnout().fit(encoded(rows)).score_own()
-    monkeypatch.setattr(neighborhood, "REFERENCE", 500)
+    monkeypatch.setattr(neighborhood, "REFERENCE_ROWS", 500)
     detector = Burnout().fit(encoded(rows))
     found = detector.score_own()
     assert detector.get_state()["reference"].shape == (500, 7)

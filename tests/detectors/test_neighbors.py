@@ -4,6 +4,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.neighbors import NearestNeighbors
 
+from oddlens import arrays
 from oddlens.detectors import neighbors
 from oddlens.detectors.neighbors import Neighbors
 from oddlens.errors import OptionError, SavedModelError
@@ -164,7 +165,7 @@ class TestExact:
         assert sum(scans) < 30
 
     def test_both_ways_give_the_same_last_digit(self):
-        rows, fitted = neighbors._read_only(cloud(70, 37)), neighbors._read_only(cloud(600, 37, seed=1))
+        rows, fitted = arrays.read_only(cloud(70, 37)), arrays.read_only(cloud(600, 37, seed=1))
         everything = np.tile(np.arange(600), (70, 1))
         for copies in (True, False):
             one = neighbors.nearest_among(rows, fitted, everything, 9, copies)
@@ -185,29 +186,9 @@ def brute_kth(rows, k):
     return NearestNeighbors(n_neighbors=k, algorithm="kd_tree").fit(rows.astype(np.float64)).kneighbors()[0][:, -1]
 
 
-class TestNeighborsOf:
-    def test_copies_are_named_each(self):
-        distances, found = Neighbors(k=1).fit(line(4, 0, 4, 1, 9)).neighbors_of(line(0.9, 4), 4)
-        assert found.tolist() == [[3, 1, 0, 2], [0, 2, 3, 1]]
-        assert distances == pytest.approx(np.array([[0.1, 0.9, 3.1, 3.1], [0, 0, 3, 4]]), rel=1e-6)
-
-    def test_all_of_them(self):
-        rows = np.concatenate([cloud(30, 3), cloud(30, 3)])
-        distances, found = Neighbors(k=3).fit(encoded(rows)).neighbors_of(encoded(cloud(5, 3, seed=2)), 60)
-        assert (np.sort(found, 1) == np.arange(60)).all()
-        assert (np.diff(distances, axis=1) >= 0).all()
-        expected = np.linalg.norm(cloud(5, 3, seed=2)[:, None].astype(np.float64) - rows[found], axis=2)
-        assert np.allclose(distances, expected)
-
-    @pytest.mark.parametrize("k", [0, 6, 2.5, "all"])
-    def test_a_k_that_cannot_be(self, k):
-        with pytest.raises(OptionError, match="from 1 to 5"):
-            Neighbors(k=1).fit(line(4, 0, 4, 1, 9)).neighbors_of(line(1), k)
-
-
 class TestSameEverywhere:
     def test_threads(self, monkeypatch):
-        monkeypatch.setattr(neighbors, "PART", 100)
+        monkeypatch.setattr(neighbors, "SEARCH_ROWS", 100)
         rows = np.concatenate([cloud(1000, 30), TestExact.tight(10, n=200, d=30)])
         one, two = (Neighbors(n_jobs=jobs).fit(encoded(rows)) for jobs in (1, 2))
         assert np.array_equal(one.score_own(), two.score_own())
@@ -217,8 +198,8 @@ class TestSameEverywhere:
     def test_batches_and_parts(self, monkeypatch):
         rows = encoded(cloud(700, 30))
         expected = Neighbors().fit(rows).score_own()
-        monkeypatch.setattr(neighbors, "BATCH", 64)
-        monkeypatch.setattr(neighbors, "PART", 10)
+        monkeypatch.setattr(neighbors, "BATCH_ROWS", 64)
+        monkeypatch.setattr(neighbors, "SEARCH_ROWS", 10)
         assert np.array_equal(Neighbors().fit(rows).score_own(), expected)
 
     def test_new_rows_are_independent(self):
@@ -244,7 +225,6 @@ class TestSameEverywhere:
         new = encoded(cloud(40, 6, seed=4))
         assert np.array_equal(again.score_own(), fitted.score_own())
         assert np.array_equal(again.score_new(new), fitted.score_new(new))
-        assert np.array_equal(again.neighbors_of(new, 5)[1], fitted.neighbors_of(new, 5)[1])
 
     def test_mapped_and_strided_rows(self, tmp_path):
         rows = cloud(200, 6)
@@ -363,13 +343,10 @@ class TestRefused:
         fitted = Neighbors().fit(encoded(cloud(9, 5)))
         with pytest.raises(OptionError, match="fitted to 5 features, got 4"):
             fitted.score_new(encoded(cloud(9, 4)))
-        with pytest.raises(OptionError, match="fitted to 5 features, got 4"):
-            fitted.neighbors_of(encoded(cloud(9, 4)), 1)
 
     def test_not_fitted(self):
         new = line(1)
-        for ask in (lambda d: d.score_own(), lambda d: d.score_new(new), lambda d: d.neighbors_of(new, 1),
-                    lambda d: d.get_state()):
+        for ask in (lambda d: d.score_own(), lambda d: d.score_new(new), lambda d: d.get_state()):
             with pytest.raises(NotFittedError):
                 ask(Neighbors())
 

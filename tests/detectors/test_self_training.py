@@ -3,7 +3,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from oddlens.detectors.burnout import Burnout
-from oddlens.detectors.self_training import FEWEST, SelfTraining
+from oddlens.detectors.self_training import FEWEST_IMAGES, SelfTraining
 from oddlens.errors import OptionError, SavedModelError
 from oddlens.protocols import Encoded
 
@@ -35,13 +35,13 @@ def test_an_image_is_judged_by_rules_that_it_did_not_teach():
 def test_without_rules_it_is_the_log_of_the_largest_ratio():
     rows, _ = mixed(200)
     detector = SelfTraining().fit(Encoded(embedding=rows))
-    assert len(rows) < FEWEST
+    assert len(rows) < FEWEST_IMAGES
     ratios = Burnout(local=0).fit(Encoded(embedding=rows)).score_own()
     assert np.corrcoef(np.log(ratios), detector.score_own())[0, 1] > 1 - 1e-9
 
 
 def test_large_collections_are_learned_from_in_part(monkeypatch):
-    monkeypatch.setattr("oddlens.scoring.neighborhood.REFERENCE", 500)
+    monkeypatch.setattr("oddlens.scoring.neighborhood.REFERENCE_ROWS", 500)
     rows, odd = mixed()
     detector = SelfTraining().fit(Encoded(embedding=rows))
     assert detector.get_state()["rows"].shape == (500, 60)

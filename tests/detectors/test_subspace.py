@@ -59,14 +59,14 @@ def test_few_rows_with_many_features_and_many_with_few_agree():
 def test_a_sample_of_a_large_collection_finds_the_same_subspace(monkeypatch):
     rows = flat(n=3000)
     whole = Subspace(share=0.9).fit(Encoded(embedding=rows)).score_own()
-    monkeypatch.setattr(subspace, "SAMPLE", 300)
+    monkeypatch.setattr(subspace, "SAMPLED_ROWS", 300)
     assert np.corrcoef(whole, Subspace(share=0.9).fit(Encoded(embedding=rows)).score_own())[0, 1] > 0.97
 
 
 def test_wide_components_judge_each_row_alone(monkeypatch):
     rows = flat(n=80)
     narrow = Subspace(share=0.9).fit(Encoded(embedding=rows))
-    monkeypatch.setattr(subspace, "SMALL", 0)
+    monkeypatch.setattr(subspace, "SMALL_PRODUCT", 0)
     wide = Subspace(share=0.9).fit(Encoded(embedding=rows))
     assert np.allclose(narrow.score_own(), wide.score_own(), rtol=1e-9)
     alone = np.concatenate([wide.score_new(Encoded(embedding=rows[i : i + 1])) for i in range(80)])

@@ -21,8 +21,8 @@ def test_layers_and_their_kinds(fitted, digits):
     encoded = fitted.encode(digits[:7], ALL)
     assert {name: layer.shape for name, layer in encoded.activations.items()} == {
         "layer1": (7, 64), "layer2": (7, 32), "latent": (7, 8)}
-    assert encoded.pathway.keys() == encoded.activations.keys() == encoded.kinds.keys()
-    assert encoded.kinds == {"layer1": "relu", "layer2": "relu", "latent": "linear"}
+    assert encoded.pathway.keys() == encoded.activations.keys() == encoded.node_types.keys()
+    assert encoded.node_types == {"layer1": "relu", "layer2": "relu", "latent": "linear"}
     assert np.array_equal(encoded.embedding, encoded.activations["latent"])
 
 

@@ -125,7 +125,7 @@ def test_bad_options_are_named(bad, digits):
 
 @pytest.mark.parametrize("change", [
     {"shape": np.array([28, 28])}, {"atoms.0": np.zeros((3, 25), np.float32)}, {"mean": np.zeros(5, np.float32)},
-    {"turn": np.full((384, 9), np.nan, np.float32)}, {"turn": np.zeros((384, 0), np.float32)},
+    {"whitening": np.full((384, 9), np.nan, np.float32)}, {"whitening": np.zeros((384, 0), np.float32)},
 ])
 def test_a_state_that_does_not_fit_is_refused(fitted, change):
     with pytest.raises(SavedModelError):

@@ -116,8 +116,8 @@ def test_bad_options_and_other_images_are_refused():
 
 
 @pytest.mark.parametrize("change", [
-    {"shape": None}, {"turn": None}, {"shape": np.array([8, 8, 3])}, {"shape": np.array([8, 8, 2])},
-    {"middle": np.zeros(32)}, {"turn": np.zeros((33, 32))}, {"turn": np.full((33, 33), np.nan)},
+    {"shape": None}, {"whitening": None}, {"shape": np.array([8, 8, 3])}, {"shape": np.array([8, 8, 2])},
+    {"middle": np.zeros(32)}, {"whitening": np.zeros((33, 32))}, {"whitening": np.full((33, 33), np.nan)},
     {"scale": np.zeros(33)}, {"scale": -np.ones(33)}, {"middle": np.zeros(33, np.float32)},
 ])
 def test_hostile_states_are_refused(change):

@@ -37,12 +37,12 @@ def test_it_learns_to_tell_the_ways_apart_and_is_surprised_where_it_cannot(fitte
 
 
 def test_what_looks_odd_is_doubted_and_not_learned(fitted, corners):
-    assert fitted.doubted_.sum() == int(0.12 * 208)
-    assert fitted.doubted_[200:].all()
-    trusting = Transforms(steps=60, doubt=0, device="cpu").fit(corners)
-    assert not trusting.doubted_.any()
-    doubted = np.flatnonzero(fitted.doubted_[:200])
-    ways = [encoder.encode(corners[doubted], ALL).surprise.mean() for encoder in (fitted, trusting)]
+    assert fitted.presumed_outliers_.sum() == int(0.12 * 208)
+    assert fitted.presumed_outliers_[200:].all()
+    trusting = Transforms(steps=60, outlier_share=0, device="cpu").fit(corners)
+    assert not trusting.presumed_outliers_.any()
+    outliers = np.flatnonzero(fitted.presumed_outliers_[:200])
+    ways = [encoder.encode(corners[outliers], ALL).surprise.mean() for encoder in (fitted, trusting)]
     assert ways[0] > 1.2 * ways[1]
 
 
@@ -59,7 +59,7 @@ def test_the_embedding_is_of_length_1_and_the_activations_are_of_the_image_as_it
     assert np.allclose(np.linalg.norm(encoded.embedding, axis=1), 1, atol=1e-5)
     assert {name: layer.shape[1] for name, layer in encoded.activations.items()} == {
         "block1": 32, "block2": 32, "block3": 64, "block4": 64}
-    assert set(encoded.kinds.values()) == {"relu"}
+    assert set(encoded.node_types.values()) == {"relu"}
     first = encoded.activations["block4"] / np.linalg.norm(encoded.activations["block4"], axis=1, keepdims=True)
     assert np.allclose(encoded.embedding[:, :64] * 8**0.5, first, atol=1e-5)
 
@@ -107,29 +107,30 @@ def test_oddness_is_the_distance_to_far_neighbours_and_a_few_copies_do_not_hide(
 
 
 @pytest.mark.parametrize(("options", "size"), [
-    ({"ways": "turns, shifts,scales,pieces"}, 18 * 64), ({"depths": 3}, 8 * (32 + 64 + 64)), ({"grid": 2}, 8 * 64 * 4),
-    ({"ways": "pieces", "depths": 4, "grid": 3}, 5 * 192 * 9),
+    ({"augmentations": "rotations, translations,scales,permutations"}, 18 * 64),
+    ({"depths": 3}, 8 * (32 + 64 + 64)), ({"grid": 2}, 8 * 64 * 4),
+    ({"augmentations": "permutations", "depths": 4, "grid": 3}, 5 * 192 * 9),
 ])
 def test_more_ways_layers_and_parts(options, size, corners):
     encoder = Transforms(steps=40, device="cpu", **options).fit(corners)
     encoded = encoder.encode(corners, ALL)
     assert encoded.embedding.shape == (208, size)
     assert np.allclose(np.linalg.norm(encoded.embedding, axis=1), 1, atol=1e-5)
-    assert encoded.surprise[:200].mean() < np.log(len(encoder.network_.ways))  # less than from guessing
+    assert encoded.surprise[:200].mean() < np.log(len(encoder.network_.transforms))  # less than from guessing
     again = Transforms(device="cpu", **options).set_state(encoder.get_state())
     assert np.array_equal(again.encode(corners, ALL).embedding, encoded.embedding)
 
 
 def test_a_saved_network_of_other_ways_is_refused(fitted):
     with pytest.raises(SavedModelError):
-        Transforms(ways="turns,scales", device="cpu").set_state(fitted.get_state())
+        Transforms(augmentations="rotations,scales", device="cpu").set_state(fitted.get_state())
 
 
 @pytest.mark.parametrize("bad", [
-    {"ways": ""}, {"ways": "turns,turns"}, {"ways": "turned"}, {"ways": 8}, {"depths": 0}, {"depths": 5}, {"grid": 0},
-    {"grid": 1.5},
-    {"image_size": 7}, {"image_size": 8.5}, {"doubt": -0.1}, {"doubt": 0.6}, {"steps": -1}, {"steps": 2.5},
-    {"batch_size": 0}, {"learning_rate": 0}, {"device": "abacus"},
+    {"augmentations": ""}, {"augmentations": "rotations,rotations"}, {"augmentations": "turned"}, {"augmentations": 8},
+    {"depths": 0}, {"depths": 5}, {"grid": 0}, {"grid": 1.5},
+    {"image_size": 7}, {"image_size": 8.5}, {"outlier_share": -0.1}, {"outlier_share": 0.6},
+    {"steps": -1}, {"steps": 2.5}, {"batch_size": 0}, {"learning_rate": 0}, {"device": "abacus"},
 ])
 def test_bad_options_are_named(bad, corners):
     with pytest.raises(OptionError, match=next(iter(bad))):

@@ -296,7 +296,7 @@ def test_the_first_images_are_met_before_the_clock_runs(small, tmp_path, monkeyp
     bench = Bench(["pixels-knn5"], results.Results(tmp_path), 1, [])
     images = np.concatenate([small[0]] * 2)
     bench.measure(Block("A", "mnist", 0.1, 0, list), Draw(images, None, np.arange(180) < 9))
-    assert sizes == [module.WARM, 180]
+    assert sizes == [module.WARM_UP_IMAGES, 180]
 
 
 def test_the_command_prints_tables_json_and_markdown(folder, tmp_path, monkeypatch, capsys):

@@ -8,7 +8,7 @@ import pytest
 from oddlens.detectors.neighbors import Neighbors
 from oddlens.errors import OptionError, TooFewImages
 from oddlens.evaluation.self_check import Agreement, Sight, agreement, check
-from oddlens.evaluation.synthetic_anomalies import KINDS
+from oddlens.evaluation.synthetic_anomalies import ANOMALIES
 from oddlens.model import AnomalyModel
 from oddlens.progress import listening
 from oddlens.ranking import Ranking
@@ -50,9 +50,9 @@ class Guessing(Knowing):
 
 def test_a_model_that_knows_all_sees_all_and_agrees_with_itself(digits):
     found = check(digits[:300], lambda seed: Knowing(digits[:300], seed, flags=True))
-    assert [sight.kind for sight in found.sights] == list(KINDS)
+    assert [sight.kind for sight in found.sights] == list(ANOMALIES)
     for sight in found.sights:
-        assert sight.planted == 6
+        assert sight.injected == 6
         assert sight.on_top == sight.flagged >= 5  # a digit may look the same when it is turned
         assert sight.auroc > 0.8
         assert sight.median == 1
@@ -63,7 +63,7 @@ def test_a_model_that_knows_all_sees_all_and_agrees_with_itself(digits):
 
 def test_a_model_that_guesses_sees_nothing(digits):
     found = check(digits, lambda seed: Guessing(digits, seed))
-    assert sum(sight.on_top for sight in found.sights) < 0.2 * sum(sight.planted for sight in found.sights)
+    assert sum(sight.on_top for sight in found.sights) < 0.2 * sum(sight.injected for sight in found.sights)
     assert 0.35 < np.mean([sight.auroc for sight in found.sights]) < 0.65
     assert all(sight.flagged is None for sight in found.sights)
     assert abs(found.seeds.correlation) < 0.2
@@ -80,9 +80,9 @@ def test_a_model_that_sees_only_blur(digits):
 
     found = check(digits, lambda seed: Sharpness(digits, seed), kinds=["blur", "turned", "cut"])
     seen = {sight.kind: sight for sight in found.sights}
-    assert seen["blur"].on_top / seen["blur"].planted > 0.9
-    assert seen["cut"].on_top / seen["cut"].planted < 0.3
-    assert found.sentences()[0].startswith("Seen: images out of focus. 12 of 12 planted")
+    assert seen["blur"].on_top / seen["blur"].injected > 0.9
+    assert seen["cut"].on_top / seen["cut"].injected < 0.3
+    assert found.sentences()[0].startswith("Seen: images out of focus. 12 of 12 injected")
     assert any(line.startswith("Mostly missed: images with a small gap") for line in found.sentences())
 
 
@@ -124,7 +124,7 @@ def test_no_more_than_a_tenth_is_planted_at_once(digits):
 
     found = check(digits[:140], lambda seed: Watching(digits[:140], seed))
     assert max(rounds) <= 14
-    assert {sight.planted for sight in found.sights} == {5}
+    assert {sight.injected for sight in found.sights} == {5}
 
 
 def test_agreement():

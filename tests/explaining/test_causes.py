@@ -10,7 +10,7 @@ from oddlens.explaining import duplicates
 from oddlens.explaining.causes import Causes
 from oddlens.explaining.duplicates import Thumbnails, tangent_residual, thumbnails, tints
 from oddlens.explaining.image_measures import resized
-from oddlens.explaining.orientation import TURNS, directions, turns
+from oddlens.explaining.orientation import ROTATIONS, directions, turns
 from oddlens.scoring.exact_copies import digests
 
 
@@ -39,7 +39,7 @@ def planted(digits):
 
 
 def kinds_of(causes, row, columns=None):
-    return [cause for cause, named in causes.kinds(columns).items() if named[row]]
+    return [cause for cause, named in causes.masks(columns).items() if named[row]]
 
 
 class TestPlanted:
@@ -51,7 +51,7 @@ class TestPlanted:
     def test_the_others_hardly_ever(self, planted):
         images, causes, fitted = planted
         clean = np.setdiff1d(np.arange(len(images)), list(causes))
-        for cause, named in fitted.kinds().items():
+        for cause, named in fitted.masks().items():
             assert named[clean].mean() <= 0.02, cause
 
     def test_in_words_with_examples(self, planted):
@@ -91,17 +91,17 @@ class TestPlanted:
 class TestCommonThingsAreNoCause:
     def test_all_blank(self):
         causes = Causes().fit(np.full((50, 9, 9, 1), 7, np.uint8))
-        assert [cause for cause, named in causes.kinds().items() if named.any()] == ["copy"]
+        assert [cause for cause, named in causes.masks().items() if named.any()] == ["copy"]
 
     @pytest.mark.parametrize("spoil", [lambda x: x // 5, lambda x: 200 + x // 5, lambda x: 128 + x // 5])
     def test_all_dark_bright_or_faint(self, digits, spoil):
-        kinds = Causes().fit(spoil(digits)).kinds()
+        kinds = Causes().fit(spoil(digits)).masks()
         assert not any(kinds[cause].any() for cause in ("dark", "bright", "faint", "blank", "blurred"))
 
     def test_a_seventh_is_dark(self, digits):
         images = digits.copy()
         images[::7] //= 5
-        assert not Causes().fit(images).kinds()["dark"].any()
+        assert not Causes().fit(images).masks()["dark"].any()
 
 
 class TestACauseIsSeenInTheImageItself:
@@ -120,7 +120,7 @@ class TestACauseIsSeenInTheImageItself:
         images = self.strokes(np.random.default_rng(0))
         images[7], images[8] = 255, 254
         images[7, 6:26, 15] = 0
-        kinds = Causes().fit(images).kinds()
+        kinds = Causes().fit(images).masks()
         assert np.flatnonzero(kinds["blank"]).tolist() == [8]
 
     def test_what_reaches_white_as_the_others_do_is_not_dark(self):
@@ -131,7 +131,7 @@ class TestACauseIsSeenInTheImageItself:
         images[3, 2:22, 2:22] = (90, 60, 40)  # a large brown thing on white
         images[4], images[5] = images[4] // 4, (255, 0, 0)
         images[5, 6:18, 6:18] = (230, 20, 0)
-        kinds = Causes().fit(images).kinds()
+        kinds = Causes().fit(images).masks()
         assert np.flatnonzero(kinds["dark"]).tolist() == [4]
 
     def test_every_printed_number_differs_from_the_usual(self, planted):
@@ -152,7 +152,7 @@ class TestACauseIsSeenInTheImageItself:
         drawn = np.clip(255 * (14 - np.hypot(*np.mgrid[-16:16, -16:16])), 0, 255)  # a disc with an edge of a pixel
         images[3, ..., 0] = drawn
         images[4, ..., 0] = gaussian_filter(drawn, 2.5)
-        kinds = Causes().fit(images).kinds()
+        kinds = Causes().fit(images).masks()
         assert np.flatnonzero(kinds["blurred"]).tolist() == [4]
 
     def test_other_colours_are_no_near_duplicate(self):
@@ -162,7 +162,7 @@ class TestACauseIsSeenInTheImageItself:
         light = images[1] @ np.array([0.299, 0.587, 0.114])
         images[0] = np.stack([light, light, light], 2)
         images[2] = (images[3] + rng.normal(0, 3, images[3].shape)).clip(0, 255)
-        kinds = Causes().fit(images).kinds()
+        kinds = Causes().fit(images).masks()
         assert np.flatnonzero(kinds["near"]).tolist() == [2, 3]
 
 
@@ -170,7 +170,7 @@ class TestSizesAndColours:
     def test_sizes(self, digits):
         shapes = np.tile([480, 640], (len(digits), 1))
         shapes[1], shapes[2], shapes[3], shapes[4] = (48, 64), (4800, 6400), (200, 1500), (1500, 200)
-        kinds = Causes().fit(digits, shapes).kinds()
+        kinds = Causes().fit(digits, shapes).masks()
         for cause, row in (("small", 1), ("large", 2), ("wide", 3), ("tall", 4)):
             assert np.flatnonzero(kinds[cause]).tolist() == [row], cause
 
@@ -178,10 +178,10 @@ class TestSizesAndColours:
         rng = np.random.default_rng(0)
         colour = rng.integers(0, 256, (120, 8, 8, 3), dtype=np.uint8)
         colour[5] = colour[5, ..., :1]
-        assert np.flatnonzero(Causes().fit(colour).kinds()["grey"]).tolist() == [5]
+        assert np.flatnonzero(Causes().fit(colour).masks()["grey"]).tolist() == [5]
         grey = np.repeat(colour[..., :1], 3, 3)
         grey[7] = rng.integers(0, 256, (8, 8, 3))
-        kinds = Causes().fit(grey).kinds()
+        kinds = Causes().fit(grey).masks()
         assert np.flatnonzero(kinds["coloured"]).tolist() == [7]
         assert not kinds["grey"].any()
 
@@ -193,7 +193,7 @@ class TestTurned:
     def test_features_of_a_turned_image_are_the_same_in_another_order(self):
         image = np.random.default_rng(0).uniform(0, 255, (1, 28, 28)).astype(np.float32)
         features = directions(image)[0]
-        for order, (quarters, mirrored, _) in zip(turns(), TURNS, strict=True):
+        for order, (quarters, mirrored, _) in zip(turns(), ROTATIONS, strict=True):
             lying = np.rot90(image[0, :, ::-1] if mirrored else image[0], quarters)
             assert np.allclose(directions(lying[None].copy())[0], features[order], atol=1e-5), (quarters, mirrored)
 
@@ -206,7 +206,7 @@ class TestTurned:
             image[top + height - 2 : top + height, left : left + width] = 255
         images[3], images[4] = np.rot90(images[3]), images[4, :, ::-1]
         causes = Causes().fit(images)
-        kinds = causes.kinds()
+        kinds = causes.masks()
         assert kinds["rotated"][3]
         assert kinds["mirrored"][4]
         assert (kinds["rotated"] | kinds["mirrored"]).sum() <= 4
@@ -219,12 +219,12 @@ class TestTurned:
     def test_where_images_lie_anyhow_none_is_turned(self, digits):
         rng = np.random.default_rng(0)
         images = np.stack([np.rot90(image[:, ::-1] if rng.integers(2) else image, rng.integers(4)) for image in digits])
-        kinds = Causes().fit(images).kinds()
+        kinds = Causes().fit(images).masks()
         assert (kinds["rotated"] | kinds["mirrored"]).mean() <= 0.01
 
     def test_of_few_images_nothing_is_learned(self, digits):
         causes = Causes().fit(digits[:60])
-        assert not causes.columns_["turn_odds"].any()
+        assert not causes.columns_["rotation_odds"].any()
 
 
 class TestDuplicates:
@@ -240,14 +240,14 @@ class TestDuplicates:
         from oddlens.sources import read_idx
 
         ones = read_idx(DIGITS)[read_idx(LABELS, dimensions=(1,)) == 1][..., None]
-        kinds = Causes().fit(ones).kinds()
+        kinds = Causes().fit(ones).masks()
         assert kinds["near"].mean() <= 0.005
         assert kinds["copy"].sum() == 0
 
     def test_all_copies_are_found(self, digits):
         images = np.concatenate([digits[:40], digits[:3], digits[:1]])
         causes = Causes().fit(images)
-        assert np.flatnonzero(causes.kinds()["copy"]).tolist() == [0, 1, 2, 40, 41, 42, 43]
+        assert np.flatnonzero(causes.masks()["copy"]).tolist() == [0, 1, 2, 40, 41, 42, 43]
         assert causes.named(0)[0].examples == (40, 43)
         assert causes.named(43)[0].examples == (0, 40)
 
@@ -256,11 +256,11 @@ class TestDuplicates:
         noisy = (digits[:30] + rng.normal(0, 4, digits[:30].shape)).clip(0, 255).astype(np.uint8)
         images = np.concatenate([digits, noisy])
         parts = thumbnails(images[..., 0].astype(np.float32)), tints(images), digests(images)
-        exact = Thumbnails(*parts).twins(*parts)
-        monkeypatch.setattr(duplicates, "EXACT", 100)
+        exact = Thumbnails(*parts).nearest(*parts)
+        monkeypatch.setattr(duplicates, "MOST_EXACT", 100)
         cells = Thumbnails(*parts)
         assert cells.index.nlist > 50
-        found = cells.twins(*parts)
+        found = cells.nearest(*parts)
         assert (found.row[-30:] == np.arange(30)).all()
         assert (found.row == exact.row).mean() > 0.8
 
@@ -331,6 +331,6 @@ class TestMisuse:
 def test_a_blank_image_is_not_a_near_duplicate_of_everything():
     digits = np.random.default_rng(3).integers(0, 256, (60, 20, 20, 1)).astype(np.uint8)
     digits[5] = 0
-    kinds = Causes().fit(digits).kinds()
+    kinds = Causes().fit(digits).masks()
     assert kinds["blank"][5]
     assert not kinds["near"].any()

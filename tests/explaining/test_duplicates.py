@@ -45,7 +45,7 @@ def nearly(images, seed=0):
 
 def test_sixty_pairs_among_eight_hundred(threes):
     causes = Causes().fit(np.concatenate([threes[:740], nearly(threes[:60])]))
-    near = causes.kinds()["near"]
+    near = causes.masks()["near"]
     assert near[740:].sum() >= 57
     assert near[60:740].sum() <= 6
     assert sum(len(group) == 2 for group in causes.groups()) >= 55
@@ -55,7 +55,7 @@ def test_sixty_pairs_among_eight_hundred(threes):
 def test_many_near_copies_of_one_image(threes, copies):
     rows = [300] * (copies - 1)
     causes = Causes().fit(np.concatenate([threes[:500], nearly(threes[rows], seed=1)]))
-    near = causes.kinds()["near"]
+    near = causes.masks()["near"]
     assert near[500:].all()
     assert near[300]
     assert near[:500].sum() <= 4
@@ -64,7 +64,7 @@ def test_many_near_copies_of_one_image(threes, copies):
 
 def test_exact_copies_however_many_and_their_groups(threes):
     causes = Causes().fit(np.concatenate([threes[:200], threes[:100], threes[:1], threes[:1]]))
-    assert causes.kinds()["copy"].sum() == 202
+    assert causes.masks()["copy"].sum() == 202
     groups = causes.groups()
     assert groups[0] == [0, 200, 300, 301]
     assert sorted(map(len, groups[1:])) == [2] * 99
@@ -72,7 +72,7 @@ def test_exact_copies_however_many_and_their_groups(threes):
 
 def test_exact_copies_do_not_hide_a_near_one(threes):
     causes = Causes().fit(np.concatenate([threes[:400], np.repeat(threes[:1], 50, 0), nearly(threes[:1])]))
-    assert causes.kinds()["near"][-1]
+    assert causes.masks()["near"][-1]
     assert len(causes.groups()[0]) == 52
 
 

@@ -33,7 +33,7 @@ def test_partners_are_names_and_empty_where_there_is_none(fitted, tmp_path):
     assert measures["near_duplicate_of"][5] == names[301]
     assert measures["near_duplicate_of"][301] == names[5]
     assert {measures["copy_of"][7], measures["near_duplicate_of"][7]} == {""}
-    assert not {"twin", "turn", "turn_alike"} & set(measures)
+    assert not {"turn", "rotation_partner"} & set(measures)
     ranking = Ranking(names, explainer.ranking.scores, measures=measures)
     ranking.to_csv(tmp_path / "t.csv")
     ranking.to_parquet(tmp_path / "t.parquet")

@@ -5,7 +5,7 @@ import pytest
 
 from oddlens.detectors.neighbors import Neighbors
 from oddlens.errors import OptionError
-from oddlens.evaluation.synthetic_anomalies import plant
+from oddlens.evaluation.synthetic_anomalies import inject
 from oddlens.explaining.heatmap import (
     SCORINGS,
     WINDOWS,
@@ -51,7 +51,7 @@ def test_damage_planted_in_digits_is_found_by_a_whole_model(digits):
     sevens = digits[labels == 7]
     model = AnomalyModel("dictionary", Neighbors(k=5, n_jobs=1), n_jobs=1).fit(sevens[6:])
     references = sevens[6:][ordinary(model.rank().scores)]
-    damaged = plant("patch", sevens[:6], digits[labels == 0], np.random.default_rng(0))
+    damaged = inject("patch", sevens[:6], digits[labels == 0], np.random.default_rng(0))
     hits = 0
     for image, (top, left, height, width) in zip(damaged.pixels, damaged.regions, strict=True):
         row, column = heat_map(lambda pixels: -model.score_samples(pixels), image, references).peak

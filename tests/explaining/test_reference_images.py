@@ -4,7 +4,7 @@ from safetensors.numpy import load_file, save_file
 
 from oddlens.errors import SavedModelError
 from oddlens.explaining.causes import Causes
-from oddlens.explaining.reference_images import FEWEST, Memory
+from oddlens.explaining.reference_images import FEWEST_KEPT, Memory
 
 SHAPE, COUNT = (12, 12, 3), 60
 
@@ -28,7 +28,7 @@ def test_it_keeps_ordinary_images_as_they_are_and_thumbnails_of_all(memory, imag
 
 def test_large_images_are_kept_in_few(monkeypatch, images):
     monkeypatch.setattr("oddlens.explaining.reference_images.MOST_BYTES", 3 * 12 * 12 * 5)
-    assert len(Memory.of(Causes().fit(images), np.zeros(COUNT), images).rows) == FEWEST
+    assert len(Memory.of(Causes().fit(images), np.zeros(COUNT), images).rows) == FEWEST_KEPT
 
 
 def test_it_comes_back_as_it_was(memory, images, tmp_path):

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from oddlens.errors import OptionError, OutputError
-from oddlens.report.contact_sheet import LARGEST, THICK, Panel, write_gallery
+from oddlens.report.contact_sheet import FRAME_PIXELS, LARGEST_PICTURE, Panel, write_gallery
 
 WHITE = 255
 
@@ -37,7 +37,7 @@ def test_small_images_grow_by_whole_pixels_and_stay_crisp(tmp_path):
     write_gallery(tmp_path / "sheet.png", [panel(1, image)])
     sheet = drawn(tmp_path / "sheet.png")
     rows, columns = np.nonzero((sheet == (10, 250, 10)).all(2))
-    side = LARGEST // 4
+    side = LARGEST_PICTURE // 4
     assert len(rows) == side * side
     assert np.ptp(rows) == np.ptp(columns) == side - 1
     assert (sheet == (200, 30, 60)).all(2).sum() == 15 * side * side, "no pixel is mixed from two"
@@ -47,7 +47,7 @@ def test_photos_shrink_and_keep_their_shape(tmp_path):
     photo = np.full((300, 900, 3), (0, 0, 250), np.uint8)
     write_gallery(tmp_path / "sheet.png", [panel(1, photo)])
     rows, columns = np.nonzero((drawn(tmp_path / "sheet.png") == (0, 0, 250)).all(2))
-    assert (np.ptp(columns) + 1, np.ptp(rows) + 1) == (LARGEST, round(LARGEST / 3))
+    assert (np.ptp(columns) + 1, np.ptp(rows) + 1) == (LARGEST_PICTURE, round(LARGEST_PICTURE / 3))
 
 
 @pytest.mark.parametrize("shape", [(1, 4000, 1), (4000, 1, 3), (1, 1, 1)])
@@ -111,7 +111,7 @@ def test_flagged_images_are_framed_in_red_and_others_are_not(tmp_path):
     for flagged in (0, 1, 2):
         write_gallery(tmp_path / "sheet.png", [Panel("", "", [image] * 3, [""] * 3, flagged=flagged)])
         counts.append(int((drawn(tmp_path / "sheet.png") == red).all(2).sum()))
-    side = LARGEST // 28 * 28
+    side = LARGEST_PICTURE // 28 * 28
     assert counts[0] == 0
-    assert counts[1] == (side + 2 * THICK) ** 2 - side**2
+    assert counts[1] == (side + 2 * FRAME_PIXELS) ** 2 - side**2
     assert counts[2] == 2 * counts[1]

@@ -10,7 +10,7 @@ from PIL import Image
 
 from oddlens.errors import OptionError, UnreadableImage
 from oddlens.report.html import digest, visible
-from oddlens.report.map import ACROSS, MOST_MARKED, SCRIPT, UNDECIDED, choose, lay_out, map_fragment
+from oddlens.report.map import MARKED_UNFLAGGED, MOST_MARKED, SCRIPT, THUMBNAILS_ACROSS, choose, lay_out, map_fragment
 from pages import HOSTILE, Page, ranked
 
 TAGS = {"section", "style", "h2", "p", "ul", "li", "svg", "path", "circle", "defs", "use", "title", "rect", "image",
@@ -70,7 +70,7 @@ def test_of_too_many_flagged_the_strangest_are_chosen_and_the_rest_left_out():
 def test_where_none_is_flagged_the_strangest_are_marked(flagged):
     ranking = ranked(200, flagged=flagged)
     page = mapped(ranking)
-    assert sorted(int(a["data-m"]) for a in marked(page)) == [*range(1, UNDECIDED + 1)]
+    assert sorted(int(a["data-m"]) for a in marked(page)) == [*range(1, MARKED_UNFLAGGED + 1)]
     assert "marked are the 20 strangest, for none is flagged" in page.words
 
 
@@ -168,11 +168,11 @@ def test_the_sheet_holds_each_picture_at_its_place():
     ranking = ranked(100, flagged=5)
     page = mapped(ranking, read=lambda row: np.full((40, 20, 3), (row * 2, 255 - row * 2, 60), np.uint8))
     sheet = np.asarray(sheet_of(page).convert("RGB"), int)
-    side = sheet.shape[1] // ACROSS
+    side = sheet.shape[1] // THUMBNAILS_ACROSS
     said = [text for text in page.said if text.count("\n") > 3 and "rank" in text][:100]
     for place, text in enumerate(said):
         row = int(text.split(".png")[0])
-        y, x = (place // ACROSS + 0.5) * side, (place % ACROSS + 0.5) * side
+        y, x = (place // THUMBNAILS_ACROSS + 0.5) * side, (place % THUMBNAILS_ACROSS + 0.5) * side
         assert np.abs(sheet[int(y), int(x)] - (row * 2, 255 - row * 2, 60)).max() < 25
 
 

@@ -8,7 +8,7 @@ import pytest
 from oddlens.errors import OptionError
 from oddlens.ranking import Ranking
 from oddlens.report.html import digest, number, visible
-from oddlens.report.table import MOST, MOST_COPIES, MOST_NAMED, SCRIPT, choose, listing_fragment
+from oddlens.report.table import MOST_COPIES, MOST_NAMED, MOST_ROWS, SCRIPT, choose, listing_fragment
 from pages import HOSTILE, Page, ranked
 
 PIXEL = "data:image/gif;base64,R0lGODlhAQABAAAAACw="
@@ -39,9 +39,9 @@ def two_detectors():
 
 
 def test_all_columns_of_an_image_stand_in_its_row():
-    page = listed(two_detectors(), causes=lambda row: ["Blurred.", "Turned."] if row == 0 else [], groups={0: 0, 2: 0})
+    page = listed(two_detectors(), causes=lambda row: ["Blurred.", "Rotated."] if row == 0 else [], groups={0: 0, 2: 0})
     assert ("Rank Name Score p-value Flagged Causes Group one two "
-            "1 a.png 3.000 0.001000 flagged Blurred. Turned. 1 (2 alike) 3.000 0.2500 "
+            "1 a.png 3.000 0.001000 flagged Blurred. Rotated. 1 (2 alike) 3.000 0.2500 "
             "The cut: flagged above, not flagged below "
             "2 c.png 2.000 0.04000 no 1 (2 alike) 2.000 nan "
             "3 b.png 1.000 0.9000 no 1.000 0.5000") in page.words
@@ -69,8 +69,8 @@ def test_no_more_than_500_of_a_hundred_thousand_and_it_says_so():
 
     ranking = ranked(100_000, flagged=700)
     page = listed(ranking, thumbnails=thumbnail)
-    assert names(page) == [image.name for image in ranking.top(MOST)]
-    assert set(asked) == set(ranking.order()[:MOST].tolist())
+    assert names(page) == [image.name for image in ranking.top(MOST_ROWS)]
+    assert set(asked) == set(ranking.order()[:MOST_ROWS].tolist())
     assert set(asked.values()) == {1}
     assert "The 500 strangest in a table" in page.words
     assert "99,500 more ordinary of 100,000 images are not shown" in page.words

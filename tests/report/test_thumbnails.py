@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from oddlens.report.thumbnails import BUDGET, THUMBNAIL, heated, picture
+from oddlens.report.thumbnails import MOST_BYTES, THUMBNAIL, heated, picture
 
 
 def decoded(made):
@@ -40,7 +40,7 @@ def test_a_picture_keeps_to_its_share():
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     assert len(picture("p0", noise).uri) > 12_000
     assert len(picture("p0", noise, limit=2000).uri) < 4000
-    assert len(picture("p0", noise, limit=BUDGET // 4000).uri) < 4000
+    assert len(picture("p0", noise, limit=MOST_BYTES // 4000).uri) < 4000
 
 
 @pytest.mark.parametrize("shape", [(28, 28, 1), (20, 48, 3), (400, 800, 3), (300, 90, 1), (1, 60, 3)])

@@ -2,7 +2,16 @@ import numpy as np
 import pytest
 
 from oddlens.calibration import Fusion, fuse
-from oddlens.scoring.agreement import COLOUR, MANY, ONE, decide_fused, decide_together, normal_scores, stepwise, trust
+from oddlens.scoring.agreement import (
+    COLOUR,
+    MULTIMODAL,
+    UNIMODAL,
+    answer_weights,
+    decide_by_agreement,
+    decide_fused,
+    normal_scores,
+    stepwise,
+)
 
 SEES = {"a": "x", "b": "y", "c": "z"}
 
@@ -16,9 +25,9 @@ def members(seed=0, n=1000, odd=0, views="abc", far=5.0):
     return {view: np.exp(0.2 * scores) for view, scores in own.items()}
 
 
-def decided(own, believed=ONE, rate=0.1):
+def decided(own, weights=UNIMODAL, rate=0.1):
     fusion = Fusion({"a": 1.0}, {"b": 0.3, "c": 0.3})
-    return decide_fused(fuse(fusion, own, own), fusion, own, SEES, believed, rate)
+    return decide_fused(fuse(fusion, own, own), fusion, own, SEES, weights, rate)
 
 
 def realised(decision, odd):
@@ -27,26 +36,26 @@ def realised(decision, odd):
 
 
 def test_what_counts_is_between_many_kinds_and_one_and_of_its_own_in_colour():
-    assert vars(trust(1, 1.0)) == pytest.approx(vars(ONE))
-    assert trust(1, 0.0) == MANY
-    assert trust(3, 1.0) == trust(3, 0.0) == COLOUR
-    between = trust(1, 0.5)
-    assert between.lead == pytest.approx((ONE.lead + MANY.lead) / 2)
-    for believed in (ONE, MANY, COLOUR, between):
-        assert believed.lead + believed.together + believed.fused == pytest.approx(1)
+    assert vars(answer_weights(1, 1.0)) == pytest.approx(vars(UNIMODAL))
+    assert answer_weights(1, 0.0) == MULTIMODAL
+    assert answer_weights(3, 1.0) == answer_weights(3, 0.0) == COLOUR
+    between = answer_weights(1, 0.5)
+    assert between.lead == pytest.approx((UNIMODAL.lead + MULTIMODAL.lead) / 2)
+    for weights in (UNIMODAL, MULTIMODAL, COLOUR, between):
+        assert weights.lead + weights.stouffer + weights.fused == pytest.approx(1)
 
 
-@pytest.mark.parametrize("believed", [ONE, MANY, COLOUR])
-def test_the_rate_is_kept_and_odd_images_are_found(believed):
-    found = np.array([realised(decided(members(seed, odd=50), believed), 50) for seed in range(20)])
+@pytest.mark.parametrize("weights", [UNIMODAL, MULTIMODAL, COLOUR])
+def test_the_rate_is_kept_and_odd_images_are_found(weights):
+    found = np.array([realised(decided(members(seed, odd=50), weights), 50) for seed in range(20)])
     assert found[:, 0].mean() < 0.1
     assert found[:, 1].mean() > 0.8
 
 
-@pytest.mark.parametrize("believed", [ONE, MANY, COLOUR])
+@pytest.mark.parametrize("weights", [UNIMODAL, MULTIMODAL, COLOUR])
 @pytest.mark.parametrize("n", [60, 300, 1000])
-def test_where_nothing_is_odd_hardly_ever_anything_is_flagged(believed, n):
-    assert sum(decided(members(seed, n), believed).flagged.any() for seed in range(40)) <= 4
+def test_where_nothing_is_odd_hardly_ever_anything_is_flagged(weights, n):
+    assert sum(decided(members(seed, n), weights).flagged.any() for seed in range(40)) <= 4
 
 
 def test_in_colour_several_views_that_agree_are_believed_before_one_that_is_loud():
@@ -84,7 +93,7 @@ def test_a_new_image_beyond_all_fitted_ones_is_judged_by_the_tail():
 
 def test_steps_by_hand():
     scores, p = np.r_[np.arange(1.0, 21), 20], np.r_[0.9, 0.4, 0.6, np.full(16, 0.3), 0.1, 0.3]
-    null = stepwise(scores, p, ONE)
+    null = stepwise(scores, p, UNIMODAL)
     assert null.raw(np.array([0.5, 1.0, 2.5, 3.9, 4.0, 19, 20])) == pytest.approx([1, 0.9, 0.5, 0.5, 0.3, 0.3, 0.2])
     assert null.score_at(0.5) == 2.0
     assert null.score_at(0.2) == 20.0
@@ -99,6 +108,6 @@ def test_without_views_beside_the_leads_there_is_one_answer():
 @pytest.mark.parametrize("n", [1, 5, 12])
 def test_few_and_equal_scores_are_no_trouble(n):
     for scores in (np.ones(n), np.arange(float(n))):
-        decision = decide_together(scores, scores, [normal_scores(scores)], ONE)
+        decision = decide_by_agreement(scores, scores, [normal_scores(scores)], UNIMODAL)
         assert not decision.flagged.any()
         assert np.isfinite(decision.p_values).all()

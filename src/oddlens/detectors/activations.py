@@ -19,7 +19,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
 
 from oddlens.errors import OptionError, SavedModelError
 from oddlens.options import require_numbers
@@ -33,8 +33,8 @@ from oddlens.scoring.patterns.scan import Scan
 from oddlens.statement import percent
 
 RULES = ("hamming", "likelihood", "pathway", "scan")
-REASONS = 3  # nodes kept for each image
-EXAMPLES = 4  # images kept for each node
+MOST_REASONS = 3  # nodes kept for each image
+MOST_EXAMPLES = 4  # images kept for each node
 
 WORDS = {
     "hamming": "node {node} is {state}, as in {share} of the images",
@@ -64,7 +64,7 @@ class Activations(BaseEstimator):
     Fitted: ``nodes_``, the nodes' names.
 
     >>> on = np.zeros((30, 6), np.float32); on[:, :3] = 1; on[7] = [0, 0, 0, 1, 1, 1]
-    >>> encoded = Encoded(activations={"hidden": on}, kinds={"hidden": "sigmoid"})
+    >>> encoded = Encoded(activations={"hidden": on}, node_types={"hidden": "sigmoid"})
     >>> detector = Activations(k=1).fit(encoded)
     >>> int(detector.score_own().argmax()), detector.explain_own(7)[0].text
     (7, 'node hidden 0 is off, as in 3.3 % of the images')
@@ -105,18 +105,18 @@ class Activations(BaseEstimator):
         self.rule_ = self._make_rule()
         self.nodes_ = node_names(layers)
         self.layers_ = {name: layer.shape[1] for name, layer in layers.items()}
-        self.own_ = self.rule_.fit(layers, encoded.kinds)
+        self.own_ = self.rule_.fit(layers, encoded.node_types)
         self._keep_reasons(layers)
         return self
 
     def score_own(self) -> Doubles:
         """(n,) the fitted images' scores, each judged without itself."""
-        self._require_fit()
+        check_is_fitted(self, "own_")
         return self.own_.copy()
 
     def score_new(self, encoded: Encoded) -> Doubles:
         """(m,) other images' scores."""
-        self._require_fit()
+        check_is_fitted(self, "own_")
         layers = self._layers(encoded)
         if {name: layer.shape[1] for name, layer in layers.items()} != self.layers_:
             raise OptionError(f"Activations was fitted to layers {self.layers_}, got other ones.")
@@ -124,7 +124,7 @@ class Activations(BaseEstimator):
 
     def explain_own(self, index: int) -> list[Reason]:
         """What made a fitted image strange: the most telling nodes, and ordinary images that show them."""
-        self._require_fit()
+        check_is_fitted(self, "own_")
         reasons = []
         for node, share, high in zip(self.which_[index], self.shares_[index], self.high_[index], strict=True):
             if node < 0:
@@ -136,7 +136,7 @@ class Activations(BaseEstimator):
 
     def get_state(self) -> State:
         """The rule's state, the scores and the reasons."""
-        self._require_fit()
+        check_is_fitted(self, "own_")
         names = "\n".join(f"{width} {name}" for name, width in self.layers_.items()).encode()
         rule = {f"rule.{key}": value for key, value in self.rule_.get_state().items()}
         return {**rule, "own": self.own_, "layers": np.frombuffer(names, np.uint8), "which": self.which_,
@@ -160,7 +160,7 @@ class Activations(BaseEstimator):
             raise SavedModelError(f"The saved activations name {nodes} nodes; the rule has {self._width()}.")
         shapes = [which.shape, shares.shape, high.shape, examples.shape]
         types = [which.dtype.str, shares.dtype.str, high.dtype.str, examples.dtype.str]
-        if shapes != [(n, REASONS)] * 3 + [(nodes, EXAMPLES)] or types != ["<i4", "<f4", "|b1", "<i8"]:
+        if shapes != [(n, MOST_REASONS)] * 3 + [(nodes, MOST_EXAMPLES)] or types != ["<i4", "<f4", "|b1", "<i8"]:
             raise SavedModelError(f"The saved reasons have shapes {shapes}.")
         if which.min() < -1 or which.max() >= nodes or examples.min() < 0 or examples.max() >= n:
             raise SavedModelError("The saved reasons name nodes or images that are not there.")
@@ -197,12 +197,12 @@ class Activations(BaseEstimator):
         n, nodes = len(self.own_), len(self.nodes_)
         inside = np.zeros(n, np.bool_)
         inside[reference(layers)[0]] = True
-        kept = min(REASONS, nodes)
-        self.which_ = np.full((n, REASONS), -1, np.int32)
-        self.shares_, self.high_ = np.zeros((n, REASONS), np.float32), np.zeros((n, REASONS), np.bool_)
+        kept = min(MOST_REASONS, nodes)
+        self.which_ = np.full((n, MOST_REASONS), -1, np.int32)
+        self.shares_, self.high_ = np.zeros((n, MOST_REASONS), np.float32), np.zeros((n, MOST_REASONS), np.bool_)
         ordinary = self.own_ <= np.median(self.own_)
-        highest = np.full((nodes, EXAMPLES), -np.inf, np.float32)
-        self.examples_ = np.zeros((nodes, EXAMPLES), np.int64)
+        highest = np.full((nodes, MOST_EXAMPLES), -np.inf, np.float32)
+        self.examples_ = np.zeros((nodes, MOST_EXAMPLES), np.int64)
         for rows, block in blocks(layers):
             evidence, shares, high = self.rule_.evidence(block, inside[rows])
             most = np.argsort(-evidence, axis=1, kind="stable")[:, :kept]
@@ -212,9 +212,6 @@ class Activations(BaseEstimator):
             _merge(highest, self.examples_, block[ordinary[rows]], np.flatnonzero(ordinary[rows]) + rows.start)
             advance("reasons", rows.stop, n)
 
-    def _require_fit(self) -> None:
-        if not hasattr(self, "own_"):
-            raise NotFittedError("This Activations has seen no images yet: call fit first.")
 
 
 def _merge(

@@ -2,8 +2,8 @@
 
 For each rank from a third of the usual k to a quarter of the collection, the distance to that neighbour is divided by
 what it is for the median image; the largest of these ratios is the score. A single odd image is far from all others at
-every rank. Fifty odd images that are alike are near each other, and the distance jumps when their own kind is used up:
-there is no number of alike images, up to a quarter of the collection, from which on they hide each other.
+every rank. Fifty similar odd images are near each other, and the distance jumps where their own kind is used up:
+however many similar images there are, up to a quarter of the collection, they do not hide each other.
 
 Le-Gia, Ahn, *On the problem of consistent anomalies in zero-shot anomaly detection* (CoDeGraph), 2025.
 """
@@ -13,15 +13,15 @@ from __future__ import annotations
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
 
 from oddlens.errors import OptionError, SavedModelError
 from oddlens.options import require_numbers
 from oddlens.protocols import Doubles, Encoded, State
-from oddlens.scoring.neighborhood import QUARTER, Neighborhood, Tightness, sampled
-from oddlens.scoring.structure import one_mode
+from oddlens.scoring.features import checked_features
+from oddlens.scoring.neighborhood import LOCAL_SHARE, Neighborhood, Tightness, sampled
+from oddlens.scoring.structure import unimodality
 
 
 class Burnout(BaseEstimator):
@@ -58,12 +58,12 @@ class Burnout(BaseEstimator):
         """Learn the usual distances and score each row beside them."""
         require_numbers(self)
         self._check()
-        rows = _rows(encoded)
+        rows = np.ascontiguousarray(checked_features(encoded, self))
         if len(rows) < 2:
             raise OptionError(f"Burnout needs 2 images or more, got {len(rows)}.")
         sample = sampled(len(rows), np.random.default_rng(self.random_state))
         self.neighborhood_ = Neighborhood.of(rows, sample, self.n_jobs)
-        self.local_ = QUARTER * (1 - one_mode(rows)) if self.local == "auto" else float(self.local)
+        self.local_ = LOCAL_SHARE * (1 - unimodality(rows)) if self.local == "auto" else float(self.local)
         distances, around = self.neighborhood_.distances(rows, self.n_jobs)
         plain = self.neighborhood_.ratios(distances)
         self._surround(plain[sample])
@@ -76,13 +76,13 @@ class Burnout(BaseEstimator):
 
     def score_own(self) -> Doubles:
         """(n,) the fitted images' scores, each without itself."""
-        self._require_fit()
+        check_is_fitted(self, "own_")
         return self.own_.copy()
 
     def score_new(self, encoded: Encoded) -> Doubles:
         """(m,) other images' scores."""
-        self._require_fit()
-        rows = _rows(encoded)
+        check_is_fitted(self, "own_")
+        rows = np.ascontiguousarray(checked_features(encoded, self))
         width = self.neighborhood_.reference.shape[1]
         if rows.shape[1] != width:
             raise OptionError(f"Burnout was fitted to {width} features, got {rows.shape[1]}.")
@@ -91,18 +91,18 @@ class Burnout(BaseEstimator):
 
     def get_state(self) -> State:
         """The rows compared with, the ranks, the usual distances and the scores."""
-        self._require_fit()
+        check_is_fitted(self, "own_")
         near = self.neighborhood_
         return {"reference": near.reference, "ranks": near.ranks, "usual": near.usual, "plain": self.plain_,
                 "local": np.array([self.local_]), "own": self.own_}
 
     def set_state(self, state: State) -> Self:
         """Take back what ``get_state`` gave."""
-        kinds = {"reference": "<f4", "ranks": "<i8", "usual": "<f8", "plain": "<f8", "local": "<f8", "own": "<f8"}
-        wrong = [name for name, kind in kinds.items() if name not in state or state[name].dtype.str != kind]
+        types = {"reference": "<f4", "ranks": "<i8", "usual": "<f8", "plain": "<f8", "local": "<f8", "own": "<f8"}
+        wrong = [name for name, type_ in types.items() if name not in state or state[name].dtype.str != type_]
         if wrong:
             raise SavedModelError(f"The saved burnout lacks {', '.join(wrong)}, or holds them in another type.")
-        reference, ranks, usual, plain, local, own = (state[name] for name in kinds)
+        reference, ranks, usual, plain, local, own = (state[name] for name in types)
         self.neighborhood_ = Neighborhood.saved(reference, ranks, usual)
         if plain.shape != reference.shape[:1] or local.shape != (1,) or own.ndim != 1:
             raise SavedModelError("The saved burnout holds arrays whose shapes do not fit each other.")
@@ -115,17 +115,3 @@ class Burnout(BaseEstimator):
     def _check(self) -> None:
         if self.local != "auto" and not (isinstance(self.local, int | float) and 0 <= self.local <= 1):
             raise OptionError(f'local of burnout must be from 0 to 1, or "auto"; got {self.local!r}.')
-
-    def _require_fit(self) -> None:
-        if not hasattr(self, "own_"):
-            raise NotFittedError("This Burnout has seen no images yet: call fit first.")
-
-
-def _rows(encoded: Encoded) -> NDArray[np.float32]:
-    if encoded.embedding is None or encoded.embedding.ndim != 2 or not encoded.embedding.shape[1]:
-        raise OptionError("Burnout needs an embedding of (n, d) features, got none.")
-    with np.errstate(over="ignore"):
-        rows = np.ascontiguousarray(encoded.embedding, np.float32)
-    if not np.isfinite(rows).all():
-        raise OptionError("Burnout needs finite features; the embedding holds nan, infinity or beyond 1e38.")
-    return rows

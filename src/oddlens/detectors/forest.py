@@ -16,12 +16,14 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
 
+from oddlens.arrays import read_only
 from oddlens.errors import OptionError, SavedModelError
 from oddlens.kernels import helper, kernel, threads
 from oddlens.progress import advance
 from oddlens.protocols import Doubles, Encoded, State
+from oddlens.scoring.features import checked_features
 
 LARGEST_SAMPLE = 2**16
 BATCH = 2**16  # rows between two reports of progress
@@ -76,7 +78,7 @@ class Forest(BaseEstimator):
     def fit(self, encoded: Encoded) -> Self:
         """Grow the trees and find the fitted images' depths."""
         self._check()
-        rows = self._rows(encoded)
+        rows = read_only(checked_features(encoded, self))
         if len(rows) < 2:
             raise OptionError(f"Forest needs 2 images or more, got {len(rows)}.")
         self.sample_, self.columns_ = min(self.max_samples, len(rows)), rows.shape[1]
@@ -86,26 +88,26 @@ class Forest(BaseEstimator):
         leaves = np.zeros((self.n_estimators, nodes + 1), np.float32)
         with threads(self.n_jobs):
             grow(rows, np.uint64(self.random_state), expected_depths(self.sample_), features, cuts, leaves)
-        self.features_, self.cuts_, self.leaves_ = _read_only(features), _read_only(cuts), _read_only(leaves)
+        self.features_, self.cuts_, self.leaves_ = read_only(features), read_only(cuts), read_only(leaves)
         self.depths_ = self._depth_sums(rows) / self.n_estimators
         return self
 
     def score_own(self) -> Doubles:
         """(n,) the fitted images' scores, by all trees."""
-        self._require_fit()
+        check_is_fitted(self, "depths_")
         return self._score(self.depths_)
 
     def score_new(self, encoded: Encoded) -> Doubles:
         """(m,) other images' scores, by all trees."""
-        self._require_fit()
-        rows = self._rows(encoded)
+        check_is_fitted(self, "depths_")
+        rows = read_only(checked_features(encoded, self))
         if rows.shape[1] != self.columns_:
             raise OptionError(f"Forest was fitted to {self.columns_} features, got {rows.shape[1]}.")
         return self._score(self._depth_sums(rows) / self.n_estimators)
 
     def get_state(self) -> State:
         """The trees and the fitted images' depths."""
-        self._require_fit()
+        check_is_fitted(self, "depths_")
         return {
             "features": self.features_,
             "cuts": self.cuts_,
@@ -123,8 +125,8 @@ class Forest(BaseEstimator):
         wrong = flaw(state, self.n_estimators)
         if wrong:
             raise SavedModelError(f"The saved forest does not hold sound trees: {wrong}.")
-        self.features_, self.cuts_ = _read_only(state["features"]), _read_only(state["cuts"])
-        self.leaves_, self.depths_ = _read_only(state["leaves"]), state["depths"]
+        self.features_, self.cuts_ = read_only(state["features"]), read_only(state["cuts"])
+        self.leaves_, self.depths_ = read_only(state["leaves"]), state["depths"]
         self.sample_, self.columns_ = (int(value) for value in state["shape"])
         return self
 
@@ -134,7 +136,7 @@ class Forest(BaseEstimator):
         for start in range(0, len(rows), BATCH):
             batch = slice(start, min(start + BATCH, len(rows)))
             with threads(self.n_jobs):
-                sums[batch] = walk(_read_only(rows[batch]), self.features_, self.cuts_, self.leaves_)
+                sums[batch] = walk(read_only(rows[batch]), self.features_, self.cuts_, self.leaves_)
             advance("forest", batch.stop, len(rows))
         return sums
 
@@ -155,19 +157,6 @@ class Forest(BaseEstimator):
         if self.score not in ("normalized", "depth"):
             raise OptionError.unknown("score of the forest", self.score, ("normalized", "depth"))
 
-    def _require_fit(self) -> None:
-        if not hasattr(self, "depths_"):
-            raise NotFittedError("This Forest has seen no images yet: call fit first.")
-
-    @staticmethod
-    def _rows(encoded: Encoded) -> NDArray[np.float32]:
-        if encoded.embedding is None or encoded.embedding.ndim != 2 or not encoded.embedding.shape[1]:
-            raise OptionError("Forest needs an embedding of (n, d) features, got none.")
-        with np.errstate(over="ignore"):
-            rows = _read_only(np.asarray(encoded.embedding, np.float32))
-        if not np.isfinite(rows).all():
-            raise OptionError("Forest needs finite features; the embedding holds nan, infinity or beyond 1e38.")
-        return rows
 
 
 def height(sample: int) -> int:
@@ -206,13 +195,6 @@ def flaw(state: Mapping[str, NDArray[Any]], trees: int) -> str:
     if depths.ndim != 1 or not len(depths) or not (np.isfinite(depths) & (depths >= 0)).all():
         return "the fitted images' depths are not one number each"
     return ""
-
-
-def _read_only(array: NDArray[Any]) -> NDArray[Any]:
-    """One kind of array for the kernels, computed, loaded or mapped, so that they are compiled once."""
-    view = np.require(array, requirements=["C", "A", "E"]).view()
-    view.flags.writeable = False
-    return view
 
 
 @helper

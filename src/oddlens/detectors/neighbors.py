@@ -21,34 +21,36 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
 
+from oddlens.arrays import read_only
 from oddlens.errors import OptionError, SavedModelError
 from oddlens.kernels import helper, kernel, one_faiss_thread, resolve_jobs, threads
 from oddlens.progress import advance
 from oddlens.protocols import Bools, Doubles, Encoded, State
-from oddlens.scoring.neighborhood import AROUND, QUARTER, Tightness
-from oddlens.scoring.structure import neighbours, one_mode
+from oddlens.scoring.features import checked_features
+from oddlens.scoring.neighborhood import LOCAL_SHARE, TIGHTNESS_NEIGHBOURS, Tightness
+from oddlens.scoring.structure import neighbour_count, unimodality
 
-SPARE = 8  # neighbours beyond k that FAISS proposes: room for those that it puts in the wrong order
-BATCH = 16384  # rows whose neighbours are held at a time
-PART = 4096  # rows that one thread searches at a time; with fewer FAISS works half as fast
+SPARE_CANDIDATES = 8  # neighbours beyond k that FAISS proposes: room for those that it puts in the wrong order
+BATCH_ROWS = 16384  # rows whose neighbours are held at a time
+SEARCH_ROWS = 4096  # rows that one thread searches at a time; with fewer FAISS works half as fast
 
 
 class Neighbors(BaseEstimator):
     """Scores an image by its distance to its nearest neighbours among the fitted images.
 
     k:        how many neighbours, 1 to n - 1 of n images. By default 50, enough that a few odd images of one
-              kind do not vouch for each other; a twentieth of the collection where that is fewer; and in a
+              kind do not make each other look ordinary; a twentieth of the collection where that is fewer; and in a
               collection of one kind of image a share of .045 where that is more, to at most 500.
     combine:  "kth", the distance to the k-th; or "mean", the mean distance to the k nearest.
     metric:   "euclidean", in the embedding's units; or "cosine", one minus the cosine of the angle. A row of
               zeros has no angle: it is 1/2 from every other row.
-    local:    0, distances as they are, to 1, all measured against those of the 10 nearest images; or "auto", a
-              quarter in a collection of many kinds of image, where some kinds lie closer together than others, and
-              less the more it is of one kind. With d the distance, g the geometric mean of what the 10 nearest have
-              for it, and c the third quartile over all fitted images, the score is d (c / g)^local. Each of the 10
-              counts as c at most, so that odd images do not vouch for each other, and as c / 10 at least.
+    local:    0, distances as they are, to 1, all measured against those of the 10 nearest images; or "auto", a quarter
+              in a collection of many kinds of image, where some kinds lie closer together than others, and less the
+              more it is of one kind. With d the distance, g the geometric mean of what the 10 nearest have for it, and
+              c the third quartile over all fitted images, the score is d (c / g)^local. Each of the 10 counts as c at
+              most, so that odd images do not make each other look ordinary, and as c / 10 at least.
     n_jobs:   threads; by default one for each core. The scores do not depend on it.
 
     A fitted image is judged without itself. **Copies:** rows that are the same to the last digit are copies.
@@ -87,7 +89,7 @@ class Neighbors(BaseEstimator):
         """Keep the features, and score each row among the others."""
         self._take(self._rows(encoded))
         plain = np.zeros(len(self.sizes_))
-        around = np.full((len(plain), min(AROUND, self.k_)), -1, np.int32)
+        around = np.full((len(plain), min(TIGHTNESS_NEIGHBOURS, self.k_)), -1, np.int32)
         rare = np.flatnonzero(self.sizes_ - 1 <= self.k_)
         for batch in _batches(len(rare)):
             one = rare[batch]
@@ -102,7 +104,7 @@ class Neighbors(BaseEstimator):
 
     def score_own(self) -> Doubles:
         """(n,) the fitted images' scores, each without itself and its copies."""
-        self._require_fit()
+        check_is_fitted(self, "own_")
         return self.own_.copy()
 
     def score_new(self, encoded: Encoded) -> Doubles:
@@ -112,31 +114,14 @@ class Neighbors(BaseEstimator):
         for batch in _batches(len(rows)):
             distances, found = self._nearest(rows[batch], self.k_)
             copy_of = self.members_[self.first_[found[:, 0]]]
-            apart = self._combined(distances, found) * self.tightness_.factor(found[:, :AROUND])
+            apart = self._combined(distances, found) * self.tightness_.factor(found[:, :TIGHTNESS_NEIGHBOURS])
             scores[batch] = np.where(distances[:, 0] == 0, self.own_[copy_of], apart)
             advance("neighbors", batch.stop, len(rows))
         return scores
 
-    def neighbors_of(self, encoded: Encoded, k: int) -> tuple[Doubles, NDArray[np.int64]]:
-        """(m, k) distances to the nearest fitted images, copies included, and (m, k) which images these are.
-
-        Nearest first, and of those that are equally far the copies of one image together, in order.
-        """
-        self._require_fit()
-        n = len(self.rows_)
-        if not isinstance(k, int | np.integer) or not 1 <= k <= n:
-            raise OptionError(f"k must be a whole number from 1 to {n}, the number of fitted images, got {k!r}.")
-        rows = self._rows_like_fitted(encoded)
-        distances, found = self._nearest(rows, k)
-        shares, taken = self._shares(found, k), np.empty((len(rows), k), np.int64)
-        for i, (groups, share) in enumerate(zip(found, shares, strict=True)):
-            ranges = [self.members_[self.first_[group] :][:count] for group, count in zip(groups, share, strict=True)]
-            taken[i] = np.concatenate(ranges)
-        return np.repeat(distances.ravel(), shares.ravel()).reshape(len(rows), k), taken
-
     def get_state(self) -> State:
         """The features, the fitted images' scores and, where these are other, their plain distances."""
-        self._require_fit()
+        check_is_fitted(self, "own_")
         return {"rows": self.rows_, "own": self.own_, **({"plain": self.plain_} if self.local_ else {})}
 
     def set_state(self, state: State) -> Self:
@@ -152,7 +137,7 @@ class Neighbors(BaseEstimator):
         if not all(np.isfinite(array).all() for array in (rows, own, plain)):
             raise SavedModelError("The saved neighbors hold numbers that are not finite.")
         try:
-            self._take(_read_only(rows))
+            self._take(read_only(rows))
         except OptionError as error:
             raise SavedModelError(f"The saved neighbors do not fit their options: {error}") from error
         if self.local_ and "plain" not in state:
@@ -173,9 +158,9 @@ class Neighbors(BaseEstimator):
             raise OptionError(f"k must be a whole number from 1 to {n - 1} for {n} images, got {self.k!r}.")
         if self.local != "auto" and not (isinstance(self.local, int | float) and 0 <= self.local <= 1):
             raise OptionError(f'local of neighbors must be from 0 to 1, or "auto"; got {self.local!r}.')
-        kind = one_mode(rows) if self.k is None or self.local == "auto" else 0.0
-        self.k_ = neighbours(n, kind) if self.k is None else int(self.k)
-        self.local_ = QUARTER * (1 - kind) if self.local == "auto" else float(self.local)
+        kind = unimodality(rows) if self.k is None or self.local == "auto" else 0.0
+        self.k_ = neighbour_count(n, kind) if self.k is None else int(self.k)
+        self.local_ = LOCAL_SHARE * (1 - kind) if self.local == "auto" else float(self.local)
         self.rows_ = rows
         self._tell_copies_apart(rows)
         # Distances stay the same when all rows move together, and near the origin FAISS loses the least.
@@ -192,7 +177,7 @@ class Neighbors(BaseEstimator):
         self.group_ = np.argsort(order)[group.ravel()]  # row -> its group of copies
         self.members_ = np.argsort(self.group_, kind="stable")  # the rows, group by group,
         self.first_ = np.cumsum(self.sizes_) - self.sizes_  # and where among them each group begins
-        self.distinct_ = rows if len(first) == len(rows) else _read_only(rows[first[order]])
+        self.distinct_ = rows if len(first) == len(rows) else read_only(rows[first[order]])
 
     def _nearest(
         self, rows: NDArray[np.float32], k: int, without_copies: bool = False
@@ -200,13 +185,13 @@ class Neighbors(BaseEstimator):
         """(m, k) distances to the nearest groups of copies, nearest first, and (m, k) which; inf and -1 beyond."""
         groups = len(self.distinct_)
         k = min(k, groups)
-        proposed, last = self._propose(rows, min(k + 1 + SPARE, groups))
+        proposed, last = self._propose(rows, min(k + 1 + SPARE_CANDIDATES, groups))
         with threads(self.n_jobs):
             squares, found = nearest_among(rows, self.distinct_, proposed, k, without_copies)
             if proposed.shape[1] < groups:
                 unsure = np.flatnonzero(~self._settled(rows, squares[:, -1], last))
                 if len(unsure):
-                    again = nearest_of_all(_read_only(rows[unsure]), self.distinct_, k, without_copies)
+                    again = nearest_of_all(read_only(rows[unsure]), self.distinct_, k, without_copies)
                     squares[unsure], found[unsure] = again
         return squares / 2 if self.metric == "cosine" else np.sqrt(squares), found
 
@@ -216,13 +201,13 @@ class Neighbors(BaseEstimator):
 
         def search(start: int) -> None:
             # One FAISS thread in each of ours: they share no barrier, so a busy core holds up only its part.
-            part = slice(start, start + PART)
+            part = slice(start, start + SEARCH_ROWS)
             with one_faiss_thread():
                 squares, proposed[part] = self.index_.search(_moved(rows[part], self.center_), k)
             last[part] = squares[:, -1]
 
         with ThreadPoolExecutor(resolve_jobs(self.n_jobs)) as pool:
-            list(pool.map(search, range(0, len(rows), PART)))
+            list(pool.map(search, range(0, len(rows), SEARCH_ROWS)))
         return proposed, last
 
     def _settled(self, rows: NDArray[np.float32], farthest: Doubles, last: NDArray[np.float32]) -> Bools:
@@ -254,31 +239,23 @@ class Neighbors(BaseEstimator):
 
     def _rows(self, encoded: Encoded) -> NDArray[np.float32]:
         """(n, d) the features as they are compared, of the length 1 where it is angles that count."""
-        if encoded.embedding is None or encoded.embedding.ndim != 2 or not encoded.embedding.shape[1]:
-            raise OptionError("Neighbors needs an embedding of (n, d) features, got none.")
-        with np.errstate(over="ignore"):
-            rows = np.asarray(encoded.embedding, np.float32)
-        if not np.isfinite(rows).all():
-            raise OptionError("Neighbors needs finite features; the embedding holds nan, infinity or beyond 1e38.")
+        rows = checked_features(encoded, self)
         if self.metric == "cosine":
             lengths = np.sqrt(np.square(rows, dtype=np.float64).sum(1, keepdims=True))
             rows = (rows / np.where(lengths > 0, lengths, 1)).astype(np.float32)
-        return _read_only(rows + np.float32(0))  # -0 and 0 are one number; make them the same bytes
+        return read_only(rows + np.float32(0))  # -0 and 0 are one number; make them the same bytes
 
     def _rows_like_fitted(self, encoded: Encoded) -> NDArray[np.float32]:
-        self._require_fit()
+        check_is_fitted(self, "own_")
         rows = self._rows(encoded)
         if rows.shape[1] != self.rows_.shape[1]:
             raise OptionError(f"Neighbors was fitted to {self.rows_.shape[1]} features, got {rows.shape[1]}.")
         return rows
 
-    def _require_fit(self) -> None:
-        if not hasattr(self, "own_"):
-            raise NotFittedError("This Neighbors has seen no images yet: call fit first.")
 
 
 def _batches(n: int) -> Iterator[slice]:
-    return (slice(start, min(start + BATCH, n)) for start in range(0, n, BATCH))
+    return (slice(start, min(start + BATCH_ROWS, n)) for start in range(0, n, BATCH_ROWS))
 
 
 def _bytes_of(rows: NDArray[np.float32]) -> NDArray[Any]:
@@ -290,12 +267,6 @@ def _moved(rows: NDArray[np.float32], center: NDArray[np.float32]) -> NDArray[np
     with np.errstate(over="ignore"):  # such rows are compared anew
         return rows - center
 
-
-def _read_only(array: NDArray[np.float32]) -> NDArray[np.float32]:
-    """One kind of array for the kernels, computed, loaded or mapped, so that they are compiled once."""
-    view = np.require(array, np.float32, ["C", "A", "E"]).view()
-    view.flags.writeable = False
-    return view
 
 
 @helper

@@ -1,4 +1,4 @@
-"""Reconstruction error, the old way: an image that the encoder cannot rebuild is strange.
+"""Reconstruction error: an image that the encoder cannot rebuild is strange.
 
 What was learned from the collection is what most of its images share; an image with something else in it
 loses that something on the way through the encoder. The score is the mean squared error of what comes back.
@@ -12,7 +12,7 @@ from typing import Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
 
 from oddlens.errors import OptionError, SavedModelError
 from oddlens.protocols import Doubles, Encoded, State
@@ -61,8 +61,7 @@ class Reconstruction(BaseEstimator):
         return self
 
     def _fitted(self) -> Doubles:
-        if not hasattr(self, "own_"):
-            raise NotFittedError("This Reconstruction has seen no images yet: call fit first.")
+        check_is_fitted(self, "own_")
         return self.own_
 
     @staticmethod

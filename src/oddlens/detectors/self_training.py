@@ -1,11 +1,11 @@
-"""Self-training: the strangest images teach a linear rule, and the rule judges images that it did not learn from.
+"""Self-training: the strangest images are pseudo-labels for a linear rule, which judges images held out from it.
 
-The distances to the neighbours, at many ranks beside the usual ones, rank the images first. The strangest share is
-taken for odd, the more so the farther it stands out, the rest for ordinary, and a ridge regression learns to tell the
-two apart; each image is judged by rules learned without it. Then the strangest share is taken anew, three times over.
-Features in which odd images agree come to count, which no distance knows of. It helps in a collection of one kind of
-image with some percent of others; with hardly any odd image, or with many kinds of ordinary ones, it learns a rule
-about nothing.
+First the images are ranked by their distances to the neighbours, at many ranks, over the usual ones. The strangest
+share is labelled odd, with more weight the farther an image stands out, and the rest ordinary; a ridge regression
+learns to tell the two apart, and each image is judged by rules learned without it. Then the strangest share is taken
+anew, three times over. So features in which odd images agree come to count, which a distance cannot do. It helps in a
+collection of one kind of image with a few per cent of others; with hardly any odd image, or with many kinds of ordinary
+ones, it learns nothing useful.
 
 Pang, Yan, Shen, van den Hengel, Bai, *Self-trained deep ordinal regression for end-to-end video anomaly detection*,
 2020 (pseudo-labels from a first ranking); ``neighborhood`` has the source of that ranking.
@@ -18,23 +18,24 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
 
 from oddlens.errors import OptionError, SavedModelError
 from oddlens.kernels import one_blas_thread
 from oddlens.options import require_numbers
 from oddlens.protocols import Doubles, Encoded, State
+from oddlens.scoring.features import checked_features
 from oddlens.scoring.neighborhood import Neighborhood, sampled
 
 FOLDS, REPEATS = 5, 3
-FEWEST = 300  # images; of fewer no rule about some hundred features can be learned
-VERDICT = 0.5  # what the rule counts beside the distance, each in its own standard deviations
+FEWEST_IMAGES = 300  # images; of fewer no rule about some hundred features can be learned
+RULE_WEIGHT = 0.5  # weight of the rule beside the distance, each in its own standard deviations
 
 
 class SelfTraining(BaseEstimator):
-    """Scores an image by its neighbour distance and, half as much, by a rule that the strangest images taught.
+    """Scores an image by its neighbour distance and, half as much, by a rule trained on the strangest images.
 
-    share:         of the images that are taken for odd, above 0 and at most 0.5.
+    share:         the share of the images that is labelled odd, above 0 and at most 0.5.
     rounds:        how often the rule is learned and the strangest share taken anew; 0 leaves the distance alone.
     ridge:         of the regression, in units of the features' mean variance, above 0.
     random_state:  fixes the folds and, above 10,000 images, which of them are learned from and compared with.
@@ -52,7 +53,7 @@ class SelfTraining(BaseEstimator):
 
     needs = frozenset({"embedding"})
     judges = "by a rule learned from the strangest"
-    seeks = "images like those that lie farthest from the others, by a rule that these taught"
+    seeks = "images like those that lie farthest from the others, by a rule trained on these"
 
     def __init__(
         self, share: float = 0.2, rounds: int = 3, ridge: float = 1.0, random_state: int = 0,
@@ -67,7 +68,7 @@ class SelfTraining(BaseEstimator):
     def fit(self, encoded: Encoded) -> Self:
         """Rank by distance, then learn and judge in turn."""
         require_numbers(self)
-        rows = self._rows(encoded)
+        rows = checked_features(encoded, self)
         self._check(len(rows))
         rng = np.random.default_rng(self.random_state)
         sample = sampled(len(rows), rng)
@@ -79,7 +80,7 @@ class SelfTraining(BaseEstimator):
         self.scale_ = np.array([np.median(base), max(float(base.std()), 1e-12), 1.0])
         self.rule_ = np.zeros(rows.shape[1] + 1)
         self.own_ = self._standing(base, np.zeros(len(rows)))
-        if len(rows) >= FEWEST:
+        if len(rows) >= FEWEST_IMAGES:
             with one_blas_thread():
                 for _ in range(self.rounds):
                     judged = self._learn(rows, sample, rng)
@@ -89,13 +90,13 @@ class SelfTraining(BaseEstimator):
 
     def score_own(self) -> Doubles:
         """(n,) the fitted images' scores: the distance without the image itself, the rule learned without it."""
-        self._require_fit()
+        check_is_fitted(self, "own_")
         return self.own_.copy()
 
     def score_new(self, encoded: Encoded) -> Doubles:
         """(m,) other images' scores, by the mean of all rules."""
-        self._require_fit()
-        rows = self._rows(encoded)
+        check_is_fitted(self, "own_")
+        rows = checked_features(encoded, self)
         if rows.shape[1] != self.rows_.shape[1]:
             raise OptionError(f"SelfTraining was fitted to {self.rows_.shape[1]} features, got {rows.shape[1]}.")
         distances = self._ratios(rows)
@@ -103,7 +104,7 @@ class SelfTraining(BaseEstimator):
 
     def get_state(self) -> State:
         """The rows compared with, the rule, the scales and the fitted images' scores."""
-        self._require_fit()
+        check_is_fitted(self, "own_")
         numbers = np.array([self.floor_, *self.scale_])
         near = self.neighborhood_
         return {"rows": self.rows_, "ranks": near.ranks, "usual": near.usual, "rule": self.rule_, "numbers": numbers,
@@ -111,11 +112,11 @@ class SelfTraining(BaseEstimator):
 
     def set_state(self, state: State) -> Self:
         """Take back what ``get_state`` gave."""
-        kinds = {"rows": "<f4", "ranks": "<i8", "usual": "<f8", "rule": "<f8", "numbers": "<f8", "own": "<f8"}
-        wrong = [name for name, kind in kinds.items() if name not in state or state[name].dtype.str != kind]
+        types = {"rows": "<f4", "ranks": "<i8", "usual": "<f8", "rule": "<f8", "numbers": "<f8", "own": "<f8"}
+        wrong = [name for name, type_ in types.items() if name not in state or state[name].dtype.str != type_]
         if wrong:
             raise SavedModelError(f"The saved self_training lacks {', '.join(wrong)}, or holds them in another type.")
-        rows, ranks, usual, rule, numbers, own = (state[name] for name in kinds)
+        rows, ranks, usual, rule, numbers, own = (state[name] for name in types)
         if rows.ndim != 2 or 0 in rows.shape or rule.shape != (rows.shape[1] + 1,):
             raise SavedModelError(f"The saved self_training holds rows {rows.shape} but a rule {rule.shape}.")
         if numbers.shape != (4,) or own.ndim != 1 or not all(np.isfinite(a).all() for a in (rule, numbers, own)):
@@ -137,17 +138,6 @@ class SelfTraining(BaseEstimator):
         if not self.ridge > 0:
             raise OptionError(f"ridge must be above 0, got {self.ridge!r}.")
 
-    def _require_fit(self) -> None:
-        if not hasattr(self, "own_"):
-            raise NotFittedError("This SelfTraining has seen no images yet: call fit first.")
-
-    def _rows(self, encoded: Encoded) -> NDArray[np.float32]:
-        if encoded.embedding is None or encoded.embedding.ndim != 2 or not encoded.embedding.shape[1]:
-            raise OptionError("SelfTraining needs an embedding of (n, d) features, got none.")
-        if not np.isfinite(encoded.embedding).all():
-            raise OptionError("SelfTraining needs finite features; the embedding holds nan or infinity.")
-        return encoded.embedding
-
     def _ratios(self, rows: NDArray[np.float32]) -> Doubles:
         return self.neighborhood_.ratios(self.neighborhood_.distances(rows, self.n_jobs)[0])
 
@@ -156,7 +146,7 @@ class SelfTraining(BaseEstimator):
 
     def _standing(self, base: Doubles, judged: Doubles) -> Doubles:
         middle, spread, verdicts = self.scale_
-        return np.asarray((base - middle) / spread + VERDICT * judged / verdicts)
+        return np.asarray((base - middle) / spread + RULE_WEIGHT * judged / verdicts)
 
     def _learn(self, rows: NDArray[np.float32], sample: NDArray[np.int64], rng: np.random.Generator) -> Doubles:
         """Learn rules from the strangest share of the sample and the rest of it; (n,) verdicts, out of fold there."""
@@ -166,11 +156,11 @@ class SelfTraining(BaseEstimator):
         for _ in range(REPEATS):
             fold = rng.integers(0, FOLDS, len(sample))
             for number in range(FOLDS):
-                taught = fold != number
-                if odd[taught].sum() < 2 or odd[taught].all() or taught.all():
+                trained = fold != number
+                if odd[trained].sum() < 2 or odd[trained].all() or trained.all():
                     continue
-                rules.append(_rule(self.rows_[taught], beyond[taught], self.ridge))
-                judged[~taught] += _judged(self.rows_[~taught], rules[-1]) / REPEATS
+                rules.append(_rule(self.rows_[trained], beyond[trained], self.ridge))
+                judged[~trained] += _judged(self.rows_[~trained], rules[-1]) / REPEATS
         if rules:
             self.rule_ = np.mean(rules, axis=0)
         verdicts = _judged(rows, self.rule_)

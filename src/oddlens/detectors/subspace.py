@@ -15,27 +15,29 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
 
 from oddlens.errors import OptionError, SavedModelError
 from oddlens.kernels import one_blas_thread
 from oddlens.options import require_numbers
 from oddlens.progress import advance
 from oddlens.protocols import Doubles, Encoded, State
+from oddlens.scoring.features import checked_features
 
 FOLDS = 5
-SAMPLE = 4000  # rows that the components of a fold are found from
-WIDE = 1024  # features, above which half as many rows must do: finding components takes the cube of their number
-BATCH = 2**22  # numbers that are looked at at a time
-SMALL = 2**17  # numbers in the components
-BLOCK = 64  # rows of a matrix product with larger ones
+SAMPLED_ROWS = 4000  # rows that the components of a fold are found from
+# Features above which half as many rows are sampled: finding components costs the cube of their number.
+WIDE_FEATURES = 1024
+BATCH_VALUES = 2**22  # numbers processed at a time
+SMALL_PRODUCT = 2**17  # numbers in the components up to which rows are projected one by one
+BLOCK_ROWS = 64  # rows of a matrix product, where the components are larger
 
 
 class Subspace(BaseEstimator):
     """Scores an image by how far its features lie from the subspace of the leading principal components.
 
-    share:         of the variance that the components keep, above 0 and below 1. What is left must be more than noise
-                   to be worth looking at: take less of features that are noisy.
+    share:         the share of the variance that the components explain, above 0 and below 1. What is left over should
+                   be more than noise: choose a smaller share for noisy features.
     random_state:  fixes the folds and which of very many images the components are found from.
 
     A fitted image is judged by the components of the four fifths of the collection that it is not in, a new one by the
@@ -61,16 +63,17 @@ class Subspace(BaseEstimator):
         require_numbers(self)
         if not 0 < self.share < 1:
             raise OptionError(f"share must be above 0 and below 1, got {self.share!r}.")
-        rows = _rows(encoded)
+        rows = checked_features(encoded, self)
         n = len(rows)
         if n < 2:
             raise OptionError(f"Subspace needs 2 images or more, got {n}.")
         rng = np.random.default_rng(self.random_state)
         fold = rng.permutation(n) % min(FOLDS, n)
         means, axes, self.own_ = [], [], np.zeros(n)
+        most = SAMPLED_ROWS if rows.shape[1] <= WIDE_FEATURES else SAMPLED_ROWS // 2
         for number in range(min(FOLDS, n)):
             others = np.flatnonzero(fold != number)
-            chosen = np.sort(rng.permutation(others)[: SAMPLE if rows.shape[1] <= WIDE else SAMPLE // 2])
+            chosen = np.sort(rng.permutation(others)[:most])
             with one_blas_thread():
                 mean, kept = _components(rows[chosen], self.share)
             means.append(mean)
@@ -83,13 +86,13 @@ class Subspace(BaseEstimator):
 
     def score_own(self) -> Doubles:
         """(n,) the fitted images' distances, each from components found without it."""
-        self._require_fit()
+        check_is_fitted(self, "own_")
         return self.own_.copy()
 
     def score_new(self, encoded: Encoded) -> Doubles:
         """(m,) other images' distances, the mean over the folds."""
-        self._require_fit()
-        rows = _rows(encoded)
+        check_is_fitted(self, "own_")
+        rows = checked_features(encoded, self)
         if rows.shape[1] != self.means_.shape[1]:
             raise OptionError(f"Subspace was fitted to {self.means_.shape[1]} features, got {rows.shape[1]}.")
         everyone = np.arange(len(rows))
@@ -98,7 +101,7 @@ class Subspace(BaseEstimator):
 
     def get_state(self) -> State:
         """The means and components of each fold, and the fitted images' scores."""
-        self._require_fit()
+        check_is_fitted(self, "own_")
         axes = {f"axes.{number}": kept for number, kept in enumerate(self.axes_)}
         return {"means": self.means_, "own": self.own_, **axes}
 
@@ -116,21 +119,10 @@ class Subspace(BaseEstimator):
         self.means_, self.axes_, self.own_ = means, known, own
         return self
 
-    def _require_fit(self) -> None:
-        if not hasattr(self, "own_"):
-            raise NotFittedError("This Subspace has seen no images yet: call fit first.")
-
-
-def _rows(encoded: Encoded) -> NDArray[np.float32]:
-    if encoded.embedding is None or encoded.embedding.ndim != 2 or not encoded.embedding.shape[1]:
-        raise OptionError("Subspace needs an embedding of (n, d) features, got none.")
-    if not all(np.isfinite(encoded.embedding[part]).all() for part in _batches(encoded.embedding.shape)):
-        raise OptionError("Subspace needs finite features; the embedding holds nan or infinity.")
-    return encoded.embedding
 
 
 def _batches(shape: tuple[int, ...]) -> Iterator[slice]:
-    step = max(1, BATCH // shape[1])
+    step = max(1, BATCH_VALUES // shape[1])
     return (slice(start, start + step) for start in range(0, shape[0], step))
 
 
@@ -155,17 +147,17 @@ def _beyond(rows: NDArray[np.float32], chosen: NDArray[np.int64], mean: Doubles,
     found = np.empty(len(chosen))
     for part in _batches((len(chosen), rows.shape[1])):
         centred = rows[chosen[part]] - mean
-        found[part] = np.sqrt(np.maximum((centred**2).sum(1) - (_turned(centred, axes) ** 2).sum(1), 0))
+        found[part] = np.sqrt(np.maximum((centred**2).sum(1) - (_projected(centred, axes) ** 2).sum(1), 0))
     return found
 
 
-def _turned(rows: Doubles, axes: Doubles) -> Doubles:
+def _projected(rows: Doubles, axes: Doubles) -> Doubles:
     """(n, q) the (n, d) rows times the axes, each row's sums the same whatever other rows there are."""
-    if axes.size <= SMALL:
+    if axes.size <= SMALL_PRODUCT:
         return np.asarray(np.einsum("nd,dq->nq", rows, axes))
     # Too slow for very wide features. A matrix product is faster, and in blocks of one size, with rows of zeros after
     # the last, it is the same compiled code for every row.
-    blocks = np.zeros((-(-len(rows) // BLOCK), BLOCK, rows.shape[1]))
+    blocks = np.zeros((-(-len(rows) // BLOCK_ROWS), BLOCK_ROWS, rows.shape[1]))
     blocks.reshape(-1, rows.shape[1])[: len(rows)] = rows
     with one_blas_thread():
         return np.concatenate([block @ axes for block in blocks])[: len(rows)]

@@ -1,6 +1,6 @@
-"""Surprise at the task that the encoder taught itself: an image that it does badly at is strange.
+"""The loss at the encoder's pretext task: an image that it does badly at is strange.
 
-An encoder that learned, say, to tell how an image was turned learned it from what most of the images share. Where an
+An encoder that learned, say, to tell how an image was rotated learned it from what most of the images share. Where an
 image has little of that, the answer is wrong or undecided, and costs more. The score is that cost.
 
 Golan, El-Yaniv, *Deep anomaly detection using geometric transformations*, 2018; Wang et al., *Effective end-to-end
@@ -13,14 +13,14 @@ from typing import Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
 
 from oddlens.errors import OptionError, SavedModelError
 from oddlens.protocols import Doubles, Encoded, State
 
 
 class Surprise(BaseEstimator):
-    """Scores an image by how badly the encoder did at its own task, in nats.
+    """Scores an image by the encoder's loss at its pretext task, in nats.
 
     It has no options. **Own and new scores differ:** a fitted image has had its part in what the encoder learned, a new
     one has not, and so a new image surprises more than a fitted one of the same kind. The smaller the collection, the
@@ -33,7 +33,7 @@ class Surprise(BaseEstimator):
 
     needs = frozenset({"surprise"})
     judges = "by how badly the network does at its task"
-    seeks = "images that the encoder did badly at, at the task that it taught itself"
+    seeks = "images on which the encoder fails at its pretext task"
 
     def fit(self, encoded: Encoded) -> Self:
         """Keep the fitted images' surprise."""
@@ -64,14 +64,13 @@ class Surprise(BaseEstimator):
         return self
 
     def _fitted(self) -> Doubles:
-        if not hasattr(self, "own_"):
-            raise NotFittedError("This Surprise has seen no images yet: call fit first.")
+        check_is_fitted(self, "own_")
         return self.own_
 
     @staticmethod
     def _surprise(encoded: Encoded) -> Doubles:
         if encoded.surprise is None:
-            raise OptionError("Surprise needs the surprise of an encoder that taught itself a task, got none.")
+            raise OptionError("Surprise needs the surprise of an encoder with a pretext task, got none.")
         surprise = np.array(encoded.surprise, np.float64)
         if surprise.ndim != 1 or not np.isfinite(surprise).all():
             raise OptionError(f"Surprise needs one finite number an image, got an array of {surprise.shape}.")

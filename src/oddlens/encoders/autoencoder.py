@@ -16,10 +16,11 @@ from typing import Self
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from oddlens.learning.autoencoding import GIVES, AutoencoderNetwork, check_latent, encode, load_weights, network_state
+from oddlens.learning.autoencoding import GIVES, AutoencoderNetwork, check_latent, encode
+from oddlens.learning.network_state import load_weights, network_state
 from oddlens.learning.saved_state import check_images, refusing, saved_shape
 from oddlens.learning.training import choose_device, in_batches, one_thread, seeded, train
 from oddlens.options import require_numbers
@@ -36,7 +37,7 @@ class Network(AutoencoderNetwork):
         self.encoder = nn.Linear(inputs, latent)
         self.decoder = nn.Linear(latent, inputs)
         self.shape = (channels, height, width)
-        self.kinds = {"hidden": "sigmoid"}
+        self.node_types = {"hidden": "sigmoid"}
 
     def start_at(self, mean: Tensor) -> None:
         """Begin with nodes at one half and the reconstruction at the mean image, (inputs,) in 0..1.
@@ -115,14 +116,14 @@ class Autoencoder(BaseEstimator):
 
     def encode(self, pixels: Pixels, needs: frozenset[str]) -> Encoded:
         """Embedding, residual, activations and pathway, as far as they are named in ``needs``."""
-        self._require_fit()
+        check_is_fitted(self, "losses_")
         check_images(pixels, self.shape_)
         with one_thread():
             return encode(self.network_, pixels, needs)
 
     def get_state(self) -> State:
         """The weights, the image shape and the training loss."""
-        self._require_fit()
+        check_is_fitted(self, "losses_")
         return network_state(self.network_, self.shape_, self.losses_)
 
     def set_state(self, state: State) -> Self:
@@ -141,7 +142,3 @@ class Autoencoder(BaseEstimator):
     def _build(self, shape: tuple[int, ...]) -> None:
         self.shape_ = tuple(shape)
         self.network_ = seeded(lambda: Network(self.shape_, self.latent), self.random_state)
-
-    def _require_fit(self) -> None:
-        if not hasattr(self, "losses_"):
-            raise NotFittedError("This Autoencoder has not learned anything yet: call fit first.")

@@ -14,18 +14,19 @@ from typing import Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from oddlens.errors import OptionError
-from oddlens.learning.autoencoding import GIVES, AutoencoderNetwork, check_latent, encode, load_weights, network_state
+from oddlens.learning.autoencoding import GIVES, AutoencoderNetwork, check_latent, encode
+from oddlens.learning.network_state import load_weights, network_state
 from oddlens.learning.saved_state import check_images, refusing, saved_shape
 from oddlens.learning.training import choose_device, seeded, train
 from oddlens.options import require_numbers
 from oddlens.protocols import Encoded, Pixels, State
 
 SLOPE = 0.1
-SMALLEST = 4  # parts of the picture a side, below which it is not halved again
+SMALLEST_MAP = 4  # parts of the picture a side, below which it is not halved again
 MOST_LAYERS = 5
 MOST_CHANNELS = 64
 
@@ -36,7 +37,7 @@ class Network(AutoencoderNetwork):
     def __init__(self, shape: tuple[int, ...], latent: int, channels: int) -> None:
         super().__init__()
         sizes = [(shape[2], shape[0], shape[1])]  # (channels, height, width) after each layer
-        while min(sizes[-1][1:]) > SMALLEST and len(sizes) <= MOST_LAYERS:
+        while min(sizes[-1][1:]) > SMALLEST_MAP and len(sizes) <= MOST_LAYERS:
             wide = min(channels * 2 ** (len(sizes) - 1), max(MOST_CHANNELS, channels))
             sizes.append((wide, (sizes[-1][1] + 1) // 2, (sizes[-1][2] + 1) // 2))
         stages: dict[str, nn.Module] = {}
@@ -56,7 +57,7 @@ class Network(AutoencoderNetwork):
             if number > 1:
                 back += [nn.BatchNorm2d(before[0]), nn.LeakyReLU(SLOPE)]
         self.back = nn.Sequential(*back, nn.Sigmoid())
-        self.kinds = {name: "linear" if name == "latent" else "relu" for name in stages}
+        self.node_types = {name: "linear" if name == "latent" else "relu" for name in stages}
 
     def hidden(self, batch: Tensor) -> dict[str, Tensor]:
         """The output of every layer on the way in."""
@@ -128,13 +129,13 @@ class ConvAutoencoder(BaseEstimator):
 
     def encode(self, pixels: Pixels, needs: frozenset[str]) -> Encoded:
         """Embedding, residual, activations and pathway, as far as they are named in ``needs``."""
-        self._require_fit()
+        check_is_fitted(self, "losses_")
         check_images(pixels, self.shape_)
         return encode(self.network_, pixels, needs)
 
     def get_state(self) -> State:
         """The weights, the image shape and the training loss."""
-        self._require_fit()
+        check_is_fitted(self, "losses_")
         return network_state(self.network_, self.shape_, self.losses_)
 
     def set_state(self, state: State) -> Self:
@@ -160,7 +161,3 @@ class ConvAutoencoder(BaseEstimator):
     def _build(self, shape: tuple[int, ...]) -> None:
         self.shape_ = tuple(shape)
         self.network_ = seeded(lambda: Network(self.shape_, self.latent, self.channels), self.random_state)
-
-    def _require_fit(self) -> None:
-        if not hasattr(self, "losses_"):
-            raise NotFittedError("This ConvAutoencoder has not learned anything yet: call fit first.")

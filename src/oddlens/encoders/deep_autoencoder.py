@@ -16,11 +16,12 @@ from typing import Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from oddlens.errors import OptionError
-from oddlens.learning.autoencoding import GIVES, AutoencoderNetwork, check_latent, encode, load_weights, network_state
+from oddlens.learning.autoencoding import GIVES, AutoencoderNetwork, check_latent, encode
+from oddlens.learning.network_state import load_weights, network_state
 from oddlens.learning.saved_state import check_images, refusing, saved_shape
 from oddlens.learning.training import choose_device, one_thread, seeded, train
 from oddlens.options import require_numbers
@@ -47,7 +48,7 @@ class Network(AutoencoderNetwork):
             back += [nn.Linear(narrow, wide), nn.BatchNorm1d(wide), nn.LeakyReLU(SLOPE)]
         self.back = nn.Sequential(*back, nn.Linear(widths[1] if sizes else latent, widths[0]), nn.Sigmoid(),
                                   nn.Unflatten(1, (channels, height, width)))
-        self.kinds = {name: "linear" if name == "latent" else "relu" for name in stages if name != "flat"}
+        self.node_types = {name: "linear" if name == "latent" else "relu" for name in stages if name != "flat"}
 
     def hidden(self, batch: Tensor) -> dict[str, Tensor]:
         """The output of every layer on the way in."""
@@ -117,14 +118,14 @@ class DeepAutoencoder(BaseEstimator):
 
     def encode(self, pixels: Pixels, needs: frozenset[str]) -> Encoded:
         """Embedding, residual, activations and pathway, as far as they are named in ``needs``."""
-        self._require_fit()
+        check_is_fitted(self, "losses_")
         check_images(pixels, self.shape_)
         with one_thread():
             return encode(self.network_, pixels, needs)
 
     def get_state(self) -> State:
         """The weights, the image shape and the training loss."""
-        self._require_fit()
+        check_is_fitted(self, "losses_")
         return network_state(self.network_, self.shape_, self.losses_)
 
     def set_state(self, state: State) -> Self:
@@ -148,7 +149,3 @@ class DeepAutoencoder(BaseEstimator):
     def _build(self, shape: tuple[int, ...]) -> None:
         self.shape_ = tuple(shape)
         self.network_ = seeded(lambda: Network(self.shape_, self.latent, tuple(self.sizes)), self.random_state)
-
-    def _require_fit(self) -> None:
-        if not hasattr(self, "losses_"):
-            raise NotFittedError("This DeepAutoencoder has not learned anything yet: call fit first.")

@@ -3,8 +3,9 @@
 Small patches are cut from the images, brought to the same mean and contrast, and clustered on the sphere; the cluster
 centres are the atoms. At each pixel every atom answers with a softmax of its cosine, weighted by the root of the local
 contrast; the answers are averaged over a grid of overlapping parts of the picture. A second layer does the same with
-patches of the first one's answers. Then some images are moved slightly, and the directions along which *one* image
-moves are shrunk: what is left tells images apart, not their poses.
+patches of the first one's answers. Then the features are whitened: some images are shifted, scaled and rotated a
+little, and the directions in which the features of *one* image vary are shrunk. What is left tells images apart, not
+poses.
 
 Coates, Lee, Ng, *An analysis of single-layer networks in unsupervised feature learning*, 2011 (patches, k-means,
 pooling); Coates, Ng, *Selecting receptive fields in deep networks*, 2011 (a second layer); Hatch, Kajarekar, Stolcke,
@@ -18,28 +19,28 @@ from typing import Self
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 from torch.nn import functional
 
 from oddlens.arrays import allocate
 from oddlens.errors import OptionError
-from oddlens.learning.patches import MAPS, answers, pooled, some_patches, spherical_means
+from oddlens.learning.patches import MOST_MAPS, answers, pooled, some_patches, spherical_means
 from oddlens.learning.saved_state import check_images, refusing, saved_shape
 from oddlens.learning.training import as_batch, filled, one_thread
 from oddlens.options import require_numbers
 from oddlens.progress import advance
 from oddlens.protocols import Encoded, Pixels, State
 
-FLAT = (0.05, 0.005)  # in each layer, the standard deviation up to which a patch has nothing in it
-SECOND = 3  # the side of the second layer's patches
-IMAGES = 4_000  # that the whitening is learned from
-MOVED = 400  # that are moved to learn what to shrink
+FLAT_CONTRAST = (0.05, 0.005)  # in each layer, the standard deviation up to which a patch has nothing in it
+SECOND_PATCH = 3  # the side of the second layer's patches
+WHITENING_IMAGES = 4_000  # images that the whitening is learned from
+SHIFTED_IMAGES = 400  # images that are slightly transformed to learn which directions to shrink
 BATCH = 8  # images; the answers of more do not fit into a processor's cache, and take twice as long
-SIDES = (28, 56)  # of the scales that larger pictures are seen at
+SCALE_SIDES = (28, 56)  # pixels of the shorter side, of the scales that larger pictures are seen at
 
 # Shifts in shares of the side, angles in degrees: too small to turn one kind of thing into another.
-MOVES = (
+SHIFTS = (
     {"right": 1 / 28}, {"down": 1 / 28}, {"angle": 6.0}, {"scale": 1.07}, {"shear": 0.1},
     {"right": -1 / 28, "angle": -6.0}, {"down": -1 / 28, "scale": 0.93},
 )
@@ -53,8 +54,8 @@ class Dictionary(BaseEstimator):
     layers:        1; or 2: each dictionary is followed by one of 3x3 patches of its answers at half the size.
     grid:          parts of the picture a side over which the answers are averaged.
     latent:        principal components kept, at most; fewer where there are fewer images.
-    ridge:         how gently directions of small movements are shrunk, in units of their mean variance.
-    random_state:  fixes the patches, the first atoms and the images that are moved.
+    ridge:         regularises the whitening, in units of the mean variance within images.
+    random_state:  fixes the patches, the first atoms and the images that are transformed.
 
     Pictures up to 40 pixels on the shorter side are seen as they are, larger ones at 28 and 56 pixels. It computes on
     one thread: the same features on any machine with the same libraries.
@@ -92,14 +93,14 @@ class Dictionary(BaseEstimator):
         self._check(pixels.shape[1:])
         rng = np.random.default_rng(self.random_state)
         self.shape_ = tuple(pixels.shape[1:])
-        some = np.sort(rng.permutation(len(pixels))[:IMAGES])
+        some = np.sort(rng.permutation(len(pixels))[:WHITENING_IMAGES])
         with torch.inference_mode(), one_thread():
             images = as_batch(torch.from_numpy(np.array(pixels[some])))
             self.dictionaries_, steps = [], len(self._looks()) * self.layers + 1
             for size, sides in self._looks():
-                maps = resized(images[:MAPS], size)
+                maps = resized(images[:MOST_MAPS], size)
                 for layer, side in enumerate(sides):
-                    patches = some_patches(maps, side, 4 * self.atoms, FLAT[layer], rng)
+                    patches = some_patches(maps, side, 4 * self.atoms, FLAT_CONTRAST[layer], rng)
                     self.dictionaries_.append(spherical_means(patches, self.atoms, rng))
                     if layer + 1 < self.layers:
                         maps = torch.cat([halved(answers(part, self.dictionaries_[-1], side))
@@ -111,24 +112,25 @@ class Dictionary(BaseEstimator):
 
     def encode(self, pixels: Pixels, needs: frozenset[str]) -> Encoded:
         """The embedding, (n, d)."""
-        self._require_fit()
+        check_is_fitted(self, "whitening_")
         check_images(pixels, self.shape_)
         if "embedding" not in needs:
             return Encoded()
-        embedding = allocate((len(pixels), self.turn_.shape[1]), np.float32)
+        embedding = allocate((len(pixels), self.whitening_.shape[1]), np.float32)
         with torch.inference_mode(), one_thread():
             for start in range(0, len(pixels), BATCH):
                 rows = slice(start, min(start + BATCH, len(pixels)))
-                found = (self._features(filled(pixels[rows], BATCH)) - self.mean_) @ self.turn_
+                found = (self._features(filled(pixels[rows], BATCH)) - self.mean_) @ self.whitening_
                 embedding[rows] = found[: rows.stop - start].numpy()
                 advance("encoding", rows.stop, len(pixels))
         return Encoded(embedding=embedding)
 
     def get_state(self) -> State:
         """The atoms of each scale, the mean and the whitening."""
-        self._require_fit()
+        check_is_fitted(self, "whitening_")
         atoms = {f"atoms.{i}": atoms.numpy() for i, atoms in enumerate(self.dictionaries_)}
-        return {**atoms, "mean": self.mean_.numpy(), "turn": self.turn_.numpy(), "shape": np.array(self.shape_)}
+        return {**atoms, "mean": self.mean_.numpy(), "whitening": self.whitening_.numpy(),
+                "shape": np.array(self.shape_)}
 
     def set_state(self, state: State) -> Self:
         """Take back what ``get_state`` gave."""
@@ -139,17 +141,17 @@ class Dictionary(BaseEstimator):
             sizes = [(self.atoms if layer else shape[2]) * side**2
                      for _, sides in self._looks() for layer, side in enumerate(sides)]
             dictionaries = [state[f"atoms.{i}"] for i in range(len(sizes))]
-            mean, turn = state["mean"], state["turn"]
+            mean, whitening = state["mean"], state["whitening"]
             width = self.atoms * self.grid**2 * len(dictionaries)
             if any(atoms.shape != (self.atoms, size) for atoms, size in zip(dictionaries, sizes, strict=True)):
                 raise ValueError("atoms of another size")
-            if mean.shape != (width,) or turn.ndim != 2 or turn.shape[0] != width or not turn.shape[1]:
-                raise ValueError(f"a whitening of {turn.shape} for {width} features")
-            arrays = [*dictionaries, mean, turn]
+            if mean.shape != (width,) or whitening.ndim != 2 or whitening.shape[0] != width or not whitening.shape[1]:
+                raise ValueError(f"a whitening of {whitening.shape} for {width} features")
+            arrays = [*dictionaries, mean, whitening]
             if not all(array.dtype == np.float32 and np.isfinite(array).all() for array in arrays):
                 raise ValueError("numbers that are not finite")
         self.dictionaries_ = [torch.from_numpy(np.array(atoms)) for atoms in dictionaries]
-        self.mean_, self.turn_ = torch.from_numpy(np.array(mean)), torch.from_numpy(np.array(turn))
+        self.mean_, self.whitening_ = torch.from_numpy(np.array(mean)), torch.from_numpy(np.array(whitening))
         return self
 
     def _check(self, shape: tuple[int, ...]) -> None:
@@ -163,21 +165,17 @@ class Dictionary(BaseEstimator):
         odd = [isinstance(side, int | np.integer) and side % 2 == 1 and 1 <= side <= most for side in sides]
         if not odd or not all(odd):
             raise OptionError(f"patch must be odd and at most the images' {most} pixels, got {self.patch!r}.")
-        if self.layers == 2 and most < 2 * SECOND:
-            raise OptionError(f"Two layers need images of {2 * SECOND} pixels a side or more, got {most}.")
+        if self.layers == 2 and most < 2 * SECOND_PATCH:
+            raise OptionError(f"Two layers need images of {2 * SECOND_PATCH} pixels a side or more, got {most}.")
         if not self.ridge > 0:
             raise OptionError(f"ridge must be above 0, got {self.ridge!r}.")
-
-    def _require_fit(self) -> None:
-        if not hasattr(self, "turn_"):
-            raise NotFittedError("This Dictionary has not learned anything yet: call fit first.")
 
     def _sides(self) -> tuple[int, ...]:
         return tuple(self.patch) if isinstance(self.patch, tuple | list) else (self.patch,)
 
     def _looks(self) -> list[tuple[tuple[int, int], list[int]]]:
         """Every size that pictures are seen at with every side of patches: the size, and the side in each layer."""
-        return [(size, [side, SECOND][: self.layers]) for size in scales(self.shape_) for side in self._sides()]
+        return [(size, [side, SECOND_PATCH][: self.layers]) for size in scales(self.shape_) for side in self._sides()]
 
     def _features(self, images: Tensor) -> Tensor:
         """(n, dictionaries * atoms * grid^2) before whitening, the part of each dictionary of length 1."""
@@ -194,17 +192,17 @@ class Dictionary(BaseEstimator):
         return parts
 
     def _whiten(self, images: Tensor, rng: np.random.Generator) -> None:
-        """Principal components, then small movements shrunk: the mean and the (features, d) to multiply with."""
+        """Principal components, then the whitening: the mean and the (features, d) to multiply with."""
         features = self._features(images)
         self.mean_ = features.mean(0)
         basis = principal(features - self.mean_, self.latent)
-        some = torch.from_numpy(rng.permutation(len(images))[:MOVED])
-        moves = [(self._features(moved(images[some], **move)) - features[some]) @ basis for move in MOVES]
+        some = torch.from_numpy(rng.permutation(len(images))[:SHIFTED_IMAGES])
+        moves = [(self._features(moved(images[some], **move)) - features[some]) @ basis for move in SHIFTS]
         differences = torch.cat(moves).double()
         within = differences.T @ differences / len(differences)
         scale = within.trace().clamp_min(1e-12) / len(within)
         variance, axes = torch.linalg.eigh(within + self.ridge * scale * torch.eye(len(within)))
-        self.turn_ = basis @ (axes * (scale / variance).sqrt()).float()
+        self.whitening_ = basis @ (axes * (scale / variance).sqrt()).float()
 
 
 def scales(shape: tuple[int, ...]) -> list[tuple[int, int]]:
@@ -214,7 +212,7 @@ def scales(shape: tuple[int, ...]) -> list[tuple[int, int]]:
     if short <= 40:
         return [(height, width)]
     return [(max(8, round(height * side / short)), max(8, round(width * side / short)))
-            for side in SIDES if side <= short * 1.25]
+            for side in SCALE_SIDES if side <= short * 1.25]
 
 
 def resized(images: Tensor, size: tuple[int, int]) -> Tensor:
@@ -232,7 +230,7 @@ def halved(maps: Tensor) -> Tensor:
 def moved(
     images: Tensor, angle: float = 0, scale: float = 1, right: float = 0, down: float = 0, shear: float = 0
 ) -> Tensor:
-    """Pictures turned, scaled, shifted or sheared a little, their rim repeated."""
+    """Pictures rotated, scaled, shifted or sheared a little, their rim repeated."""
     a, ratio = np.deg2rad(angle), images.shape[2] / images.shape[3]
     matrix = torch.tensor([[np.cos(a) / scale, (-np.sin(a) / scale + shear) * ratio, 2 * right],
                            [np.sin(a) / scale / ratio, np.cos(a) / scale, 2 * down]], dtype=torch.float32)

@@ -2,8 +2,8 @@
 
 At each pixel the difference of its neighbours gives the direction of an edge and its strength. In each cell of the
 picture a histogram sums the strengths by direction, light to dark being the same as dark to light; 2 x 2 cells make a
-block, and each block is brought to length 1, clipped at 0.2 and brought to length 1 again, so that light and contrast
-drop out. Nothing is learned: the classic of hand-made features, which learned ones must beat.
+block, and each block is normalised to length 1, clipped at 0.2 and normalised again, so that light and contrast drop
+out. Nothing is learned: these are the classic hand-engineered features, which learned ones must beat.
 
 Dalal, Triggs, *Histograms of oriented gradients for human detection*, 2005.
 """
@@ -14,17 +14,17 @@ from typing import Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
 
 from oddlens.arrays import allocate
 from oddlens.errors import OptionError
-from oddlens.learning.edges import BLOCK, histograms
+from oddlens.learning.edges import BLOCK_CELLS, histograms
 from oddlens.learning.saved_state import check_images, refusing, saved_shape
 from oddlens.progress import advance
 from oddlens.protocols import Encoded, Pixels, State
 
 CELLS = 4  # cells along the shorter side, unless another size is asked for
-BATCH = 2**20  # pixels that are looked at at a time
+BATCH = 2**20  # pixels processed at a time
 
 
 class Hog(BaseEstimator):
@@ -57,13 +57,13 @@ class Hog(BaseEstimator):
 
     def encode(self, pixels: Pixels, needs: frozenset[str]) -> Encoded:
         """The embedding, (n, blocks down * blocks across * 4 * orientations)."""
-        self._require_fit()
+        check_is_fitted(self, "cell_")
         check_images(pixels, self.shape_)
         if "embedding" not in needs:
             return Encoded()
         height, width, _ = self.shape_
-        blocks = (height // self.cell_ - BLOCK + 1) * (width // self.cell_ - BLOCK + 1)
-        embedding = allocate((len(pixels), blocks * BLOCK**2 * self.orientations), np.float32)
+        blocks = (height // self.cell_ - BLOCK_CELLS + 1) * (width // self.cell_ - BLOCK_CELLS + 1)
+        embedding = allocate((len(pixels), blocks * BLOCK_CELLS**2 * self.orientations), np.float32)
         step = max(1, BATCH // (height * width))
         for start in range(0, len(pixels), step):
             rows = slice(start, min(start + step, len(pixels)))
@@ -73,7 +73,7 @@ class Hog(BaseEstimator):
 
     def get_state(self) -> State:
         """The images' size."""
-        self._require_fit()
+        check_is_fitted(self, "cell_")
         return {"shape": np.array(self.shape_, np.int64)}
 
     def set_state(self, state: State) -> Self:
@@ -86,14 +86,10 @@ class Hog(BaseEstimator):
         if not isinstance(self.orientations, int | np.integer) or not 1 <= self.orientations <= 360:
             raise OptionError(f"orientations must be a whole number from 1 to 360, got {self.orientations!r}.")
         short = min(shape[:2])
-        if short < BLOCK * 2:
+        if short < BLOCK_CELLS * 2:
             raise OptionError(f"Hog needs images of 4 x 4 pixels or more, got {shape[:2]}: set image_size.")
         cell = max(2, round(short / CELLS)) if self.cell is None else self.cell
-        if not isinstance(cell, int | np.integer) or not 2 <= cell <= short // BLOCK:
-            raise OptionError(f"cell must be a whole number from 2 to {short // BLOCK} for images of {shape[:2]}, "
-                              f"got {cell!r}.")
+        if not isinstance(cell, int | np.integer) or not 2 <= cell <= short // BLOCK_CELLS:
+            raise OptionError(f"cell must be a whole number from 2 to {short // BLOCK_CELLS} for images of "
+                              f"{shape[:2]}, got {cell!r}.")
         self.shape_, self.cell_ = shape, int(cell)
-
-    def _require_fit(self) -> None:
-        if not hasattr(self, "cell_"):
-            raise NotFittedError("This Hog has not seen any images yet: call fit first.")

@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
 from torch.nn import functional
 
 from oddlens import protocols
@@ -46,8 +46,7 @@ class Pixels(BaseEstimator):
 
     def encode(self, pixels: protocols.Pixels, needs: frozenset[str]) -> Encoded:
         """The embedding, (n, height * width * channels) of the averaged image."""
-        if not hasattr(self, "shape_"):
-            raise NotFittedError("This Pixels has not seen any images yet: call fit first.")
+        check_is_fitted(self, "shape_")
         check_images(pixels, self.shape_)
         if "embedding" not in needs:
             return Encoded()
@@ -65,8 +64,7 @@ class Pixels(BaseEstimator):
 
     def get_state(self) -> State:
         """The images' size."""
-        if not hasattr(self, "shape_"):
-            raise NotFittedError("This Pixels has not seen any images yet: call fit first.")
+        check_is_fitted(self, "shape_")
         return {"shape": np.array(self.shape_, np.int64)}
 
     def set_state(self, state: State) -> Self:

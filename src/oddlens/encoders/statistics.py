@@ -1,10 +1,10 @@
 """A few statistics of the whole picture: how bright, how much contrast, how much detail of what size, what colours.
 
-They say nothing of what is shown, and see at once what a description by content is blind to: blur, noise, darkness,
+They say nothing about what is shown, but see at once what a description of content is blind to: blur, noise, darkness,
 and pictures of another kind altogether. The energies of bands of detail are those of a Laplacian pyramid: a picture
-less its average over 3 x 3 pixels, over three octaves. The whitening is learned from the bulk of the pictures: odd ones
-would stretch it towards themselves and hide in it, a tenth that is alike most of all. The bulk is found from the three
-quarters that lie most in the middle, again and again, and then is all that lies not far beyond them.
+minus its average over 3 x 3 pixels, over three octaves. The whitening is learned from the bulk of the pictures: odd
+ones would stretch it towards themselves and so hide, most of all a tenth of similar ones. The bulk is found by
+repeatedly taking the three quarters nearest to the middle; it is then all that lies not far beyond them.
 
 Burt, Adelson, *The Laplacian pyramid as a compact image code*, 1983; Gnanadesikan, Kettenring, *Robust estimates,
 residuals, and outlier detection with multiresponse data*, 1972 (trimming the scatter); Rousseeuw, Van Driessen, *A fast
@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 from torch.nn import functional
 
@@ -33,30 +33,30 @@ from oddlens.progress import advance
 from oddlens.protocols import Doubles, Encoded, Pixels, State
 
 OCTAVES = 3
-DETAIL = (0.3, 0.5, 0.75, 0.9, 0.97)  # quantiles of the detail of an octave
-BRIGHTNESS = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)
-LARGEST = 64  # pixels of the shorter side that are looked at
-FAINT = 0.01  # added before a logarithm: detail fainter than this is none
+DETAIL_QUANTILES = (0.3, 0.5, 0.75, 0.9, 0.97)  # quantiles of the detail of an octave
+BRIGHTNESS_QUANTILES = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)
+LARGEST_SIDE = 64  # pixels of the shorter side, at most; larger pictures are averaged down
+FAINT_DETAIL = 0.01  # added before taking logarithms: fainter detail counts as none
 BATCH = 32
-SAMPLE = 20_000  # images that the whitening is learned from
-CORE = 0.75  # of them, those nearest to the middle, that the bulk is found from,
-STEPS = 5  # again and again
-BEYOND = 1.6  # times as far from the middle as half of them: no longer of the bulk
+WHITENING_IMAGES = 20_000  # images that the whitening is learned from
+CORE_SHARE = 0.75  # share of these images, nearest to the middle, that the bulk is found from
+BULK_STEPS = 5  # rounds of taking that share anew
+BULK_FACTOR = 1.6  # times the median distance from the middle, up to which an image belongs to the bulk
 DECILES = 2.563  # standard deviations from the first decile to the ninth of a normal law
-LEAST = 0.01  # of the scale: what does not vary at all is not blown up
+LEAST_SCALE = 0.01  # smallest scale of a statistic: what hardly varies is not blown up
 
 
 class Statistics(BaseEstimator):
     """Gives statistics of brightness, detail and colour: 33 of a grey picture, 41 of one in colour, whitened.
 
-    ridge:  how gently directions in which the collection hardly varies are stretched, in units of the mean variance;
-            more in collections of fewer than about 250 images.
+    ridge:  regularises the whitening, in units of the mean variance; stronger in collections of fewer than about 250
+            images.
 
     For each of three octaves: the mean detail and five quantiles of it, and the mean step across and down; then seven
     quantiles, mean and spread of the brightness; in colour, mean and spread of the saturation and of red, green and
     blue. Pictures of more than 64 pixels on the shorter side are averaged down to that.
 
-    Fitted: ``middle_``, ``scale_`` (of each statistic), ``turn_`` (the whitening).
+    Fitted: ``middle_``, ``scale_`` (of each statistic), ``whitening_`` (the whitening).
 
     >>> images = np.random.default_rng(0).integers(0, 256, (40, 12, 12, 1), dtype=np.uint8)
     >>> Statistics().fit(images).encode(images, frozenset({"embedding"})).embedding.shape
@@ -76,18 +76,18 @@ class Statistics(BaseEstimator):
         require_numbers(self)
         self._check()
         self.shape_ = tuple(pixels.shape[1:])
-        some = np.sort(np.random.default_rng(0).permutation(len(pixels))[:SAMPLE])
+        some = np.sort(np.random.default_rng(0).permutation(len(pixels))[:WHITENING_IMAGES])
         measured = self._measured(pixels, some, "learning").astype(np.float64)
         self.middle_ = np.median(measured, axis=0)
         low, high = np.quantile(measured, [0.1, 0.9], axis=0)
-        self.scale_ = (high - low) / DECILES + LEAST
+        self.scale_ = (high - low) / DECILES + LEAST_SCALE
         scaled = (measured - self.middle_) / self.scale_
         away = np.linalg.norm(scaled, axis=1)
-        for _ in range(STEPS):
-            inside = scaled[away <= np.quantile(away, CORE)]
+        for _ in range(BULK_STEPS):
+            inside = scaled[away <= np.quantile(away, CORE_SHARE)]
             away = np.linalg.norm((scaled - inside.mean(0)) @ self._whitening(inside), axis=1)
-        bulk = away <= max(BEYOND * float(np.median(away)), float(np.quantile(away, CORE)))
-        self.turn_ = self._whitening(scaled[bulk])
+        bulk = away <= max(BULK_FACTOR * float(np.median(away)), float(np.quantile(away, CORE_SHARE)))
+        self.whitening_ = self._whitening(scaled[bulk])
         return self
 
     def _whitening(self, scaled: Doubles) -> Doubles:
@@ -104,37 +104,36 @@ class Statistics(BaseEstimator):
 
     def encode(self, pixels: Pixels, needs: frozenset[str]) -> Encoded:
         """The embedding, (n, 33) or (n, 41)."""
-        if not hasattr(self, "turn_"):
-            raise NotFittedError("This Statistics has not learned anything yet: call fit first.")
+        check_is_fitted(self, "whitening_")
         check_images(pixels, self.shape_)
         if "embedding" not in needs:
             return Encoded()
         measured = self._measured(pixels, np.arange(len(pixels)), "encoding")
         embedding = allocate(measured.shape, np.float32)
         # einsum, not a matrix product: a row's sum is the same whatever other rows are in the batch
-        embedding[:] = np.einsum("ns,st->nt", (measured - self.middle_) / self.scale_, self.turn_)
+        embedding[:] = np.einsum("ns,st->nt", (measured - self.middle_) / self.scale_, self.whitening_)
         return Encoded(embedding=embedding)
 
     def get_state(self) -> State:
         """The middle, the scale and the whitening."""
-        if not hasattr(self, "turn_"):
-            raise NotFittedError("This Statistics has not learned anything yet: call fit first.")
-        return {"middle": self.middle_, "scale": self.scale_, "turn": self.turn_, "shape": np.array(self.shape_)}
+        check_is_fitted(self, "whitening_")
+        return {"middle": self.middle_, "scale": self.scale_, "whitening": self.whitening_,
+                "shape": np.array(self.shape_)}
 
     def set_state(self, state: State) -> Self:
         """Take back what ``get_state`` gave."""
         with refusing("statistics"):
             self._check()
             shape = saved_shape(state)
-            middle, scale, turn = (state[key] for key in ("middle", "scale", "turn"))
+            middle, scale, whitening = (state[key] for key in ("middle", "scale", "whitening"))
             width = count(shape[2])
-            if middle.shape != (width,) or scale.shape != (width,) or turn.shape != (width, width):
-                raise ValueError(f"a whitening of {turn.shape} for {width} statistics")
-            if not all(a.dtype == np.float64 and np.isfinite(a).all() for a in (middle, scale, turn)):
+            if middle.shape != (width,) or scale.shape != (width,) or whitening.shape != (width, width):
+                raise ValueError(f"a whitening of {whitening.shape} for {width} statistics")
+            if not all(a.dtype == np.float64 and np.isfinite(a).all() for a in (middle, scale, whitening)):
                 raise ValueError("numbers that are not finite")
             if (scale <= 0).any():
                 raise ValueError("scales that are not above 0")
-        self.shape_, self.middle_, self.scale_, self.turn_ = shape, middle, scale, turn
+        self.shape_, self.middle_, self.scale_, self.whitening_ = shape, middle, scale, whitening
         return self
 
     def _check(self) -> None:
@@ -153,14 +152,14 @@ class Statistics(BaseEstimator):
 
 def count(channels: int) -> int:
     """How many statistics there are of a picture."""
-    return OCTAVES * (1 + len(DETAIL) + 2) + len(BRIGHTNESS) + 2 + (8 if channels == 3 else 0)
+    return OCTAVES * (1 + len(DETAIL_QUANTILES) + 2) + len(BRIGHTNESS_QUANTILES) + 2 + (8 if channels == 3 else 0)
 
 
 def measure(images: Tensor) -> Tensor:
     """(n, 33 or 41) statistics of (n, channels, height, width) in 0..1; those of detail are logarithms."""
     short = min(images.shape[2:])
-    if short > LARGEST:
-        size = [max(1, round(side * LARGEST / short)) for side in images.shape[2:]]
+    if short > LARGEST_SIDE:
+        size = [max(1, round(side * LARGEST_SIDE / short)) for side in images.shape[2:]]
         images = functional.interpolate(images, size=size, mode="bilinear", antialias=True, align_corners=False)
     grey = images.mean(1, keepdim=True)
     found = []
@@ -168,11 +167,11 @@ def measure(images: Tensor) -> Tensor:
     for _ in range(OCTAVES):
         smooth = functional.avg_pool2d(functional.pad(octave, (1, 1, 1, 1), mode="replicate"), 3, 1)
         detail = (octave - smooth).abs().flatten(1)
-        found += [_log(detail.mean(1, keepdim=True)), _log(_quantiles(detail, DETAIL))]
+        found += [_log(detail.mean(1, keepdim=True)), _log(_quantiles(detail, DETAIL_QUANTILES))]
         found += [_log(_steps(octave, 3)), _log(_steps(octave, 2))]
         octave = functional.avg_pool2d(smooth, 2) if min(smooth.shape[2:]) > 1 else smooth
     brightness = grey.flatten(1)
-    found += [_quantiles(brightness, BRIGHTNESS), _mean_and_spread(brightness)]
+    found += [_quantiles(brightness, BRIGHTNESS_QUANTILES), _mean_and_spread(brightness)]
     if images.shape[1] == 3:
         found.append(_mean_and_spread((images.amax(1) - images.amin(1)).flatten(1)))
         found += [_mean_and_spread(images[:, channel].flatten(1)) for channel in range(3)]
@@ -197,4 +196,4 @@ def _steps(images: Tensor, axis: int) -> Tensor:
 
 
 def _log(values: Tensor) -> Tensor:
-    return torch.log(values + FAINT)
+    return torch.log(values + FAINT_DETAIL)

@@ -1,1 +1,1 @@
-"""What measuring needs: labelled data, draws, rivals, metrics, kept rows, tables. Labels are read here alone."""
+"""Evaluation: labelled data, draws, baselines, metrics, saved results, tables. Labels are read nowhere else."""

@@ -30,7 +30,7 @@ def occlusion(image: Plane, rng: np.random.Generator) -> Plane:
 
 
 def rotation(image: Plane, rng: np.random.Generator) -> Plane:
-    """Put in the wrong way round: turned by 60 to 120 degrees."""
+    """Put in the wrong way round: rotated by 60 to 120 degrees."""
     return np.asarray(rotate(image, rng.choice([60, 90, 120, -60, -90]), reshape=False, order=1))
 
 

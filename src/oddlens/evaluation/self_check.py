@@ -1,13 +1,13 @@
-"""What a run can see and what it cannot, found out without a label.
+"""What a run can detect and what it cannot, estimated without labels.
 
-Known oddities are made from the collection's own images and planted among the others; a fresh model is fitted to the
-mixture, as blind as the real one, and it is counted how many of them come out on top. This says nothing about oddities
-of other kinds, and real ones may be harder or easier; but a model that misses most of what was planted will miss its
-like. Then the ranking is made again with another seed, and from each half of the collection for the other: what
-changes places there was not worth much.
+Synthetic anomalies are made from the collection's own images and injected among the others; a fresh model is fitted to
+the mixture without knowing of them, and it is counted how many come out on top. This says nothing about anomalies of
+other kinds, and real ones may be harder or easier; but a model that misses most of what was injected will miss similar
+ones. Then the ranking is made again with another seed, and from each half of the collection for the other: ranks that
+change there mean little.
 
 Emmott, Das, Dietterich, Fern, Wong, *Systematic construction of anomaly detection benchmarks from real data*, 2013
-(planted anomalies); Meinshausen, Bühlmann, *Stability selection*, 2010 (agreement between halves).
+(injected anomalies); Meinshausen, Bühlmann, *Stability selection*, 2010 (agreement between halves).
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
+from scipy.stats import binomtest, spearmanr
 
 from oddlens.errors import OptionError, TooFewImages
-from oddlens.evaluation.synthetic_anomalies import KINDS, plant
+from oddlens.evaluation.synthetic_anomalies import ANOMALIES, inject
 from oddlens.progress import advance
 from oddlens.protocols import Doubles, Pixels
 from oddlens.ranking import Ranking
 
-IMAGES = 2000  # drawn from larger collections
-FEWEST = 40  # with fewer, half of the collection is too little to learn from
-SHARE, LEAST = 0.02, 5  # of each kind, so many of the images are planted in all, and at least so many,
-CROWD = 0.1  # in as many rounds as it takes for no more than this share of a round's images to be planted
-TOP = 0.05  # "on top": above all but this share of the images that nothing was done to
-SEES, SOME = 0.8, 0.4  # shares of the planted images on top from which a kind is seen, or seen in part
-AGREE, MOSTLY = 0.8, 0.5  # shares of the strangest that are the same
+MOST_CHECKED = 2000  # images that are checked; drawn from larger collections
+FEWEST_CHECKED = 40  # images; with fewer, half of the collection is too little to learn from
+INJECTED_SHARE, FEWEST_INJECTED = 0.02, 5  # of each kind, in all rounds: as a share of the images, and at least
+MOST_INJECTED_SHARE = 0.1  # of the images of one round; it says how many rounds there are
+TOP_SHARE = 0.05  # "on top": above all but this share of the untouched images
+SEEN_SHARE, PARTLY_SEEN_SHARE = 0.8, 0.4  # injected images on top from which a kind is seen, or seen in part
+SAME_SHARE, SIMILAR_SHARE = 0.8, 0.5  # strangest images in common from which rankings are the same, or similar
 
 
 class Model(Protocol):
@@ -47,18 +47,18 @@ class Model(Protocol):
 
 @dataclass(frozen=True)
 class Sight:
-    """How well one kind of planted oddity came out.
+    """How well one kind of synthetic anomaly was detected.
 
-    kind:     a name in ``planting.KINDS``.
-    planted:  how many were planted, over all rounds.
-    on_top:   how many of them scored above all but 5 % of the images that nothing was done to.
+    kind:     a name in ``synthetic_anomalies.ANOMALIES``.
+    injected: how many were injected, over all rounds.
+    on_top:   how many of them scored above all but 5 % of the untouched images.
     flagged:  how many of them the ranking flagged; None where it flags nothing by itself.
-    median:   of the untouched images, the share that the middle one of the planted stands above.
-    auroc:    the mean of that share: the chance that a planted image scores above an untouched one.
+    median:   of the untouched images, the share that the middle one of the injected stands above.
+    auroc:    the mean of that share: the chance that an injected image scores above an untouched one.
     """
 
     kind: str
-    planted: int
+    injected: int
     on_top: int
     flagged: int | None
     median: float
@@ -67,22 +67,20 @@ class Sight:
     @property
     def interval(self) -> tuple[float, float]:
         """Where the share that comes out on top lies, with 95 % confidence (Wilson 1927)."""
-        n, share, z = self.planted, self.on_top / self.planted, 1.96
-        middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-        reach = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
-        return float(max(0.0, middle - reach)), float(min(1.0, middle + reach))
+        bounds = binomtest(self.on_top, self.injected).proportion_ci(method="wilson")
+        return float(bounds.low), float(bounds.high)
 
     @property
     def sentence(self) -> str:
         """The result in words."""
-        share = self.on_top / self.planted
-        verdict = "Seen" if share >= SEES else "Seen in part" if share >= SOME else "Mostly missed"
+        share = self.on_top / self.injected
+        verdict = "Seen" if share >= SEEN_SHARE else "Seen in part" if share >= PARTLY_SEEN_SHARE else "Mostly missed"
         count = "1 was" if self.flagged == 1 else f"{self.flagged} were"
-        flagged = "" if self.flagged is None else f"; of all {self.planted}, {count} flagged"
+        flagged = "" if self.flagged is None else f"; of all {self.injected}, {count} flagged"
         low, high = (round(100 * bound) for bound in self.interval)
-        return (f"{verdict}: {KINDS[self.kind].words}. {self.on_top} of {self.planted} planted ones came out among the "
-                f"strangest {100 * TOP:.0f} % (of many, {low} to {high} % would){flagged}; the middle one stands above "
-                f"{100 * self.median:.0f} % of the other images.")
+        return (f"{verdict}: {ANOMALIES[self.kind].words}. {self.on_top} of {self.injected} injected came out among "
+                f"the strangest {100 * TOP_SHARE:.0f} % (of many, {low} to {high} % would){flagged}; the middle one "
+                f"stands above {100 * self.median:.0f} % of the other images.")
 
 
 @dataclass(frozen=True)
@@ -101,10 +99,10 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Check:
-    """What a run can and cannot see.
+    """What a run can and cannot detect.
 
     images:  how many of the collection's images were used.
-    sights:  one for each kind planted.
+    sights:  one for each kind injected.
     seeds:   the ranking with another seed against the first.
     halves:  each half as ranked by a model that was fitted to the other half only, against the ranking of the whole.
     """
@@ -115,8 +113,8 @@ class Check:
     halves: Agreement
 
     def sentences(self) -> list[str]:
-        """What this run can and cannot see: a sentence a kind, the best seen first, and one an agreement."""
-        ordered = sorted(self.sights, key=lambda sight: -sight.on_top / sight.planted)
+        """What this run can and cannot detect: a sentence a kind, the best seen first, and one for each agreement."""
+        ordered = sorted(self.sights, key=lambda sight: -sight.on_top / sight.injected)
         return [*(sight.sentence for sight in ordered),
                 f"{_verdict(self.seeds, 'Another seed gives')} {_counted(self.seeds)}",
                 f"{_verdict(self.halves, 'Half of the images, judging the other half, gives')} {_counted(self.halves)}"]
@@ -131,28 +129,28 @@ def check(
     build: Callable[[int], Model],
     *,
     kinds: Sequence[str] | None = None,
-    images: int = IMAGES,
+    images: int = MOST_CHECKED,
     random_state: int = 0,
 ) -> Check:
-    """Plant known oddities in copies of a collection's images and see what a fresh model makes of them.
+    """Inject synthetic anomalies into a collection and see which of them a fresh model detects.
 
     pixels:        (n, height, width, channels) uint8, the collection as the model sees it; it is not changed.
     build:         an unfitted model for a seed, made as the one to be checked was.
-    kinds:         names in ``planting.KINDS``, by default all.
+    kinds:         names in ``synthetic_anomalies.ANOMALIES``, by default all.
     images:        the most images to work on, drawn at random from the collection; 40 or more.
-    random_state:  fixes what is drawn and planted; the models get this seed and the following ones.
+    random_state:  fixes what is drawn and injected; the models get this seed and the following ones.
 
     It takes about as long as ranking ``images`` images 5 times, or up to 8 in collections of about a hundred. Raises
     ``TooFewImages`` below 40 images, ``OptionError`` for a kind that there is not.
     """
-    chosen = tuple(KINDS if kinds is None else dict.fromkeys(kinds))
+    chosen = tuple(ANOMALIES if kinds is None else dict.fromkeys(kinds))
     for kind in chosen:
-        if kind not in KINDS:
-            raise OptionError.unknown("kind of oddity", kind, KINDS)
-    if not isinstance(images, int | np.integer) or images < FEWEST:
-        raise OptionError(f"images must be a whole number of {FEWEST} or more, got {images!r}.")
-    if len(pixels) < FEWEST:
-        raise TooFewImages(f"A check needs {FEWEST} images or more, there are {len(pixels)}.")
+        if kind not in ANOMALIES:
+            raise OptionError.unknown("kind of synthetic anomaly", kind, ANOMALIES)
+    if not isinstance(images, int | np.integer) or images < FEWEST_CHECKED:
+        raise OptionError(f"images must be a whole number of {FEWEST_CHECKED} or more, got {images!r}.")
+    if len(pixels) < FEWEST_CHECKED:
+        raise TooFewImages(f"A check needs {FEWEST_CHECKED} images or more, there are {len(pixels)}.")
     rng = np.random.default_rng(random_state)
     sample = np.array(pixels[np.sort(rng.permutation(len(pixels))[:images])])
     rounds = _rounds(len(sample), len(chosen)) if chosen else []
@@ -166,7 +164,7 @@ def check(
 
     found: dict[str, list[tuple[Doubles, NDArray[np.bool_] | None]]] = {kind: [] for kind in chosen}
     for number, count in enumerate(rounds):
-        mixed, rows = _planted(sample, chosen, count, rng)
+        mixed, rows = _injected(sample, chosen, count, rng)
         ranking = fitted(mixed, random_state + number).rank()
         for kind, result in _placed(ranking, rows).items():
             found[kind].append(result)
@@ -180,36 +178,35 @@ def check(
 def agreement(one: Doubles, other: Doubles, strangest: int) -> Agreement:
     """How alike two rankings of the same images are, by (n,) scores each; larger is stranger."""
     strangest = min(strangest, len(one))
-    ranks = rankdata(one), rankdata(other)
-    spread = [float(rank.std()) for rank in ranks]
-    correlation = float(np.corrcoef(*ranks)[0, 1]) if min(spread) > 0 else float(max(spread) == 0)
+    constant = [float(np.ptp(scores)) == 0 for scores in (one, other)]  # which has no ranks to correlate
+    correlation = float(all(constant)) if any(constant) else float(spearmanr(one, other).statistic)
     top = (set(np.argsort(-scores, kind="stable")[:strangest].tolist()) for scores in (one, other))
     return Agreement(correlation, len(set.intersection(*top)), strangest)
 
 
 def _rounds(n: int, kinds: int) -> list[int]:
-    """How many of each kind are planted in each round."""
-    wanted = max(LEAST, round(SHARE * n))
-    each = max(1, int(CROWD * n / kinds))
+    """How many of each kind are injected in each round."""
+    wanted = max(FEWEST_INJECTED, round(INJECTED_SHARE * n))
+    each = max(1, int(MOST_INJECTED_SHARE * n / kinds))
     count = -(-wanted // each)
     return [wanted // count + (number < wanted % count) for number in range(count)]
 
 
-def _planted(
+def _injected(
     sample: Pixels, kinds: Sequence[str], count: int, rng: np.random.Generator
 ) -> tuple[Pixels, dict[str, NDArray[np.int64]]]:
     """The images with ``count`` of each kind made odd in a copy, and which these are."""
     rows = dict(zip(kinds, rng.permutation(len(sample))[: count * len(kinds)].reshape(len(kinds), count), strict=True))
     mixed = sample.copy()
     for kind, some in rows.items():
-        mixed[some] = plant(kind, sample[some], sample, rng).pixels
+        mixed[some] = inject(kind, sample[some], sample, rng).pixels
     return mixed, rows
 
 
 def _placed(
     ranking: Ranking, rows: dict[str, NDArray[np.int64]]
 ) -> dict[str, tuple[Doubles, NDArray[np.bool_] | None]]:
-    """For each kind the share of untouched images that each planted one stands above, ties half; and its flags."""
+    """For each kind the share of untouched images that each injected one stands above, ties half; and its flags."""
     touched = np.zeros(len(ranking), bool)
     for some in rows.values():
         touched[some] = True
@@ -226,7 +223,7 @@ def _placed(
 def _sight(kind: str, results: Sequence[tuple[Doubles, NDArray[np.bool_] | None]]) -> Sight:
     above = np.concatenate([shares for shares, _ in results])
     flags = [flags for _, flags in results if flags is not None]
-    return Sight(kind, len(above), int((above >= 1 - TOP).sum()),
+    return Sight(kind, len(above), int((above >= 1 - TOP_SHARE).sum()),
                  int(np.concatenate(flags).sum()) if len(flags) == len(results) else None,
                  float(np.median(above)), float(above.mean()))
 
@@ -247,7 +244,8 @@ def _halves(
 
 def _verdict(agreed: Agreement, start: str) -> str:
     share = agreed.same / agreed.strangest
-    return f"{start} {'nearly the same' if share >= AGREE else 'a similar' if share >= MOSTLY else 'another'} ranking:"
+    likeness = "nearly the same" if share >= SAME_SHARE else "a similar" if share >= SIMILAR_SHARE else "another"
+    return f"{start} {likeness} ranking:"
 
 
 def _counted(agreed: Agreement) -> str:

@@ -1,9 +1,9 @@
-"""Known oddities made from the collection's own images: what a run can be tried on without labels.
+"""Synthetic anomalies made from the collection's own images, to test a run without labels.
 
-Each kind takes ordinary images and gives changed copies, and says where in the picture the change lies if it has a
-place. What is pasted in, blended or joined comes from other images of the same collection, so nothing foreign enters:
-a patch in the wrong place is as hard to find as a real fault of that size (the idea of CutPaste and of Foreign Patch
-Interpolation, here used to test and not to teach).
+Each kind takes ordinary images and gives changed copies, with the region of the change if it has one. What is pasted
+in, blended or joined comes from other images of the same collection, so nothing foreign enters: a patch in the wrong
+place is as hard to find as a real fault of that size (the idea of CutPaste and of Foreign Patch Interpolation, used
+here to test and not to train).
 
 Li, Sohn, Yoon, Pfister, *CutPaste: self-supervised learning for anomaly detection and localization*, 2021;
 Tan, Hou, Batten, Qiu, Kainz, *Detecting outliers with foreign patch interpolation*, 2020.
@@ -24,17 +24,17 @@ from oddlens.protocols import Bools, Floats, Pixels
 Image = NDArray[np.uint8]  # (height, width, channels)
 Region = tuple[int, int, int, int]  # top, left, height, width, in pixels
 
-PATCH = (0.3, 0.4)  # side of a patch pasted in, in shares of the picture's sides
-ERASED = (0.3, 0.4)  # side of a part erased
-CUT = 0.25  # side of the gap in a stroke
-BLUR = 0.05  # standard deviation of the blur, in shares of the shorter side
-BLEND = (0.4, 0.6)  # share of the other image in a blend
-SEEN = 0.5  # a change counts as visible from so many standard deviations of the images' own pixels on
-TRIES = 32  # places tried to find one where the change is visible
+PATCH_SIDES = (0.3, 0.4)  # sides of a pasted patch, least and greatest, as shares of the picture's sides
+ERASED_SIDES = (0.3, 0.4)  # sides of an erased part, as shares of the picture's sides
+GAP_SIDE = 0.25  # side of the gap in a stroke, as a share of the picture's sides
+BLUR_SIGMA = 0.05  # standard deviation of the blur, as a share of the shorter side
+BLEND_SHARES = (0.4, 0.6)  # share of the other image in a blend, least and greatest
+VISIBLE_DEVIATIONS = 0.5  # standard deviations of the image's own pixels from which a change counts as visible
+MOST_TRIES = 32  # places tried to find one where the change is visible
 
 
 @dataclass(frozen=True, eq=False)
-class Planted:
+class Injected:
     """Changed copies of n images.
 
     pixels:   (n, height, width, channels) uint8.
@@ -46,36 +46,36 @@ class Planted:
     regions: NDArray[np.int64] | None
 
 
-def plant(kind: str, images: Pixels, others: Pixels, rng: np.random.Generator) -> Planted:
+def inject(kind: str, images: Pixels, others: Pixels, rng: np.random.Generator) -> Injected:
     """Changed copies of (n, height, width, channels) uint8 images, made odd in the way that ``kind`` names.
 
-    kind:    a name in ``KINDS``.
+    kind:    a name in ``ANOMALIES``.
     others:  (m, height, width, channels), what pasted parts come from; an image that is the same as the one to be
              changed is passed over where there is another.
     rng:     the same generator state gives the same images.
 
     Raises ``OptionError`` for another kind and for images that do not fit together.
     """
-    if kind not in KINDS:
-        raise OptionError.unknown("kind of oddity", kind, KINDS)
+    if kind not in ANOMALIES:
+        raise OptionError.unknown("kind of synthetic anomaly", kind, ANOMALIES)
     for name, pixels in (("images", images), ("others", others)):
         if pixels.ndim != 4 or pixels.dtype != np.uint8 or pixels.shape[1:] != images.shape[1:]:
-            raise OptionError(f"plant takes uint8 (n, height, width, channels) of one size; {name} is {pixels.dtype} "
+            raise OptionError(f"inject takes uint8 (n, height, width, channels) of one size; {name} is {pixels.dtype} "
                               f"{pixels.shape} beside images of {images.shape}.")
     if len(images) and not len(others):
-        raise OptionError("plant needs other images to take parts from, got none.")
-    made = [KINDS[kind].make(np.array(image), others, rng) for image in images]
+        raise OptionError("inject needs other images to take parts from, got none.")
+    made = [ANOMALIES[kind].make(np.array(image), others, rng) for image in images]
     pixels = np.stack([image for image, _ in made]) if made else np.array(images)
-    if not KINDS[kind].has_place:
-        return Planted(pixels, None)
-    return Planted(pixels, np.array([region for _, region in made], np.int64).reshape(-1, 4))
+    if not ANOMALIES[kind].has_place:
+        return Injected(pixels, None)
+    return Injected(pixels, np.array([region for _, region in made], np.int64).reshape(-1, 4))
 
 
 def patch(image: Image, others: Pixels, rng: np.random.Generator) -> tuple[Image, Region]:
     """A part of another image in place of this one's; where it can be seen, if there is such a place."""
     best, place, changed = -1.0, (0, 0, 1, 1), image
-    for _ in range(TRIES):
-        top, left, height, width = _somewhere(image, PATCH, rng)
+    for _ in range(MOST_TRIES):
+        top, left, height, width = _somewhere(image, PATCH_SIDES, rng)
         other = another(image, others, rng)
         up, along = (int(rng.integers(0, side - size + 1)) for side, size in
                      zip(image.shape[:2], (height, width), strict=True))
@@ -84,7 +84,7 @@ def patch(image: Image, others: Pixels, rng: np.random.Generator) -> tuple[Image
         change = visible(image, tried, (top, left, height, width))
         if change > best:
             best, place, changed = change, (top, left, height, width), tried
-        if best >= SEEN:
+        if best >= VISIBLE_DEVIATIONS:
             break
     return changed, place
 
@@ -92,12 +92,12 @@ def patch(image: Image, others: Pixels, rng: np.random.Generator) -> tuple[Image
 def erased(image: Image, others: Pixels, rng: np.random.Generator) -> tuple[Image, Region]:  # noqa: ARG001
     """A part filled with the image's background, where there was something."""
     best, place = -1.0, (0, 0, 1, 1)
-    for _ in range(TRIES):
-        tried = _somewhere(image, ERASED, rng)
+    for _ in range(MOST_TRIES):
+        tried = _somewhere(image, ERASED_SIDES, rng)
         change = visible(image, _filled(image, tried), tried)
         if change > best:
             best, place = change, tried
-        if best >= SEEN:
+        if best >= VISIBLE_DEVIATIONS:
             break
     return _filled(image, place), place
 
@@ -105,12 +105,12 @@ def erased(image: Image, others: Pixels, rng: np.random.Generator) -> tuple[Imag
 def cut(image: Image, others: Pixels, rng: np.random.Generator) -> tuple[Image, Region]:  # noqa: ARG001
     """A gap in a stroke or a hole in a body: what goes on at both sides of it is missing between."""
     height, width = image.shape[:2]
-    tall, wide = max(1, round(CUT * height)), max(1, round(CUT * width))
+    tall, wide = max(1, round(GAP_SIDE * height)), max(1, round(GAP_SIDE * width))
     ink = stroke(image)
     rows, columns = np.nonzero(ink)
     if not len(rows):
         rows, columns = np.array([height // 2]), np.array([width // 2])
-    some = rng.permutation(len(rows))[:TRIES]
+    some = rng.permutation(len(rows))[:MOST_TRIES]
     tops, lefts = np.clip(rows[some] - tall // 2, 0, height - tall), np.clip(columns[some] - wide // 2, 0, width - wide)
     tried = [(top, left, tall, wide) for top, left in zip(tops.tolist(), lefts.tolist(), strict=True)]
     place = next((region for region in tried if _goes_on(ink, region)), tried[0])
@@ -119,19 +119,19 @@ def cut(image: Image, others: Pixels, rng: np.random.Generator) -> tuple[Image, 
 
 def blur(image: Image, others: Pixels, rng: np.random.Generator) -> tuple[Image, Region]:  # noqa: ARG001
     """Out of focus: a Gaussian of 5 % of the shorter side."""
-    sigma = BLUR * min(image.shape[:2])
+    sigma = BLUR_SIGMA * min(image.shape[:2])
     return _levels(gaussian_filter(image.astype(np.float32), (sigma, sigma, 0), mode="nearest")), _whole(image)
 
 
 def turned(image: Image, others: Pixels, rng: np.random.Generator) -> tuple[Image, Region]:  # noqa: ARG001
-    """Lying another way: turned by a quarter to either side or upside down; only that where it is not square."""
+    """Rotated by a quarter to either side or upside down; only the last where it is not square."""
     quarters = int(rng.integers(1, 4)) if image.shape[0] == image.shape[1] else 2
     return np.ascontiguousarray(np.rot90(image, quarters)), _whole(image)
 
 
 def blend(image: Image, others: Pixels, rng: np.random.Generator) -> tuple[Image, Region]:
     """Two images over each other, as of a double exposure."""
-    share = rng.uniform(*BLEND)
+    share = rng.uniform(*BLEND_SHARES)
     other = another(image, others, rng)
     return _levels(image * (1 - share) + other * share), _whole(image)
 
@@ -148,22 +148,22 @@ def halves(image: Image, others: Pixels, rng: np.random.Generator) -> tuple[Imag
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A kind of oddity: what many of it are called, how it is made, and whether it has a place."""
+class Anomaly:
+    """A kind of synthetic anomaly: its name in the plural, how it is made, and whether it has a place."""
 
     words: str
     make: Callable[[Image, Pixels, np.random.Generator], tuple[Image, Region]]
     has_place: bool
 
 
-KINDS: dict[str, Kind] = {
-    "patch": Kind("images with a part of another pasted in", patch, True),
-    "erased": Kind("images with a part erased", erased, True),
-    "cut": Kind("images with a small gap in what they show", cut, True),
-    "blur": Kind("images out of focus", blur, False),
-    "turned": Kind("images turned by a quarter or upside down", turned, False),
-    "blend": Kind("two images over each other", blend, False),
-    "halves": Kind("halves of two images joined", halves, True),
+ANOMALIES: dict[str, Anomaly] = {
+    "patch": Anomaly("images with a part of another pasted in", patch, True),
+    "erased": Anomaly("images with a part erased", erased, True),
+    "cut": Anomaly("images with a small gap in what they show", cut, True),
+    "blur": Anomaly("images out of focus", blur, False),
+    "turned": Anomaly("images turned by a quarter or upside down", turned, False),
+    "blend": Anomaly("two images over each other", blend, False),
+    "halves": Anomaly("halves of two images joined", halves, True),
 }
 
 

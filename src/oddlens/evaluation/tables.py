@@ -9,8 +9,8 @@ from statistics import fmean, median, stdev
 from typing import Any
 
 HEADS = {"auroc": "AUROC", "average_precision": "av. precision", "precision_at_n": "precision at n"}
-TITLES = {"A": "one class with others among it, unlabelled", "B": "one class, clean; a whole test split scored",
-          "C": "all classes but one, clean", "C5": "all classes but one, and 5 % of it among them, unlabelled",
+TITLES = {"A": "one class contaminated with others, unlabelled", "B": "one class, clean; a whole test split scored",
+          "C": "all classes but one, clean", "C5": "all classes but one, contaminated with 5 % of it, unlabelled",
           "D": "foreign and damaged images among real ones", "labels": "your own labels"}
 
 

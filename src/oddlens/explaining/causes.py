@@ -1,4 +1,4 @@
-"""Simple causes of an image's oddness, in words: blank, blurred, dark, turned, cut off, a copy of another.
+"""Simple causes of an image's oddness, in words: blank, blurred, dark, rotated, cut off, a copy of another.
 
 Each cause rests on a measure of the pixels, and it is named only where that measure is far out in this collection, and
 where the image by itself looks so: ``rules`` says how. So a collection that is all dark, or a seventh of it, has no
@@ -18,16 +18,16 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.exceptions import NotFittedError
 
 from oddlens.errors import OptionError, SavedModelError
-from oddlens.explaining.duplicates import CELL, SIDE, Thumbnails, thumbnails, tints
-from oddlens.explaining.image_measures import appearance, batches, greys
+from oddlens.explaining.duplicates import COLOUR_CELLS, THUMBNAIL_SIDE, Thumbnails, thumbnails, tints
+from oddlens.explaining.image_measures import batches, greys, of_batch
 from oddlens.explaining.orientation import (
-    ASKED,
     FEATURES,
-    FEWEST,
+    FEWEST_LEARNED,
     FOLDS,
     HIDDEN,
-    TURNS,
-    Turned,
+    LOOKUP_LOG_ODDS,
+    ROTATIONS,
+    Rotated,
     Uprightness,
     directions,
     learn,
@@ -39,27 +39,31 @@ from oddlens.progress import advance
 from oddlens.protocols import Bools, Doubles, Pixels, Reason, State
 from oddlens.scoring.exact_copies import digests
 
-SHOWN = 5  # copies that are shown
+#: A cause by comparison -> the column that says which fitted image it is compared with.
+PARTNERS = {"near": "near_duplicate_of", "rotated": "rotation_partner", "mirrored": "rotation_partner"}
+SHOWN_COPIES = 5  # copies that are shown
 MEASURES = ("spread", "span", "brightness", "lightest", "darkest", "contrast", "edge_width", "band", "band_more",
-            "band_edge", "colour", "side", "aspect", "copy_of", "twin", "twin_residual", "twin_gain", "twin_usual",
-            "turn", "turn_odds", "turn_gain", "turn_residual", "turn_alike")
+            "band_edge", "colour", "side", "aspect", "copy_of", "near_duplicate_of",
+            "near_duplicate_residual", "near_duplicate_gain", "tenth_residual",
+            "turn", "rotation_odds", "rotation_gain", "rotation_residual", "rotation_partner")
 
 
 class Causes:
     """Names simple causes of oddness in words, each judged against the fitted images.
 
-    It has no options. Fitted: ``columns_``, measure -> (n,) of the fitted images. ``appearance`` says what the
+    It has no options. Fitted: ``columns_``, measure -> (n,) of the fitted images. ``image_measures`` says what the
     measures of the pixels are; the others are
 
     side, aspect:  the root of the original height times width, in pixels, and the original width over height.
     copy_of:       another fitted image with the same pixels, as a row; -1 for none.
-    twin:          the nearest other fitted image by tangent distance, as a row; -1 for none.
-    twin_residual: the share of the image's variance that tells them apart.
-    twin_gain:     the log of how many times nearer it is than the tenth candidate.
-    twin_usual:    the share that tells the image from that one.
-    turn, turn_odds, turn_gain:  of ``turning.Turned``.
-    turn_alike:    the fitted image that is nearest by tangent distance once the image is turned so, as a row; -1 where
-                   that was not looked up; turn_residual the share of its variance that then tells them apart.
+    near_duplicate_of:        the nearest other fitted image by tangent distance, as a row; -1 for none.
+    near_duplicate_residual:  the share of the image's variance that tells them apart.
+    near_duplicate_gain:      the log of how many times nearer it is than the tenth candidate.
+    tenth_residual:           the share that tells the image from that one.
+    turn, rotation_odds, rotation_gain:  of ``orientation.Rotated``.
+    rotation_partner:         the fitted image that is nearest by tangent distance once the image is turned so, as a
+                              row; -1 where that was not looked up.
+    rotation_residual:        the share of the image's variance that then tells them apart.
 
     >>> images = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 1), dtype=np.uint8)
     >>> images[7] = 128
@@ -104,7 +108,7 @@ class Causes:
         self._require_fit()
         return self._reasons(columns, row, None)
 
-    def kinds(self, columns: Mapping[str, Doubles] | None = None) -> dict[str, Bools]:
+    def masks(self, columns: Mapping[str, Doubles] | None = None) -> dict[str, Bools]:
         """Cause -> (m,) whether it is named, of the fitted images or of what ``measure`` gave."""
         self._require_fit()
         return found(self.columns_ if columns is None else columns, self.limits_)
@@ -116,12 +120,12 @@ class Causes:
         near as a near duplicate must be and is one itself: or many copies of one image would fall into several groups.
         """
         self._require_fit()
-        kinds, every = self.kinds(), np.arange(len(self.thumbs_))
-        links = [(every[kinds[cause]], self.columns_[partner][kinds[cause]].astype(np.int64))
-                 for cause, partner in (("copy", "copy_of"), ("near", "twin"))]
-        near = every[kinds["near"]]
+        masks, every = self.masks(), np.arange(len(self.thumbs_))
+        links = [(every[masks[cause]], self.columns_[partner][masks[cause]].astype(np.int64))
+                 for cause, partner in (("copy", "copy_of"), ("near", "near_duplicate_of"))]
+        near = every[masks["near"]]
         one, other = self.thumbnails_.links(near, near_bound(self.columns_, self.limits_)[near])
-        both = kinds["near"][other]
+        both = masks["near"][other]
         one, other = (np.concatenate(side) for side in zip(*links, (one[both], other[both]), strict=True))
         graph = coo_array((np.ones(len(one)), (one, other)), (len(every), len(every)))
         label = connected_components(graph, directed=False)[1]
@@ -146,26 +150,26 @@ class Causes:
                 "form", "columns", "limits", "thumbs", "tints", "hashes", "features", "rows", "nets"))
         except KeyError as error:
             raise SavedModelError(f"The saved causes lack {error}.") from error
-        kinds = [a.dtype.str for a in (form, columns, limits, thumbs, tints, hashes, features, rows, nets)]
-        if kinds != ["<i8", "<f8", "<f8", "|u1", "|u1", "|u1", "<f4", "<i8", "<f4"] or form.shape != (3,):
+        types = [a.dtype.str for a in (form, columns, limits, thumbs, tints, hashes, features, rows, nets)]
+        if types != ["<i8", "<f8", "<f8", "|u1", "|u1", "|u1", "<f4", "<i8", "<f4"] or form.shape != (3,):
             raise SavedModelError("The saved causes are not made of numbers as they are saved.")
         names, n = _names(int(form[2])), len(thumbs)
         shapes = [columns.shape, limits.shape, thumbs.shape, tints.shape, hashes.shape, features.shape, rows.shape,
                   nets.shape[1:]]
-        wanted = [(len(names), n), (3, len(judged(names))), (n, SIDE * SIDE),
-                  (n, 2 * CELL * CELL if form[2] == 3 else 0), (n, 16), (len(rows), FEATURES),
+        wanted = [(len(names), n), (3, len(judged(names))), (n, THUMBNAIL_SIDE * THUMBNAIL_SIDE),
+                  (n, 2 * COLOUR_CELLS * COLOUR_CELLS if form[2] == 3 else 0), (n, 16), (len(rows), FEATURES),
                   (len(rows),), ((FEATURES + 2) * HIDDEN,)]
         if not n or form.min() < 1 or form[2] not in (1, 3) or shapes != wanted:
             raise SavedModelError(f"The saved causes have shapes {shapes}.")
         if not all(np.isfinite(a).all() for a in (columns, features, nets)) or np.isnan(limits).any() or not len(rows):
             raise SavedModelError("The saved causes hold numbers that are not finite.")
         table = dict(zip(names, columns, strict=True))
-        pointers = np.concatenate([table["copy_of"], table["twin"], table["turn_alike"]])
+        pointers = np.concatenate([table["copy_of"], table["near_duplicate_of"], table["rotation_partner"]])
         if pointers.min() < -1 or max(pointers.max(), rows.max()) >= n or rows.min() < 0 or (np.diff(rows) <= 0).any():
             raise SavedModelError("The saved causes name images that are not there.")
-        if len(nets) != (FOLDS if len(rows) >= FEWEST else 0):
+        if len(nets) != (FOLDS if len(rows) >= FEWEST_LEARNED else 0):
             raise SavedModelError(f"The saved causes hold {len(nets)} networks for {len(rows)} images.")
-        if table["turn"].min() < 0 or table["turn"].max() >= len(TURNS):
+        if table["turn"].min() < 0 or table["turn"].max() >= len(ROTATIONS):
             raise SavedModelError("The saved causes name turns that there are not.")
         self.form_, self.columns_, self.limits_ = tuple(int(size) for size in form), table, Limits(*limits)
         self.thumbs_, self.tints_, self.hashes_, self.rows_, self.nets_ = thumbs, tints, hashes, rows, nets
@@ -178,29 +182,30 @@ class Causes:
         self.uprightness_ = Uprightness(self.nets_, self.features_, self.rows_)
 
     def _compared(self, parts: Mapping[str, NDArray[Any]], own: NDArray[np.int64] | None) -> dict[str, Doubles]:
-        """What the comparison with the fitted images gives: their copies, twins and turns."""
-        twins = self.thumbnails_.twins(parts["thumbs"], parts["tints"], parts["hashes"])
+        """What the comparison with the fitted images gives: their copies, nearest and turns."""
+        nearest = self.thumbnails_.nearest(parts["thumbs"], parts["tints"], parts["hashes"])
         advance("causes", 1, 2)
         turned = self.uprightness_.judge(parts["features"], own)
-        alike, turn_residual = self._alike(parts, turned)
+        alike, rotation_residual = self._alike(parts, turned)
         advance("causes", 2, 2)
-        known = twins.row >= 0
-        residual = np.where(known, twins.residual, 1.0)
-        usual = np.where(known, twins.usual, 1.0)  # of the tenth nearest
+        known = nearest.row >= 0
+        residual = np.where(known, nearest.residual, 1.0)
+        usual = np.where(known, nearest.usual, 1.0)  # of the tenth nearest
         return {
             "copy_of": self.thumbnails_.copy_of(parts["hashes"], own).astype(np.float64),
-            "twin": twins.row.astype(np.float64), "twin_residual": residual, "twin_gain": np.log(usual / residual),
-            "twin_usual": usual,
-            "turn": turned.turn.astype(np.float64), "turn_odds": turned.odds, "turn_gain": turned.gain,
-            "turn_residual": turn_residual, "turn_alike": alike.astype(np.float64),
+            "near_duplicate_of": nearest.row.astype(np.float64), "near_duplicate_residual": residual,
+            "near_duplicate_gain": np.log(usual / residual),
+            "tenth_residual": usual,
+            "turn": turned.turn.astype(np.float64), "rotation_odds": turned.odds, "rotation_gain": turned.gain,
+            "rotation_residual": rotation_residual, "rotation_partner": alike.astype(np.float64),
         }
 
-    def _alike(self, parts: Mapping[str, NDArray[Any]], turned: Turned) -> tuple[NDArray[np.int64], Doubles]:
+    def _alike(self, parts: Mapping[str, NDArray[Any]], turned: Rotated) -> tuple[NDArray[np.int64], Doubles]:
         """(m,) the fitted image that each is most like once it is turned, and by how much of it they then differ."""
         row, residual = np.full(len(turned.odds), -1), np.ones(len(turned.odds))
-        asked = np.flatnonzero(turned.odds > ASKED)
+        asked = np.flatnonzero(turned.odds > LOOKUP_LOG_ODDS)
         if len(asked):
-            found = self.thumbnails_.twins(lying(parts["thumbs"][asked], turned.turn[asked], 1),
+            found = self.thumbnails_.nearest(lying(parts["thumbs"][asked], turned.turn[asked], 1),
                                            lying(parts["tints"][asked], turned.turn[asked], 2), parts["hashes"][asked])
             row[asked], residual[asked] = found.row, np.where(found.row >= 0, found.residual, 1.0)
         return row, residual
@@ -215,8 +220,8 @@ class Causes:
     def _examples(self, cause: str, value: Mapping[str, float], own: int | None) -> tuple[int, ...]:
         if cause == "copy":
             copies = self.thumbnails_.copies(self.hashes_[int(value["copy_of"])])
-            return tuple(int(row) for row in copies if row != own)[:SHOWN]
-        partner = {"near": "twin", "rotated": "turn_alike", "mirrored": "turn_alike"}.get(cause)
+            return tuple(int(row) for row in copies if row != own)[:SHOWN_COPIES]
+        partner = PARTNERS.get(cause)
         return () if partner is None else (int(value[partner]),)
 
     def _require_fit(self) -> None:
@@ -240,7 +245,7 @@ def _measured(pixels: Pixels, shapes: Doubles) -> tuple[dict[str, Doubles], dict
     for rows in batches(pixels):
         batch = np.ascontiguousarray(pixels[rows])
         grey = greys(batch)
-        for name, values in appearance(batch, grey).items():
+        for name, values in of_batch(batch, grey).items():
             measures.setdefault(name, []).append(values)
         parts["thumbs"].append(thumbnails(grey))
         parts["tints"].append(tints(batch))

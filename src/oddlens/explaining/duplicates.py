@@ -1,4 +1,4 @@
-"""Which images are there twice: to the last pixel, or but for noise, a slight shift and a change of light.
+"""Exact copies and near duplicates: images that are there twice, or but for noise, a slight shift or other light.
 
 Exact copies have equal hashes. For near ones, thumbnails are compared by tangent distance: what is left of their
 difference once the part is taken out that a small shift, a lighter tone or more contrast could have made, and how far
@@ -24,28 +24,29 @@ from numpy.typing import NDArray
 from oddlens.explaining.image_measures import lightness, resized, smoothed
 from oddlens.protocols import Doubles, Pixels
 
-SIDE = 28  # of the thumbnails: a stroke is still wider than a slight shift
-COARSE = 14  # of what candidates are compared by first
-SEEN = 8  # and of what they are found by
-PROPOSED, CROWD = 32, 160  # that are found; and where all of these are nearly as near, as among many copies
-CROWDED = 0.03  # of the variance: nearly as near
-LOOSE = 3  # times a bound: pairs that are farther apart by the coarse residual are not compared closely
-TENTH = 10  # the candidate that an image is as far from as is usual
-FINE = 3  # candidates that are compared closely
-CELL = 4  # cells a side that colours are compared in
-REACH = 2.0  # pixels of the thumbnail; a larger shift is no slight one
-CONTRAST = 0.8  # of the mean contrast of two images: up to a factor of 2.3 between them
-EXACT = 20_000  # images up to which all are compared; beyond, only those of the nearest cells
-CELLS, PROBED = 4, 16  # times the root of n; and of those so many are looked into
-PAIRS = 512  # images whose candidates are compared at a time
-NOISE = 0.5  # squared levels that a thumbnail's difference has by rounding
-TINT_NOISE = 40.0  # squared levels in a cell, beside which colours do not count: compression changes them first
-CHANCE = 1e-3  # of the images would be taken for near duplicates if there were none
+THUMBNAIL_SIDE = 28  # pixels of a thumbnail, compared closely: a stroke is still wider than a slight shift
+COARSE_SIDE = 14  # pixels of the thumbnails that candidates are first compared by
+CANDIDATE_SIDE = 8  # pixels of the thumbnails that candidates are found by
+CANDIDATES = 32  # candidates that are found for an image
+CROWD_CANDIDATES = 160  # and where all of these are nearly as near, as among many copies
+CROWDED_RESIDUAL = 0.03  # share of the variance up to which a candidate counts as nearly as near
+COARSE_FACTOR = 3  # pairs whose coarse residual exceeds their bound by this factor are not compared closely
+USUAL_RANK = 10  # the candidate whose distance counts as usual for an image
+CLOSE_CANDIDATES = 3  # candidates that are compared closely
+COLOUR_CELLS = 4  # cells a side that colours are compared in
+LARGEST_SHIFT = 2.0  # pixels of the thumbnail; a larger shift is no slight one
+CONTRAST_TOLERANCE = 0.8  # share of two images' mean contrast that may differ: a factor of up to 2.3
+MOST_EXACT = 20_000  # images up to which the search is exhaustive; beyond, only the nearest cells are searched
+CELL_FACTOR, PROBED_CELLS = 4, 16  # cells, in multiples of the root of n, and how many of them are searched
+BATCH_IMAGES = 512  # images whose candidates are compared at a time
+ROUNDING_NOISE = 0.5  # squared levels that a thumbnail's difference has by rounding
+TINT_NOISE = 40.0  # squared levels in a cell below which colours do not count: compression changes them first
+FALSE_RATE = 1e-3  # share of the images taken for near duplicates where there are none
 
 
 def thumbnails(grey: NDArray[np.float32]) -> NDArray[np.uint8]:
     """(m, 784) small, slightly smoothed copies of (m, height, width) greys: smooth enough to have slopes."""
-    return np.rint(smoothed(resized(grey, SIDE), 1)).clip(0, 255).astype(np.uint8).reshape(len(grey), -1)
+    return np.rint(smoothed(resized(grey, THUMBNAIL_SIDE), 1)).clip(0, 255).astype(np.uint8).reshape(len(grey), -1)
 
 
 def tints(pixels: Pixels) -> NDArray[np.uint8]:
@@ -53,12 +54,13 @@ def tints(pixels: Pixels) -> NDArray[np.uint8]:
     if pixels.shape[3] == 1:
         return np.zeros((len(pixels), 0), np.uint8)
     values = pixels.astype(np.float32)
-    parts = [resized(values[..., channel] - values[..., 1], CELL).reshape(len(pixels), -1) for channel in (0, 2)]
+    parts = [resized(values[..., channel] - values[..., 1], COLOUR_CELLS).reshape(len(pixels), -1)
+             for channel in (0, 2)]
     return np.rint(np.hstack(parts) / 2 + 128).clip(0, 255).astype(np.uint8)
 
 
 @dataclass(frozen=True)
-class Twins:
+class Nearest:
     """The nearest other image of each, (m,) all.
 
     row:       which of the fitted images it is; -1 if there is none.
@@ -98,22 +100,22 @@ class Thumbnails:
         other = np.where(after > first + 1, padded[np.minimum(first + 1, len(self.order))], -1)
         return np.where(found == own, other, found)
 
-    def twins(self, thumbs: NDArray[np.uint8], tints: NDArray[np.uint8], hashes: NDArray[np.uint8]) -> Twins:
+    def nearest(self, thumbs: NDArray[np.uint8], tints: NDArray[np.uint8], hashes: NDArray[np.uint8]) -> Nearest:
         """Of (m, 784) thumbnails the nearest fitted image that is not an exact copy (so nor the image itself)."""
         m = len(thumbs)
         row, residual, usual = np.full(m, -1), np.full(m, np.inf), np.full(m, np.inf)
         codes = _codes(hashes)
-        for start in range(0, m, PAIRS):
-            part = np.arange(start, min(start + PAIRS, m))
-            found, coarse = self._candidates(thumbs[part], codes[part], PROPOSED)
+        for start in range(0, m, BATCH_IMAGES):
+            part = np.arange(start, min(start + BATCH_IMAGES, m))
+            found, coarse = self._candidates(thumbs[part], codes[part], CANDIDATES)
             row[part], residual[part], usual[part] = self._nearest(thumbs[part], tints[part], found, coarse)
             farthest = np.where(np.isfinite(coarse), coarse, -1).max(1)
-            crowded = part[(farthest >= 0) & (farthest < CROWDED)]
-            for few in np.array_split(crowded, max(1, len(crowded) // 64)) if len(self.rows) > PROPOSED else ():
+            crowded = part[(farthest >= 0) & (farthest < CROWDED_RESIDUAL)]
+            for few in np.array_split(crowded, max(1, len(crowded) // 64)) if len(self.rows) > CANDIDATES else ():
                 if len(few):
-                    wide = self._candidates(thumbs[few], codes[few], CROWD)
+                    wide = self._candidates(thumbs[few], codes[few], CROWD_CANDIDATES)
                     row[few], residual[few], usual[few] = self._nearest(thumbs[few], tints[few], *wide)
-        return Twins(row, residual, usual)
+        return Nearest(row, residual, usual)
 
     def links(self, rows: NDArray[np.int64], bounds: Doubles) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(pairs,) twice: fitted images and others among their candidates that differ by less than (m,) bounds.
@@ -121,12 +123,12 @@ class Thumbnails:
         The other of a pair is one of a set of exact copies, the first.
         """
         ones, others = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-        for start in range(0, len(rows), PAIRS):
-            part, bound = rows[start : start + PAIRS], bounds[start : start + PAIRS]
-            found, coarse = self._candidates(self.thumbs[part], self.codes[part], PROPOSED)
-            at, place = np.nonzero(coarse < LOOSE * bound[:, None])
+        for start in range(0, len(rows), BATCH_IMAGES):
+            part, bound = rows[start : start + BATCH_IMAGES], bounds[start : start + BATCH_IMAGES]
+            found, coarse = self._candidates(self.thumbs[part], self.codes[part], CANDIDATES)
+            at, place = np.nonzero(coarse < COARSE_FACTOR * bound[:, None])
             one, other = part[at], found[at, place]
-            apart = (self._apart(self.thumbs[one], other[:, None], SIDE)
+            apart = (self._apart(self.thumbs[one], other[:, None], THUMBNAIL_SIDE)
                      + _tints_apart(self.tints[one], self.tints[other[:, None]]))[:, 0]
             ones.append(one[apart < bound[at]])
             others.append(other[apart < bound[at]])
@@ -135,11 +137,11 @@ class Thumbnails:
     def _candidates(
         self, thumbs: NDArray[np.uint8], codes: NDArray[np.uint64], count: int
     ) -> tuple[NDArray[np.int64], Doubles]:
-        """(m, count) rows found by their small likenesses, the nearest by coarse residual first, and that residual."""
+        """(m, count) candidates found by the smallest thumbnails, by ascending coarse residual, and that residual."""
         places = self.index.search(_coarse(thumbs), min(len(self.rows), count))[1]
         found = self.rows[places]
         other = (places >= 0) & (self.codes[found] != codes[:, None])
-        coarse = np.where(other, self._apart(thumbs, found, COARSE), np.inf)
+        coarse = np.where(other, self._apart(thumbs, found, COARSE_SIDE), np.inf)
         order = coarse.argsort(1, kind="stable")
         return np.take_along_axis(found, order, 1), np.take_along_axis(coarse, order, 1)
 
@@ -148,10 +150,10 @@ class Thumbnails:
     ) -> tuple[NDArray[np.int64], Doubles, Doubles]:
         """Of a batch and its candidates: the nearest of three by fine residual, that residual and the tenth's."""
         known = np.isfinite(coarse)
-        place = np.minimum(_before_gap(coarse) + TENTH - 1, np.maximum(known.sum(1), 1)) - 1
-        chosen = np.hstack([found[:, :FINE], np.take_along_axis(found, place[:, None], 1)])
-        apart = self._apart(thumbs, chosen, SIDE) + _tints_apart(tints, self.tints[chosen])
-        fine = np.where(known[:, :FINE], apart[:, :-1], np.inf)
+        place = np.minimum(_before_gap(coarse) + USUAL_RANK - 1, np.maximum(known.sum(1), 1)) - 1
+        chosen = np.hstack([found[:, :CLOSE_CANDIDATES], np.take_along_axis(found, place[:, None], 1)])
+        apart = self._apart(thumbs, chosen, THUMBNAIL_SIDE) + _tints_apart(tints, self.tints[chosen])
+        fine = np.where(known[:, :CLOSE_CANDIDATES], apart[:, :-1], np.inf)
         best = fine.argmin(1)
         every = np.arange(len(best))
         row = np.where(known.any(1), chosen[every, best], -1)
@@ -160,10 +162,10 @@ class Thumbnails:
     def _apart(self, thumbs: NDArray[np.uint8], found: NDArray[np.int64], side: int) -> Doubles:
         """(m, k) the residuals of each image and its candidates, at one size, as shares of the image's variance."""
         one = _small(thumbs, side)
-        variance = one.var((1, 2))[:, None] + NOISE
-        columns = [tangent_residual(one, _small(self.thumbs[column], side), 1 if side < SIDE else 2)
+        variance = one.var((1, 2))[:, None] + ROUNDING_NOISE
+        columns = [tangent_residual(one, _small(self.thumbs[column], side), 1 if side < THUMBNAIL_SIDE else 2)
                    for column in found.T]
-        return np.asarray((np.stack(columns, 1) + NOISE) / variance, np.float64)
+        return np.asarray((np.stack(columns, 1) + ROUNDING_NOISE) / variance, np.float64)
 
 
 def limit(gains: Doubles) -> float:
@@ -174,10 +176,10 @@ def limit(gains: Doubles) -> float:
     and farther where there are kinds within kinds.
     """
     def place(quantile: float) -> float:
-        return -float(np.log(-np.expm1(np.log(quantile) / (TENTH - 1))))
+        return -float(np.log(-np.expm1(np.log(quantile) / (USUAL_RANK - 1))))
 
     quartile, middle = (float(value) for value in np.quantile(gains, [0.25, 0.5]))
-    return middle + (middle - quartile) * (place(1 - CHANCE) - place(0.5)) / (place(0.5) - place(0.25))
+    return middle + (middle - quartile) * (place(1 - FALSE_RATE) - place(0.5)) / (place(0.5) - place(0.25))
 
 
 def _before_gap(coarse: Doubles) -> NDArray[np.int64]:
@@ -186,7 +188,7 @@ def _before_gap(coarse: Doubles) -> NDArray[np.int64]:
         return np.ones(len(coarse), np.int64)
     logs = np.log(np.where(np.isfinite(coarse), coarse, np.nan))
     count = np.nan_to_num(np.diff(logs, axis=1), nan=-1.0).argmax(1) + 1
-    return np.where(coarse[np.arange(len(coarse)), count - 1] < CROWDED, count, 1)
+    return np.where(coarse[np.arange(len(coarse)), count - 1] < CROWDED_RESIDUAL, count, 1)
 
 
 def _tints_apart(one: NDArray[np.uint8], others: NDArray[np.uint8]) -> Doubles:
@@ -195,7 +197,7 @@ def _tints_apart(one: NDArray[np.uint8], others: NDArray[np.uint8]) -> Doubles:
         return np.zeros(others.shape[:2])
     a, b = one[:, None].astype(np.float64) - 128, others.astype(np.float64) - 128
     own, theirs, both = np.square(a).sum(2), np.square(b).sum(2), (a * b).sum(2)
-    strength = np.clip(both / np.maximum(theirs, 1), 1 / (1 + CONTRAST), 1 + CONTRAST)
+    strength = np.clip(both / np.maximum(theirs, 1), 1 / (1 + CONTRAST_TOLERANCE), 1 + CONTRAST_TOLERANCE)
     left = own - 2 * strength * both + np.square(strength) * theirs
     return np.asarray(np.maximum(left, 0) / (np.maximum(own, theirs) + TINT_NOISE * one.shape[1]))
 
@@ -215,13 +217,14 @@ def tangent_residual(one: NDArray[np.float32], other: NDArray[np.float32], round
         size = np.maximum(np.trace(gram, axis1=1, axis2=2), 1)
         gram += 1e-5 * size[:, None, None] * np.eye(4, dtype=np.float32)
         weights = np.linalg.solve(gram, basis @ difference[..., None])
-        weights[:, :2] = weights[:, :2].clip(-REACH, REACH)
-        weights[:, 2] = weights[:, 2].clip(-CONTRAST, CONTRAST)  # or a blank image would be anything, faded to nothing
+        weights[:, :2] = weights[:, :2].clip(-LARGEST_SHIFT, LARGEST_SHIFT)
+        # or a blank image would be anything, faded to nothing
+        weights[:, 2] = weights[:, 2].clip(-CONTRAST_TOLERANCE, CONTRAST_TOLERANCE)
         rounds -= 1
         if not rounds:
             rest = difference - (basis * weights).sum(1)
             return np.asarray(np.square(rest).mean(1))
-        shift = (shift + weights[:, :2, 0]).clip(-REACH, REACH)
+        shift = (shift + weights[:, :2, 0]).clip(-LARGEST_SHIFT, LARGEST_SHIFT)
         moved = _moved(_moved(other, shift[:, 0], 1), shift[:, 1], 2)
 
 
@@ -238,28 +241,28 @@ def _moved(images: NDArray[np.float32], by: NDArray[np.float32], axis: int) -> N
 
 
 def _small(thumbs: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
-    images = thumbs.astype(np.float32).reshape(-1, SIDE, SIDE)
-    return images if side == SIDE else resized(images, side)
+    images = thumbs.astype(np.float32).reshape(-1, THUMBNAIL_SIDE, THUMBNAIL_SIDE)
+    return images if side == THUMBNAIL_SIDE else resized(images, side)
 
 
 def _coarse(thumbs: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(m, 64) what candidates are found by: smooth, and whatever the light."""
-    return np.ascontiguousarray(lightness(_small(thumbs, SEEN)), np.float32)
+    return np.ascontiguousarray(lightness(_small(thumbs, CANDIDATE_SIDE)), np.float32)
 
 
 def _index(rows: NDArray[np.float32]) -> faiss.Index:
     flat = faiss.IndexFlatL2(rows.shape[1])
-    if len(rows) <= EXACT:
+    if len(rows) <= MOST_EXACT:
         flat.add(rows)
         return flat
-    cells = int(CELLS * len(rows) ** 0.5)
+    cells = int(CELL_FACTOR * len(rows) ** 0.5)
     index = faiss.IndexIVFFlat(flat, rows.shape[1], cells)
     index.cp.seed = 0
     index.cp.max_points_per_centroid = 64
     index.cp.min_points_per_centroid = 1
     index.train(rows)
     index.add(rows)
-    index.nprobe = PROBED
+    index.nprobe = PROBED_CELLS
     return index
 
 

@@ -17,22 +17,19 @@ from oddlens.decisions import Null, fit_null
 from oddlens.explaining.causes import Causes
 from oddlens.explaining.groups import Groups, group_alike
 from oddlens.explaining.heatmap import change, framed, heat_map, ordinary
-from oddlens.explaining.orientation import TURNS
+from oddlens.explaining.orientation import ROTATIONS
 from oddlens.explaining.reference_images import Memory
 from oddlens.model import AnomalyModel
 from oddlens.pixels import Collection
 from oddlens.protocols import Doubles, Pixels, Reason, Why
 from oddlens.ranking import Ranking
 
-ODD = 2000  # of the strangest images that are put in groups
-SAMPLE = 5000  # ordinary images that are looked through for the nearest
-NEAREST = 3  # of them that are shown
-#: What measures are called in the table, where that is not what they are called here.
-TABLE = {"twin_residual": "near_duplicate_residual", "twin_gain": "near_duplicate_gain",
-         "twin_usual": "tenth_residual"}
+MOST_GROUPED = 2000  # strangest images that are grouped
+SEARCHED_ORDINARY = 5000  # ordinary images that the nearest are searched among
+SHOWN_NEAREST = 3  # nearest ordinary images that are shown
 HEAT_SIDE = 160  # pixels on the longer side of a heat map
 
-# What stands under a heat map, by what the image has there.
+# The caption of a heat map, by what the image has at its peak.
 PLACES = {"missing": "where it is strange: something is missing here that others have",
           "added": "where it is strange: something is here that others lack",
           "other": "where it is strange"}
@@ -61,7 +58,7 @@ class Explainer:
     def odd(self) -> NDArray[np.intp]:
         """Rows of the images to explain, the oddest first: the flagged ones and the strangest 20 in any case."""
         flagged = 0 if self.ranking.flagged is None else int(self.ranking.flagged.sum())
-        return self.ranking.order()[: max(min(flagged, ODD), 20)]
+        return self.ranking.order()[: max(min(flagged, MOST_GROUPED), 20)]
 
     @cached_property
     def groups(self) -> Groups:
@@ -91,31 +88,31 @@ class Explainer:
         """Columns of the table: what the causes rest on, and the number of each odd image's group, -1 for none.
 
         ``copy_of``, ``near_duplicate_of`` and ``looks_like`` are names of fitted images: of an exact copy, of the
-        nearest near duplicate, and of what an image looks like when it is ``turned``; empty where that is no cause.
+        nearest near duplicate, and of what an image looks like once it is ``turned``; empty where that is no cause.
         """
-        kinds = self.causes.kinds(self.columns)
-        partners = {"copy_of": ("copy_of", kinds["copy"]), "near_duplicate_of": ("twin", kinds["near"]),
-                    "looks_like": ("turn_alike", kinds["rotated"] | kinds["mirrored"])}
+        masks = self.causes.masks(self.columns)
+        partners = {"copy_of": ("copy_of", masks["copy"]), "near_duplicate_of": ("near_duplicate_of", masks["near"]),
+                    "looks_like": ("rotation_partner", masks["rotated"] | masks["mirrored"])}
         named: dict[str, Doubles | tuple[str, ...]] = {
             column: tuple(self.fitted_names[int(row)] if is_named else "" for row, is_named in
                           zip(self.columns[pointer], which, strict=True))
             for column, (pointer, which) in partners.items()}
-        named["turned"] = tuple(TURNS[int(turn)][2] if like else "" for turn, like in
+        named["turned"] = tuple(ROTATIONS[int(turn)][2] if like else "" for turn, like in
                                 zip(self.columns["turn"], named["looks_like"], strict=True))
         group = np.full(len(self.ranking), -1.0)
         group[self.groups.rows] = self.groups.group
-        numbers = {TABLE.get(name, name): values for name, values in self.columns.items()
-                   if name not in ("copy_of", "twin", "turn_alike", "turn")}
+        numbers = {name: values for name, values in self.columns.items()
+                   if name not in ("copy_of", "near_duplicate_of", "rotation_partner", "turn")}
         return {**numbers, **named, "group": group}
 
     def duplicate_groups(self) -> list[list[int]]:
         """Rows of the ranking that are exact or near copies of each other, the largest group first."""
         return self.causes.groups()
 
-    def named(self) -> tuple[str, ...]:
-        """(n,) the causes of each image by their short names, with commas."""
+    def cause_names(self) -> tuple[str, ...]:
+        """(n,) the causes of each image by their short names, separated by commas."""
         found = [[] for _ in range(len(self.ranking))]  # type: list[list[str]]
-        for cause, which in self.causes.kinds(self.columns).items():
+        for cause, which in self.causes.masks(self.columns).items():
             for row in np.flatnonzero(which):
                 found[int(row)].append(cause)
         return tuple(", ".join(causes) for causes in found)
@@ -154,7 +151,7 @@ class Explainer:
     def _ordinary(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Fitted images to compare with, that are not among the odd ones: their rows and features."""
         others = np.setdiff1d(np.arange(len(self.ranking)), self.odd)
-        rows = np.sort(np.random.default_rng(0).permutation(others)[:SAMPLE]).astype(np.int64)
+        rows = np.sort(np.random.default_rng(0).permutation(others)[:SEARCHED_ORDINARY]).astype(np.int64)
         if not len(rows):  # of so few images all are among the strangest
             return rows, self.embedding(self.collection.pixels[:1])[:0]
         return rows, self.embedding(self.collection.pixels[rows])
@@ -172,7 +169,7 @@ class Explainer:
         apart = np.square(features - self.embedding(self.collection.pixels[row : row + 1])).sum(1)
         if self.remembered is None:
             apart[rows == row] = np.inf  # itself
-        found = np.argsort(apart, kind="stable")[:NEAREST]
+        found = np.argsort(apart, kind="stable")[:SHOWN_NEAREST]
         return tuple(int(rows[i]) for i in found if np.isfinite(apart[i]))
 
     def _heat(self, row: int) -> tuple[Doubles | None, str]:

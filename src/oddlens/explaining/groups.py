@@ -22,12 +22,12 @@ from scipy.sparse.csgraph import connected_components
 from oddlens.errors import OptionError
 from oddlens.protocols import Doubles, Floats, Reason
 
-SAMPLE, QUANTILE = 1000, 0.1  # ordinary images that the spacing is taken of, and the quantile of their distances
-REFERENCE = 5000  # ordinary images that the odd ones are compared with
-NEARER = 0.8  # of the distance to the nearest ordinary image: so near, two odd ones are of a kind of their own
-MUTUAL = 10  # each must be among so many nearest of the other, copies not counted
-SHOWN = 5  # others of a group that are named
-BLOCK = 1024  # rows that are compared at a time
+SPACING_SAMPLE, SPACING_QUANTILE = 1000, 0.1  # ordinary images that give the spacing; the quantile of distances
+COMPARED_ORDINARY = 5000  # ordinary images that the odd ones are compared with
+NEARER_FACTOR = 0.8  # two odd images nearer than this share of the distance to anything ordinary are of one kind
+MUTUAL_NEIGHBOURS = 10  # each must be among this many nearest of the other, copies not counted
+SHOWN_MEMBERS = 5  # others of a group that are named
+BLOCK_ROWS = 1024  # rows that are compared at a time
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Groups:
         if size == 1:
             return None
         others = [int(row) for row in self.members(number) if row != self.rows[place]]
-        return Reason(f"One of a group of {size} alike.", tuple(others[:SHOWN]))
+        return Reason(f"One of a group of {size} alike.", tuple(others[:SHOWN_MEMBERS]))
 
 
 def group_alike(embedding: Floats, rows: NDArray[np.integer[Any]]) -> Groups:
@@ -79,7 +79,7 @@ def group_alike(embedding: Floats, rows: NDArray[np.integer[Any]]) -> Groups:
     if not (np.isfinite(odd).all() and np.isfinite(ordinary).all()):
         raise OptionError("group_alike needs finite features; the embedding holds nan or infinity.")
     spacing = _spacing(ordinary)
-    joined = _linked(odd, np.maximum(spacing, NEARER * _nearest(odd, ordinary)))
+    joined = _linked(odd, np.maximum(spacing, NEARER_FACTOR * _nearest(odd, ordinary)))
     _, first, group = np.unique(joined, return_index=True, return_inverse=True)
     number = np.argsort(np.argsort(first))[group.ravel()].astype(np.int64)
     sizes = np.bincount(number, minlength=len(first)).astype(np.int64)
@@ -92,22 +92,22 @@ def _ordinary(embedding: Floats, odd: NDArray[np.int64]) -> Doubles:
     rows = np.setdiff1d(np.arange(len(embedding)), odd)
     if len(rows) < 2:
         rows = np.arange(len(embedding))
-    return np.asarray(embedding[np.random.default_rng(0).permutation(rows)[:REFERENCE]], np.float64)
+    return np.asarray(embedding[np.random.default_rng(0).permutation(rows)[:COMPARED_ORDINARY]], np.float64)
 
 
 def _spacing(ordinary: Doubles) -> float:
     """The first decile of ordinary images' distances to their nearest other that is not a copy; 0 if there is none."""
-    nearest = _nearest(ordinary[:SAMPLE], ordinary)
+    nearest = _nearest(ordinary[:SPACING_SAMPLE], ordinary)
     known = nearest[np.isfinite(nearest)]
-    return float(np.quantile(known, QUANTILE)) if len(known) else 0.0
+    return float(np.quantile(known, SPACING_QUANTILE)) if len(known) else 0.0
 
 
 def _nearest(rows: Doubles, others: Doubles) -> Doubles:
     """(m,) the distance of each row to the nearest of the others that is not the same; infinite if none is."""
     found = np.full(len(rows), np.inf)
-    for start in range(0, len(rows), BLOCK):
-        apart = _distances(rows[start : start + BLOCK], others)
-        found[start : start + BLOCK] = np.where(apart > 0, apart, np.inf).min(1, initial=np.inf)
+    for start in range(0, len(rows), BLOCK_ROWS):
+        apart = _distances(rows[start : start + BLOCK_ROWS], others)
+        found[start : start + BLOCK_ROWS] = np.where(apart > 0, apart, np.inf).min(1, initial=np.inf)
     return found
 
 
@@ -128,12 +128,12 @@ def _linked(odd: Doubles, reach: Doubles) -> NDArray[np.int64]:
         return np.zeros(len(odd), np.int64)
     reach = np.where(np.isfinite(reach), reach, 0)[first]
     pairs = []
-    for start in range(0, len(points), BLOCK):
-        apart = _distances(points[start : start + BLOCK], points)
+    for start in range(0, len(points), BLOCK_ROWS):
+        apart = _distances(points[start : start + BLOCK_ROWS], points)
         apart[np.arange(len(apart)), start + np.arange(len(apart))] = np.inf
-        nearest = np.argsort(apart, axis=1, kind="stable")[:, :MUTUAL]
+        nearest = np.argsort(apart, axis=1, kind="stable")[:, :MUTUAL_NEIGHBOURS]
         distance = np.take_along_axis(apart, nearest, 1)
-        one, place = np.nonzero(distance <= np.minimum(reach[start : start + BLOCK, None], reach[nearest]))
+        one, place = np.nonzero(distance <= np.minimum(reach[start : start + BLOCK_ROWS, None], reach[nearest]))
         pairs.append(np.stack([one + start, nearest[one, place]]))
     one, other = np.hstack(pairs)
     graph = coo_matrix((np.ones(len(one), np.int8), (one, other)), shape=(len(points), len(points))).tocsr()

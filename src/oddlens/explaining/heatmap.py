@@ -2,8 +2,8 @@
 
 Windows of the picture are replaced by what ordinary images have there, and the picture is scored anew: how far the
 score falls is evidence against the window. A window is filled from those ordinary images that agree best with the rest
-of the picture, as a hole is filled with a plausible part. The evidence is laid over the picture, each window's on the
-pixels that the exchange really changed, for a pixel that stays the same explains nothing (docs/lab/evidence.md).
+of the picture (inpainting by example). The evidence is accumulated over the picture, each window's on the pixels that
+the exchange really changed, for a pixel that stays the same explains nothing (docs/lab/evidence.md).
 
 Zeiler, Fergus, *Visualizing and understanding convolutional networks*, 2014 (occlusion); Zintgraf, Cohen, Adel,
 Welling, *Visualizing deep neural network decisions*, 2017 (filling in what is likely there, not grey).
@@ -26,18 +26,18 @@ Image = NDArray[np.uint8]  # (height, width, channels)
 Score = Callable[[Pixels], Doubles]  # (m, height, width, channels) -> (m,), larger is stranger
 Change: TypeAlias = Literal["missing", "added", "other"]
 
-SIDES = ((0.25, 8), (0.36, 6))  # sides of the windows in shares of the picture's, and how many stand in a row
-WINDOWS = sum(count**2 for _, count in SIDES)
-SCORINGS = WINDOWS + 1  # images that one map has scored
-SOFT = 0.07  # of the picture's side, over which a window fades out: a hard edge would be strange itself
+WINDOW_SIDES = ((0.25, 8), (0.36, 6))  # sides of the windows as shares of the picture's, and how many in a row
+WINDOWS = sum(count**2 for _, count in WINDOW_SIDES)
+SCORINGS = WINDOWS + 1  # images that are scored for one map
+WINDOW_SOFTNESS = 0.07  # share of the side over which a window fades out: a hard edge would be strange itself
 MATCHES = 5  # ordinary images that a window is filled from
-SMOOTH = 0.045  # standard deviation of the final smoothing, in shares of the picture's side
-REFERENCES = 256
+SMOOTHING = 0.045  # standard deviation of the final smoothing, in shares of the picture's side
+REFERENCE_IMAGES = 256  # ordinary images that windows are filled from, at most
 ORANGE, MAGENTA = (230, 140, 0), (205, 0, 120)
-HOT = 0.5  # of the greatest heat: so hot, and in one piece with the peak, is the place that is spoken of
-CLEARLY = 2  # times as much ink or detail as the usual image has there, or as little, is a difference to be seen
-RARE = 0.05  # and no more than this share of the ordinary images have as much, or as little
-STRONGEST = 0.85  # how much of the colour covers the picture where the heat is greatest
+PEAK_SHARE = 0.5  # share of the greatest heat above which pixels connected with the peak belong to the described place
+CLEAR_FACTOR = 2  # ratio of ink or detail to the usual there, or the inverse, from which a difference is clear
+RARE_SHARE = 0.05  # largest share of ordinary images with as much, or as little, for the difference to be named
+MOST_OPACITY = 0.85  # how much of the colour covers the picture where the heat is greatest
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +97,7 @@ def heat_map(score: Score, image: Image, references: Pixels) -> HeatMap:
     return HeatMap(heat, float(scores[0]), float(falls.max()))
 
 
-def ordinary(scores: Doubles, count: int = REFERENCES, random_state: int = 0) -> NDArray[np.int64]:
+def ordinary(scores: Doubles, count: int = REFERENCE_IMAGES, random_state: int = 0) -> NDArray[np.int64]:
     """Rows of at most ``count`` images of the less strange half, drawn at random: references for ``heat_map``."""
     scores = np.asarray(scores, np.float64)
     lower = np.flatnonzero(scores <= np.median(scores))
@@ -107,7 +107,7 @@ def ordinary(scores: Doubles, count: int = REFERENCES, random_state: int = 0) ->
 def windows(height: int, width: int) -> NDArray[np.float32]:
     """(100, height, width) the windows, 1 inside, falling to 0 over a soft edge."""
     masks = []
-    for share, count in SIDES:
+    for share, count in WINDOW_SIDES:
         rows, columns = (_steps(side, share, count) for side in (height, width))
         masks.append((rows[:, None, :, None] * columns[None, :, None, :]).reshape(-1, height, width))
     return np.concatenate(masks).astype(np.float32)
@@ -129,7 +129,7 @@ def matched(others: Floats, square: Floats, masks: Floats) -> Floats:
 
 
 def laid_over(evidence: Doubles, masks: Floats, changed: Floats | None = None) -> Doubles:
-    """(height, width) the mean evidence of the windows that cover each pixel; what speaks for a window counts 0.
+    """(height, width) the mean evidence of the windows that cover each pixel; evidence in favour of a window counts 0.
 
     changed:  (windows, height, width) or (1, height, width), how much of each pixel the exchange changed: evidence
               counts in proportion to it. None: all pixels of a window alike.
@@ -142,7 +142,7 @@ def laid_over(evidence: Doubles, masks: Floats, changed: Floats | None = None) -
 
 def smoothed(heat: Doubles) -> Doubles:
     """The (height, width) map, blurred by 4.5 % of each side."""
-    return np.asarray(gaussian_filter(heat, (SMOOTH * heat.shape[0], SMOOTH * heat.shape[1]), mode="nearest"))
+    return np.asarray(gaussian_filter(heat, (SMOOTHING * heat.shape[0], SMOOTHING * heat.shape[1]), mode="nearest"))
 
 
 def change(image: Image, references: Pixels, heat: Doubles) -> Change:
@@ -156,7 +156,7 @@ def change(image: Image, references: Pixels, heat: Doubles) -> Change:
     """
     if not heat.any():
         return "other"
-    pieces, _ = label(heat >= HOT * heat.max())
+    pieces, _ = label(heat >= PEAK_SHARE * heat.max())
     place = pieces == pieces[np.unravel_index(int(heat.argmax()), heat.shape)]
     ground = np.median(references, axis=(0, 1, 2))
     signs = [_more(_ink(image[None], ground, place)[0], _ink(references, ground, place)),
@@ -204,7 +204,7 @@ def overlay(image: Image, heat: Doubles, full: float | None = None, side: int | 
     picture = (image + grey) / 2 if image.shape[2] == 3 else np.repeat(grey, 3, 2)
     hot = strength[..., None]
     colour = np.array(ORANGE) * (1 - hot) + np.array(MAGENTA) * hot
-    cover = STRONGEST * np.clip((hot - 0.15) / 0.5, 0, 1)  # faint heat is left clear, from 0.65 on it covers most
+    cover = MOST_OPACITY * np.clip((hot - 0.15) / 0.5, 0, 1)  # faint heat is left clear, from 0.65 on it covers most
     return np.asarray(np.rint(picture * (1 - cover) + colour * cover).clip(0, 255).astype(np.uint8))
 
 
@@ -235,10 +235,10 @@ def _detail(images: Pixels, place: NDArray[np.bool_]) -> Doubles:
 
 def _more(value: float, usual: Doubles) -> int:
     """1 where a value is clearly more than is usual, -1 where it is clearly less, 0 where neither."""
-    low, middle, high = np.quantile(usual, (RARE, 0.5, 1 - RARE))
-    if value > max(high, CLEARLY * middle):
+    low, middle, high = np.quantile(usual, (RARE_SHARE, 0.5, 1 - RARE_SHARE))
+    if value > max(high, CLEAR_FACTOR * middle):
         return 1
-    return -1 if value < min(low, middle / CLEARLY) or (value == 0 and low > 0) else 0
+    return -1 if value < min(low, middle / CLEAR_FACTOR) or (value == 0 and low > 0) else 0
 
 
 def _checked(image: Image, references: Pixels) -> Pixels:
@@ -257,7 +257,7 @@ def _checked(image: Image, references: Pixels) -> Pixels:
 def _steps(size: int, share: float, count: int) -> Doubles:
     """(count, size) windows along one axis, spread evenly from rim to rim."""
     length = max(1.0, share * size)
-    soft = max(SOFT * size, 1e-6)
+    soft = max(WINDOW_SOFTNESS * size, 1e-6)
     starts = np.linspace(0, size - length, count)
     middles = np.arange(size) + 0.5
     inside = np.minimum(middles - starts[:, None], starts[:, None] + length - middles)

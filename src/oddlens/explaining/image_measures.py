@@ -1,7 +1,7 @@
-"""What can be said of an image by itself: how much varies in it, how light, how sharp, how large, how it ends.
+"""Measures of an image by itself: how much varies in it, how light and how sharp it is, how it ends.
 
-Each measure is one number an image, in units that a person can be told. Nothing here knows the other images;
-what is far out among them is for ``causes`` to say.
+Each measure is one number an image, in units that a person understands. Nothing here knows the other images; ``rules``
+says what is far out among them.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from scipy.ndimage import maximum_filter1d, minimum_filter1d
 
 from oddlens.protocols import Doubles, Floats, Pixels
 
-BATCH = 2**22  # values that are turned into floats at a time
-ENDS = 0.005  # of the pixels: so many are the lightest, and as many the darkest
-AROUND = 4  # pixels on either side of an edge within which its lightest and darkest lie
-STEEPEST = 0.01  # of all steps between neighbouring pixels: so many are the sharpest edges
-FLAT = 3.0  # levels within which a row's values lie if it is part of a flat band
-EDGE = 12.0  # levels by which the row above a flat band differs from it where the band ends at once
+BATCH_VALUES = 2**22  # values that are turned into floats at a time
+EXTREME_SHARE = 0.005  # share of the pixels that count as the lightest, and as the darkest
+EDGE_REACH = 4  # pixels on either side of an edge within which its lightest and darkest lie
+EDGE_SHARE = 0.01  # share of all steps between neighbouring pixels that count as the sharpest edges
+FLAT_LEVELS = 3.0  # levels within which a row's values lie if it is part of a flat band
+BAND_EDGE_LEVELS = 12.0  # levels by which the row above a flat band differs from it where the band ends at once
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # how light red, green and blue look (ITU-R BT.601)
 
 
 def batches(pixels: Pixels) -> Iterator[slice]:
     """Rows that are worked on at a time, a few million values."""
-    step = max(1, BATCH // max(1, int(np.prod(pixels.shape[1:]))))
+    step = max(1, BATCH_VALUES // max(1, int(np.prod(pixels.shape[1:]))))
     return (slice(start, min(start + step, len(pixels))) for start in range(0, len(pixels), step))
 
 
@@ -40,7 +40,7 @@ def resized(images: NDArray[np.float32], side: int) -> NDArray[np.float32]:
     return np.asarray(down @ images @ across.T, np.float32)
 
 
-def appearance(pixels: Pixels, grey: NDArray[np.float32]) -> dict[str, Doubles]:
+def of_batch(pixels: Pixels, grey: NDArray[np.float32]) -> dict[str, Doubles]:
     """Measure -> (m,) of one batch of (m, height, width, channels) and their (m, height, width) greys.
 
     spread:      the standard deviation of all values, in levels.
@@ -56,7 +56,7 @@ def appearance(pixels: Pixels, grey: NDArray[np.float32]) -> dict[str, Doubles]:
     colour:      how far apart the channels are, in levels, in the 5 % most coloured pixels; only of RGB.
     """
     most, least = pixels.max(3).reshape(len(pixels), -1), pixels.min(3).reshape(len(pixels), -1)
-    many = max(1, round(ENDS * most.shape[1]))
+    many = max(1, round(EXTREME_SHARE * most.shape[1]))
     ends = [_ends(pixels[..., channel].reshape(len(pixels), -1), many) for channel in range(pixels.shape[3])]
     found = {
         "spread": _spread(pixels),
@@ -104,13 +104,13 @@ def _edge_width(grey: NDArray[np.float32]) -> Doubles:
     steps, heights = [], []
     for axis in (1, 2):
         size = grey.shape[axis]
-        high, low = (around(grey, 2 * AROUND + 1, axis=axis) for around in (maximum_filter1d, minimum_filter1d))
+        high, low = (around(grey, 2 * EDGE_REACH + 1, axis=axis) for around in (maximum_filter1d, minimum_filter1d))
         steps.append(np.abs(np.diff(grey, axis=axis)).reshape(len(grey), -1))
         heights.append(np.take(high - low, np.arange(size - 1), axis).reshape(len(grey), -1))
     step, height = np.concatenate(steps, 1), np.concatenate(heights, 1)
     if not step.shape[1]:
         return np.zeros(len(grey))
-    many = min(max(4, int(STEEPEST * step.shape[1])), step.shape[1])
+    many = min(max(4, int(EDGE_SHARE * step.shape[1])), step.shape[1])
     at = np.argpartition(-step, many - 1, axis=1)[:, :many]
     step, height = np.take_along_axis(step, at, 1), np.take_along_axis(height, at, 1)
     sharp = step >= step.max(1, keepdims=True) / 2  # or beside a small thing its surroundings would count
@@ -136,10 +136,10 @@ def _band(pixels: Pixels) -> tuple[Doubles, Doubles]:
     height = pixels.shape[1]
     colour = np.median(pixels[:, -1], axis=1)[:, None, None].astype(np.float32)  # (m, 1, 1, channels)
     apart = np.abs(pixels - colour).max(3)[:, ::-1]  # (m, height, width), the last row first
-    rows = np.cumprod((apart <= FLAT).all(2), axis=1).sum(1)
+    rows = np.cumprod((apart <= FLAT_LEVELS).all(2), axis=1).sum(1)
     next_row = apart[np.arange(len(apart)), np.minimum(rows, height - 1)]
     share = rows / height
-    return share, share * (next_row > EDGE).mean(1)
+    return share, share * (next_row > BAND_EDGE_LEVELS).mean(1)
 
 
 def _covers(size: int, side: int) -> NDArray[np.float32]:

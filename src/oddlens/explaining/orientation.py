@@ -1,12 +1,12 @@
-"""Which images look like the others only when they are turned or mirrored.
+"""Which images look like the others only once they are rotated or mirrored.
 
-A small network learns without labels which of the eight ways in which an image can lie is the one that it came in:
-it gives each way a number, and the softmax over the eight is taught to point at the first. Of an image that it was not
-taught, it then says how much likelier it would be to have come in another way; that is the log odds. Where images have
-no upright, or lie anyhow, no way is likelier and no odds are large.
+A small network learns without labels which of an image's eight orientations is the one that it came in: it gives each
+orientation a number, and the softmax over the eight is trained to point at the first. For an image held out from its
+training, it then says how much likelier another orientation would be: the log odds. Where images have no upright
+orientation, or lie anyhow, none is likelier and no odds are large.
 
-An image is described by histograms of the directions of its edges in 4 x 4 cells. Turned by a quarter or mirrored, the
-same histograms come in another order, so the eight ways cost one description.
+An image is described by histograms of the directions of its edges in 4 x 4 cells. Rotated by a quarter or mirrored, the
+same histograms come in another order, so the eight orientations cost one description.
 
 Dalal, Triggs, *Histograms of oriented gradients for human detection*, 2005; Gidaris, Singh, Komodakis, *Unsupervised
 representation learning by predicting image rotations*, 2018; Guo, Pleiss, Sun, Weinberger, *On calibration of modern
@@ -32,28 +32,32 @@ from oddlens.protocols import Doubles
 
 SIDE, CELLS, DIRECTIONS = 28, 4, 8
 FEATURES = CELLS * CELLS * DIRECTIONS
-REFERENCE = 5000  # images, spread over the collection, that are learned from and compared with
-FEWEST = 100  # images; from fewer, which way is up cannot be learned
-FOLDS, HIDDEN, EPOCHS, BATCH, STEPS = 4, 64, 20, 128, 300  # networks, nodes, passes, images a step, steps at the least
-RATE, DECAY = 2e-3, 1e-3
+MOST_LEARNED = 5000  # images, spread over the collection, that are learned from and compared with
+FEWEST_LEARNED = 100  # images; from fewer, which way is up cannot be learned
+FOLDS, HIDDEN = 4, 64  # networks, each with one fold held out, and the hidden nodes of each
+EPOCHS, FEWEST_STEPS, BATCH = 20, 300, 128  # epochs of training, but at least so many steps, of so many images
+LEARNING_RATE, WEIGHT_DECAY = 2e-3, 1e-3
 MIDDLE, SPREAD = 0.07, 0.1  # about the mean and the standard deviation of a feature
-NEIGHBOUR = 5  # the neighbour whose distance counts: a few images that were turned alike do not vouch for each other
-ASKED = 2.0  # log odds above which an image's neighbours are looked up
-PART = 2048  # images that are judged at a time
-#: What is done to an image, and how it is said: quarter turns anticlockwise, and whether it is mirrored first.
-TURNS = ((0, False, "as it is"), (1, False, "turned a quarter to the left"), (2, False, "turned upside down"),
-         (3, False, "turned a quarter to the right"), (0, True, "mirrored left to right"),
-         (1, True, "mirrored and turned a quarter to the left"), (2, True, "mirrored top to bottom"),
-         (3, True, "mirrored and turned a quarter to the right"))
+# The neighbour whose distance counts: with the first, a few images rotated alike would make each other look ordinary.
+NEIGHBOUR_RANK = 5
+LOOKUP_LOG_ODDS = 2.0  # log odds above which an image's neighbours are looked up
+BATCH_IMAGES = 2048  # images that are judged at a time
+#: What is done to an image, and its name: quarter turns anticlockwise, and whether it is mirrored first.
+ROTATIONS = (
+    (0, False, "as it is"), (1, False, "turned a quarter to the left"), (2, False, "turned upside down"),
+    (3, False, "turned a quarter to the right"), (0, True, "mirrored left to right"),
+    (1, True, "mirrored and turned a quarter to the left"), (2, True, "mirrored top to bottom"),
+    (3, True, "mirrored and turned a quarter to the right"),
+)
 
 
 @dataclass(frozen=True)
-class Turned:
+class Rotated:
     """How each of m images would lie best.
 
-    odds:   the log of how many times likelier the best of the seven other ways is than the one it came in.
-    turn:   that way, a place in TURNS.
-    gain:   the log of its distance to its 5th neighbour as it lies over that when turned; 0 where not looked up.
+    odds:   the log odds of the best of the seven other orientations against the one it came in.
+    turn:   that orientation, a place in ROTATIONS.
+    gain:   the log of its distance to its 5th neighbour as it lies over that once rotated; 0 where not looked up.
     """
 
     odds: Doubles
@@ -82,9 +86,9 @@ def directions(grey: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def turns() -> NDArray[np.int64]:
-    """(8, 128) where in an image's features those of the turned image stand, for each of TURNS."""
+    """(8, 128) where in an image's features those of the turned image stand, for each of ROTATIONS."""
     places = np.arange(FEATURES).reshape(CELLS, CELLS, DIRECTIONS)
-    return np.stack([_turned(places, quarters, mirrored).ravel() for quarters, mirrored, _ in TURNS])
+    return np.stack([_turned(places, quarters, mirrored).ravel() for quarters, mirrored, _ in ROTATIONS])
 
 
 class Uprightness:
@@ -94,19 +98,19 @@ class Uprightness:
         self.nets, self.features, self.rows = nets, features, rows
         self.turns = turns()
 
-    def judge(self, features: NDArray[np.float32], own: NDArray[np.int64] | None = None) -> Turned:
-        """Of (m, 128) features; ``own`` says which fitted images they are: each is judged by who was not taught it."""
+    def judge(self, features: NDArray[np.float32], own: NDArray[np.int64] | None = None) -> Rotated:
+        """Of (m, 128) features; ``own`` says which fitted images they are: the network not trained on one judges it."""
         m = len(features)
-        found = Turned(np.zeros(m), np.zeros(m, np.int64), np.zeros(m))
+        found = Rotated(np.zeros(m), np.zeros(m, np.int64), np.zeros(m))
         if not len(self.nets):
             return found
         fold = np.full(m, -1) if own is None else self._folds(own)
-        for start in range(0, m, PART):
-            part = slice(start, min(start + PART, m))
+        for start in range(0, m, BATCH_IMAGES):
+            part = slice(start, min(start + BATCH_IMAGES, m))
             ways = self._ways(features[part], fold[part])
             found.turn[part] = ways[:, 1:].argmax(1) + 1
             found.odds[part] = ways[:, 1:].max(1) - ways[:, 0]
-        asked = np.flatnonzero(found.odds > ASKED)
+        asked = np.flatnonzero(found.odds > LOOKUP_LOG_ODDS)
         if len(asked):
             itself = None if own is None else own[asked]
             places = self.turns[found.turn[asked]]
@@ -115,14 +119,14 @@ class Uprightness:
         return found
 
     def _folds(self, own: NDArray[np.int64]) -> NDArray[np.int64]:
-        """(m,) which network was not taught an image; -1: none of them was."""
+        """(m,) which network was not trained on an image; -1: none of them was."""
         place = np.minimum(np.searchsorted(self.rows, own), len(self.rows) - 1)
         return np.where(self.rows[place] == own, folds(len(self.rows))[place], -1)
 
     def _ways(self, features: NDArray[np.float32], fold: NDArray[np.int64]) -> Doubles:
-        """(m, 8) the log of how likely each way is, but for a constant of each image."""
+        """(m, 8) the log likelihood of each orientation, up to a constant for each image."""
         rows = ((features - MIDDLE) / SPREAD)[:, self.turns].reshape(-1, FEATURES)
-        sums = np.zeros((len(features), len(TURNS)))
+        sums = np.zeros((len(features), len(ROTATIONS)))
         for number, net in enumerate(self.nets):
             inner, bias, outer = np.split(net, [FEATURES * HIDDEN, FEATURES * HIDDEN + HIDDEN])
             says = np.maximum(rows @ inner.reshape(FEATURES, HIDDEN) + bias, 0) @ outer
@@ -134,20 +138,20 @@ class Uprightness:
         """(m,) distances to the 5th fitted neighbour, the image itself left out."""
         index = faiss.IndexFlatL2(FEATURES)
         index.add(np.ascontiguousarray(self.features))
-        squares, found = index.search(np.ascontiguousarray(features), NEIGHBOUR + 1)
+        squares, found = index.search(np.ascontiguousarray(features), NEIGHBOUR_RANK + 1)
         images, squares = self.rows[found], np.maximum(squares, 0).astype(np.float64)
         if own is not None:
             squares[images == own[:, None]] = np.inf
-        return np.asarray(np.sqrt(np.sort(squares, axis=1)[:, NEIGHBOUR - 1]))
+        return np.asarray(np.sqrt(np.sort(squares, axis=1)[:, NEIGHBOUR_RANK - 1]))
 
 
 def learn(features: NDArray[np.float32]) -> NDArray[np.float32]:
     """(folds, weights) networks that each learned from (r, 128) features but a fourth of them; none of few images.
 
-    Their scale is set so that on the images that they were not taught the odds are as often right as they say.
+    Their scale is set so that on the images that they were not trained on the odds are as often right as they say.
     """
     width = FEATURES * HIDDEN + 2 * HIDDEN
-    if len(features) < FEWEST:
+    if len(features) < FEWEST_LEARNED:
         return np.zeros((0, width), np.float32)
     fold = folds(len(features))
     nets = np.empty((FOLDS, width), np.float32)
@@ -162,7 +166,7 @@ def learn(features: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def folds(count: int) -> NDArray[np.int64]:
-    """(count,) the network that is not taught each of the images learned from."""
+    """(count,) the network that is not trained on each of the images learned from."""
     return np.random.default_rng(0).permutation(count) % FOLDS
 
 
@@ -174,8 +178,8 @@ def _learned(features: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
         inner = (torch.rand(FEATURES, HIDDEN, generator=draws) * 2 - 1) / FEATURES**0.5
         outer = (torch.rand(HIDDEN, generator=draws) * 2 - 1) / HIDDEN**0.5
         weights = [inner.requires_grad_(), torch.zeros(HIDDEN, requires_grad=True), outer.requires_grad_()]
-        optimizer = torch.optim.AdamW(weights, lr=RATE, weight_decay=DECAY)
-        steps = max(EPOCHS * len(rows) // BATCH, STEPS)
+        optimizer = torch.optim.AdamW(weights, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+        steps = max(EPOCHS * len(rows) // BATCH, FEWEST_STEPS)
         first = torch.zeros(BATCH, dtype=torch.long)
         for step in range(steps):
             batch = rows[torch.randint(len(rows), (BATCH,), generator=draws)][:, ways]  # (batch, 8, 128)
@@ -183,21 +187,21 @@ def _learned(features: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
             loss = functional.cross_entropy(says, first)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.param_groups[0]["lr"] = RATE * (1 - step / steps)
+            optimizer.param_groups[0]["lr"] = LEARNING_RATE * (1 - step / steps)
             optimizer.step()
         return torch.cat([weight.detach().ravel() for weight in weights]).numpy()
 
 
 def reference(n: int) -> NDArray[np.int64]:
     """Which of n images the others are compared with: all, or 5,000 drawn at random, the same each time."""
-    return np.sort(np.random.default_rng(0).permutation(n)[:REFERENCE])
+    return np.sort(np.random.default_rng(0).permutation(n)[:MOST_LEARNED])
 
 
 def lying(flat: NDArray[np.uint8], turn: NDArray[np.int64], layers: int) -> NDArray[np.uint8]:
-    """(m, layers * side * side) small square pictures, each turned by its own place in TURNS."""
+    """(m, layers * side * side) small square pictures, each turned by its own place in ROTATIONS."""
     side = round((flat.shape[1] / layers) ** 0.5)
     pictures = flat.reshape(len(flat), layers, side, side).copy()
-    for place, (quarters, mirrored, _) in enumerate(TURNS):
+    for place, (quarters, mirrored, _) in enumerate(ROTATIONS):
         these = turn == place
         way = pictures[these][..., ::-1] if mirrored else pictures[these]
         pictures[these] = np.rot90(way, quarters, axes=(2, 3))

@@ -17,13 +17,13 @@ from safetensors.numpy import save as save_tensors
 
 from oddlens.errors import SavedModelError
 from oddlens.explaining.causes import Causes
-from oddlens.explaining.duplicates import SIDE
-from oddlens.explaining.heatmap import REFERENCES, ordinary
+from oddlens.explaining.duplicates import THUMBNAIL_SIDE
+from oddlens.explaining.heatmap import REFERENCE_IMAGES, ordinary
 from oddlens.files import write_atomically
 from oddlens.protocols import Doubles, Pixels
 
-MOST_BYTES = 2**26  # of ordinary images that are kept
-FEWEST = 16  # are kept however large they are
+MOST_BYTES = 2**26  # bytes of ordinary images that are kept
+FEWEST_KEPT = 16  # ordinary images that are kept however large they are
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +42,8 @@ class Memory:
     @classmethod
     def of(cls, causes: Causes, scores: Doubles, pixels: Pixels) -> Memory:
         """Keep up to 256 of the less strange half, in 64 MiB."""
-        most = max(FEWEST, MOST_BYTES // int(np.prod(pixels.shape[1:])))
-        rows = ordinary(scores, min(REFERENCES, most))
+        most = max(FEWEST_KEPT, MOST_BYTES // int(np.prod(pixels.shape[1:])))
+        rows = ordinary(scores, min(REFERENCE_IMAGES, most))
         return cls(causes, rows, np.asarray(pixels[rows]))
 
     def picture(self, row: int) -> NDArray[np.uint8]:
@@ -51,7 +51,7 @@ class Memory:
         at = int(np.searchsorted(self.rows, row))
         if at < len(self.rows) and self.rows[at] == row:
             return np.asarray(self.pixels[at])
-        return np.asarray(self.causes.thumbs_[row].reshape(SIDE, SIDE, 1))
+        return np.asarray(self.causes.thumbs_[row].reshape(THUMBNAIL_SIDE, THUMBNAIL_SIDE, 1))
 
     def save(self, path: str | Path) -> None:
         """Write it into one file."""

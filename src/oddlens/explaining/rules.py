@@ -19,30 +19,31 @@ from dataclasses import dataclass
 import numpy as np
 
 from oddlens.explaining.duplicates import limit
-from oddlens.explaining.orientation import TURNS
+from oddlens.explaining.orientation import ROTATIONS
 from oddlens.protocols import Bools, Doubles
 from oddlens.statement import percent
 
-DECILE = 0.1  # the quantile that the tail is read at: so many odd images hardly move it
-# How many times as far from the median as the decile 1 in 1,000 is where the tail is exponential, and 1 in 200 where it
-# is normal, as of measures that have an end on either side.
-LONG, SHORT = 3.86, 2.01
-COMMON = 0.05  # what so many images share is no cause of being odd; copies are named however many there are
-HALF = 128.0  # levels: what is all darker is dark, what is all lighter is bright, and what spans no more is faint
-DIM = 64.0  # levels of the mean, from black or from white, where only some places are light, or dark
-UNSEEN = 24.0  # levels that all of an image lies within if next to nothing is seen in it
-SOFT = 2.2  # pixels: narrower edges are sharp
-NEARER_TURNED = 0.06  # of the log of the distance to the 5th neighbour
-ALIKE, CLOSER = 0.2, 0.5  # of what varies in a turned image and its like, and of the tenth nearest as it lies
-# A near duplicate differs by at most the first of what varies in it, and is nearer than the tenth candidate by so much
-# as chance puts 1 of 1,000; 4 times at the least, and 20 times will do where all have such neighbours. 4 times will do
-# too for what nobody sees, the second. Among many copies the tenth is one itself: then half of what few have is taken.
-NEAR, SAME = 0.03, 0.002
-ALONE, APART = float(np.log(4)), float(np.log(20))
-FEW = 0.25
-CUT = 0.2  # of the height: by so much a flat band at the bottom exceeds one at the top, and the usual one
-INWARD, FAINTER = 20.0, 1.5  # levels at both ends, and the factor in contrast, that an image lacks against the usual
-GREY, COLOURED = 8.0, 32.0  # levels between the channels of an image without colour to speak of, and with
+TAIL_QUANTILE = 0.1  # the quantile that the tail is read at: as many odd images hardly move it
+# Distance from the median in multiples of the decile's: of 1 in 1,000 where the tail is exponential, and of 1 in 200
+# where it is normal, as for measures with an end on either side.
+LONG_TAIL, SHORT_TAIL = 3.86, 2.01
+COMMON_SHARE = 0.05  # what this share of the images has is no cause; copies are named however many there are
+HALF_LEVEL = 128.0  # levels: all below is dark, all above is bright, and a smaller span is of low contrast
+DIM_LEVELS = 64.0  # levels of the mean, from black or from white, where only some places are light, or dark
+BLANK_LEVELS = 24.0  # levels that an image spans, at most, if next to nothing is seen in it
+SOFT_EDGE = 2.2  # pixels: narrower edges are sharp
+ROTATED_GAIN = 0.06  # least gain by rotating, in the log of the distance to the 5th neighbour
+ROTATED_RESIDUAL = 0.2  # largest share of the variance that tells a rotated image from the one it looks like
+ROTATED_CLOSER = 0.5  # and at most this much of the residual of the tenth nearest as the image lies
+# Near duplicates: the residual is at most NEAR_RESIDUAL, and smaller than the tenth candidate's by what chance gives 1
+# in 1,000, LEAST_GAIN to MOST_GAIN; below SAME_RESIDUAL, which nobody sees, LEAST_GAIN is enough. Among many copies the
+# tenth candidate is one itself: then half of the residual at CROWD_QUANTILE takes its place.
+NEAR_RESIDUAL, SAME_RESIDUAL = 0.03, 0.002
+LEAST_GAIN, MOST_GAIN = float(np.log(4)), float(np.log(20))
+CROWD_QUANTILE = 0.25
+CUT_HEIGHT = 0.2  # share of the height by which a flat band at the bottom exceeds one at the top, and the usual one
+FAINT_LEVELS, FAINT_FACTOR = 20.0, 1.5  # low contrast: levels missing at both ends, and the factor in contrast
+GREY_LEVELS, COLOURED_LEVELS = 8.0, 32.0  # levels between the channels: at most in a grey image, at least in colour
 
 
 @dataclass(frozen=True)
@@ -52,14 +53,14 @@ class Rule:
     below, above:  in the measure's unit, or in natural logarithms where ``log``; None: that side is never named.
     common:        the share of the collection beyond which it is no cause of being odd.
     reach:         how many times as far as the decile.
-    absolute:      whether ``below`` and ``above`` are values of the measure instead: it speaks for itself.
+    absolute:      whether ``below`` and ``above`` are values of the measure itself instead.
     """
 
     below: float | None = None
     above: float | None = None
     log: bool = False
-    common: float = COMMON
-    reach: float = LONG
+    common: float = COMMON_SHARE
+    reach: float = LONG_TAIL
     absolute: bool = False
 
     def scaled(self, values: Doubles) -> Doubles:
@@ -72,19 +73,19 @@ class Rule:
 RULES = {
     "spread": Rule(below=float(np.log(7)), log=True),
     "span": Rule(),
-    "lightest": Rule(below=60.0, reach=SHORT),
-    "darkest": Rule(above=60.0, reach=SHORT),
-    "brightness": Rule(below=60.0, above=60.0, reach=SHORT),
-    "contrast": Rule(below=float(np.log(1.8)), log=True, reach=SHORT),
-    "edge_width": Rule(above=float(np.log(1.5)), log=True, reach=SHORT),
-    "band": Rule(above=CUT),
-    "band_edge": Rule(above=CUT),
-    "colour": Rule(below=GREY, above=COLOURED, absolute=True),
+    "lightest": Rule(below=60.0, reach=SHORT_TAIL),
+    "darkest": Rule(above=60.0, reach=SHORT_TAIL),
+    "brightness": Rule(below=60.0, above=60.0, reach=SHORT_TAIL),
+    "contrast": Rule(below=float(np.log(1.8)), log=True, reach=SHORT_TAIL),
+    "edge_width": Rule(above=float(np.log(1.5)), log=True, reach=SHORT_TAIL),
+    "band": Rule(above=CUT_HEIGHT),
+    "band_edge": Rule(above=CUT_HEIGHT),
+    "colour": Rule(below=GREY_LEVELS, above=COLOURED_LEVELS, absolute=True),
     "side": Rule(below=float(np.log(2)), above=float(np.log(2)), log=True),
     "aspect": Rule(below=float(np.log(1.5)), above=float(np.log(1.5)), log=True),
-    "turn_odds": Rule(above=float(np.log(25)), common=0.03, absolute=True),
-    "twin_gain": Rule(above=ALONE),
-    "twin_usual": Rule(),
+    "rotation_odds": Rule(above=float(np.log(25)), common=0.03, absolute=True),
+    "near_duplicate_gain": Rule(above=LEAST_GAIN),
+    "tenth_residual": Rule(),
 }
 
 
@@ -105,9 +106,11 @@ def judged(names: Collection[str]) -> list[str]:
 def limits(columns: Mapping[str, Doubles]) -> Limits:
     """The limits of a collection, from its measures."""
     bounds = {name: _bounds(RULES[name].scaled(columns[name]), RULES[name]) for name in judged(columns)}
-    middle = bounds["twin_gain"][0]
-    bounds["twin_gain"] = (middle, -np.inf, float(np.clip(limit(columns["twin_gain"]), ALONE, APART)))
-    bounds["twin_usual"] = (bounds["twin_usual"][0], float(np.quantile(columns["twin_usual"], FEW)) / 2, np.inf)
+    middle = bounds["near_duplicate_gain"][0]
+    gain = float(np.clip(limit(columns["near_duplicate_gain"]), LEAST_GAIN, MOST_GAIN))
+    bounds["near_duplicate_gain"] = (middle, -np.inf, gain)
+    crowded = float(np.quantile(columns["tenth_residual"], CROWD_QUANTILE)) / 2
+    bounds["tenth_residual"] = (bounds["tenth_residual"][0], crowded, np.inf)
     return Limits(*np.array(list(bounds.values())).T)
 
 
@@ -119,7 +122,7 @@ def usual(columns: Collection[str], limits: Limits) -> dict[str, float]:
 
 def _bounds(values: Doubles, rule: Rule) -> tuple[float, float, float]:
     """The median of (n,) values, and below and above what one is far out; infinite on a side that is not named."""
-    middle, low, high = (float(value) for value in np.quantile(values, [0.5, DECILE, 1 - DECILE]))
+    middle, low, high = (float(value) for value in np.quantile(values, [0.5, TAIL_QUANTILE, 1 - TAIL_QUANTILE]))
     ordered = np.sort(values)
     last = len(values) - 1
     most = max(1, int(rule.common * len(values)))  # so many at the most are named on either side
@@ -139,12 +142,12 @@ def found(columns: Mapping[str, Doubles], limits: Limits) -> dict[str, Bools]:
     for number, name in enumerate(judged(columns)):
         values = RULES[name].scaled(columns[name])
         low[name], high[name] = values < limits.low[number], values > limits.high[number]
-    blank = low["spread"] & (columns["span"] < min(UNSEEN, middle["span"] / 3))
+    blank = low["spread"] & (columns["span"] < min(BLANK_LEVELS, middle["span"] / 3))
     dark, bright, faint = _light(columns, low, high, middle)
-    cut = (high["band"] & (columns["band_more"] > CUT)) | high["band_edge"]
-    cut &= (columns["band"] > middle["band"] + CUT) & ~dark & ~bright
-    soft = high["edge_width"] & (columns["edge_width"] > SOFT) & (columns["contrast"] > UNSEEN)
-    mirrored = np.array([TURNS[int(turn)][1] for turn in columns["turn"]], bool)
+    cut = (high["band"] & (columns["band_more"] > CUT_HEIGHT)) | high["band_edge"]
+    cut &= (columns["band"] > middle["band"] + CUT_HEIGHT) & ~dark & ~bright
+    soft = high["edge_width"] & (columns["edge_width"] > SOFT_EDGE) & (columns["contrast"] > BLANK_LEVELS)
+    mirrored = np.array([ROTATIONS[int(turn)][1] for turn in columns["turn"]], bool)
     turned = _turned(columns, high)
     named = {"copy": columns["copy_of"] >= 0, "blank": blank} | {cause: named & ~blank for cause, named in (
         ("near", _near(columns, limits)), ("cut", cut), ("blurred", soft),
@@ -152,8 +155,8 @@ def found(columns: Mapping[str, Doubles], limits: Limits) -> dict[str, Bools]:
         ("rotated", turned & ~mirrored), ("mirrored", turned & mirrored))}
     named |= {"large": high["side"], "small": low["side"], "wide": high["aspect"], "tall": low["aspect"]}
     if "colour" in columns:
-        named["grey"] = low["colour"] & (middle["colour"] >= COLOURED) & ~blank
-        named["coloured"] = high["colour"] & (middle["colour"] <= GREY) & ~blank
+        named["grey"] = low["colour"] & (middle["colour"] >= COLOURED_LEVELS) & ~blank
+        named["coloured"] = high["colour"] & (middle["colour"] <= GREY_LEVELS) & ~blank
     return named
 
 
@@ -162,32 +165,37 @@ def _light(
 ) -> tuple[Bools, Bools, Bools]:
     """(m,) each: dark, bright, of low contrast, and no two of them at once."""
     # Darker at its lightest and lighter at its darkest: that is neither dark nor bright, it lacks contrast.
-    inward = (columns["lightest"] < middle["lightest"] - INWARD) & (columns["darkest"] > middle["darkest"] + INWARD)
-    inward &= columns["contrast"] < min(HALF, middle["contrast"] / FAINTER)
-    dark = low["lightest"] & (columns["lightest"] < HALF) | low["brightness"] & (columns["brightness"] < DIM)
-    bright = high["darkest"] & (columns["darkest"] > HALF) | high["brightness"] & (columns["brightness"] > 255 - DIM)
-    weak = low["contrast"] & (columns["contrast"] < HALF)
+    inward = columns["lightest"] < middle["lightest"] - FAINT_LEVELS
+    inward &= columns["darkest"] > middle["darkest"] + FAINT_LEVELS
+    inward &= columns["contrast"] < min(HALF_LEVEL, middle["contrast"] / FAINT_FACTOR)
+    dark = low["lightest"] & (columns["lightest"] < HALF_LEVEL)
+    dark |= low["brightness"] & (columns["brightness"] < DIM_LEVELS)
+    bright = high["darkest"] & (columns["darkest"] > HALF_LEVEL)
+    bright |= high["brightness"] & (columns["brightness"] > 255 - DIM_LEVELS)
+    weak = low["contrast"] & (columns["contrast"] < HALF_LEVEL)
     faint = np.where(inward, weak | dark | bright, weak & ~dark & ~bright)
     return dark & ~inward, bright & ~inward & ~dark, faint
 
 
 def _near(columns: Mapping[str, Doubles], limits: Limits) -> Bools:
-    near = columns["twin_residual"] < near_bound(columns, limits)
-    return np.asarray(near & (columns["span"] > UNSEEN) & (columns["twin"] >= 0))
+    near = columns["near_duplicate_residual"] < near_bound(columns, limits)
+    return np.asarray(near & (columns["span"] > BLANK_LEVELS) & (columns["near_duplicate_of"] >= 0))
 
 
 def near_bound(columns: Mapping[str, Doubles], limits: Limits) -> Doubles:
     """(m,) the residual below which another image is a near duplicate of each."""
     place = {name: number for number, name in enumerate(judged(columns))}
-    tenth = np.maximum(columns["twin_usual"], limits.low[place["twin_usual"]])
-    far = np.exp(-limits.high[place["twin_gain"]])
-    return np.asarray(np.maximum(np.minimum(NEAR, tenth * far), np.minimum(SAME, tenth * np.exp(-ALONE))))
+    tenth = np.maximum(columns["tenth_residual"], limits.low[place["tenth_residual"]])
+    far = np.exp(-limits.high[place["near_duplicate_gain"]])
+    same = np.minimum(SAME_RESIDUAL, tenth * np.exp(-LEAST_GAIN))
+    return np.asarray(np.maximum(np.minimum(NEAR_RESIDUAL, tenth * far), same))
 
 
 def _turned(columns: Mapping[str, Doubles], high: Mapping[str, Bools]) -> Bools:
     """(m,) likely to have come another way, nearer to the others then, and really like the one that is shown."""
-    likely = high["turn_odds"] & (columns["turn_gain"] > NEARER_TURNED) & (columns["turn_alike"] >= 0)
-    return np.asarray(likely & (columns["turn_residual"] < np.minimum(ALIKE, CLOSER * columns["twin_usual"])))
+    likely = high["rotation_odds"] & (columns["rotation_gain"] > ROTATED_GAIN) & (columns["rotation_partner"] >= 0)
+    bound = np.minimum(ROTATED_RESIDUAL, ROTATED_CLOSER * columns["tenth_residual"])
+    return np.asarray(likely & (columns["rotation_residual"] < bound))
 
 
 def sentence(cause: str, value: Mapping[str, float], usual: Mapping[str, float]) -> str:
@@ -201,7 +209,7 @@ def sentence(cause: str, value: Mapping[str, float], usual: Mapping[str, float])
     sentences = {
         "copy": "An exact copy: the same pixels as these.",
         "near": "A near duplicate of this one, but for a slight shift or a change of light: "
-                f"{percent(value['twin_residual'])} of what varies in it tells them apart.",
+                f"{percent(value['near_duplicate_residual'])} of what varies in it tells them apart.",
         "blank": "Blank, or nearly: from its darkest to its lightest place it spans "
                  f"{value['span']:.0f} of 255 levels; {usual['span']:.0f} are usual here.",
         "cut": f"Cut off, or empty below: a flat band takes the lower {100 * value['band']:.0f} % of its height; "
@@ -225,6 +233,6 @@ def sentence(cause: str, value: Mapping[str, float], usual: Mapping[str, float])
 
 
 def _like(value: Mapping[str, float]) -> str:
-    return (f"{TURNS[int(value['turn'])][2]}, it looks like this one: {percent(value['turn_residual'])} of what "
-            f"varies in it tells them apart; as it lies, {percent(min(value['twin_usual'], 1))} tells it from the "
-            "tenth nearest.")
+    return (f"{ROTATIONS[int(value['turn'])][2]}, it looks like this one: {percent(value['rotation_residual'])} of "
+            f"what varies in it tells them apart; as it lies, {percent(min(value['tenth_residual'], 1))} tells it "
+            "from the tenth nearest.")

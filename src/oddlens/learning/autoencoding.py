@@ -16,17 +16,17 @@ from oddlens.arrays import allocate
 from oddlens.errors import OptionError
 from oddlens.learning.training import filled
 from oddlens.progress import advance
-from oddlens.protocols import Encoded, Pixels, State
+from oddlens.protocols import Encoded, Pixels
 
 GIVES = frozenset({"embedding", "residual", "activations", "pathway"})
-GRID = 4  # a feature map is averaged over this many parts of the picture each way: a node is a channel in a part
+GRID = 4  # parts of the picture a side that a feature map is averaged over: a node is a channel in a part
 BATCH = 64
 
 
 class AutoencoderNetwork(nn.Module):
     """Learns by rebuilding its input; a kind of autoencoder says how in ``hidden`` and ``decode``."""
 
-    kinds: dict[str, str]  # layer name -> "sigmoid", "relu" or "linear"
+    node_types: dict[str, str]  # layer name -> "sigmoid", "relu" or "linear"
 
     def hidden(self, batch: Tensor) -> dict[str, Tensor]:
         """Layer name -> (b, units) or (b, channels, height, width); the last is the embedding, (b, latent)."""
@@ -43,7 +43,7 @@ class AutoencoderNetwork(nn.Module):
 
 
 def encode(network: AutoencoderNetwork, pixels: Pixels, needs: frozenset[str]) -> Encoded:
-    """What a trained network says of (n, height, width, channels) uint8, as far as it is needed."""
+    """What a trained network gives for (n, height, width, channels) uint8, as far as it is needed."""
     device = next(network.parameters()).device
     n = len(pixels)
     arrays: dict[str, Any] = {}
@@ -76,7 +76,7 @@ def encode(network: AutoencoderNetwork, pixels: Pixels, needs: frozenset[str]) -
         embedding=arrays.get("embedding"),
         residual=arrays["residual"].astype(np.float64) if "residual" in needs else None,
         activations=layers["activations"], pathway=layers["pathway"],
-        kinds=dict(network.kinds) if needs & {"activations", "pathway"} else {},
+        node_types=dict(network.node_types) if needs & {"activations", "pathway"} else {},
     )
 
 
@@ -91,24 +91,6 @@ def as_nodes(values: Tensor) -> Tensor:
         grid = (min(GRID, values.shape[2]), min(GRID, values.shape[3]))
         values = nn.functional.adaptive_avg_pool2d(values, grid)
     return values.flatten(1)
-
-
-def network_state(network: nn.Module, shape: tuple[int, ...], losses: list[float]) -> State:
-    """The weights, the images' shape and the training loss, as arrays."""
-    weights = {f"network.{name}": value.cpu().numpy() for name, value in network.state_dict().items()}
-    return {**weights, "shape": np.array(shape, np.int64), "losses": np.array(losses)}
-
-
-def load_weights(network: nn.Module, state: State) -> list[float]:
-    """Put saved weights into a network of the same make; give the training loss."""
-    weights = {name.removeprefix("network."): torch.from_numpy(np.array(value))
-               for name, value in state.items() if name.startswith("network.")}
-    network.load_state_dict(weights)
-    network.eval()
-    losses = [float(loss) for loss in state["losses"]]
-    if not losses or not np.isfinite(losses).all():
-        raise ValueError("no training losses")
-    return losses
 
 
 def check_latent(latent: object) -> None:

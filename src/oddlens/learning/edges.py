@@ -9,9 +9,9 @@ import numpy as np
 
 from oddlens.protocols import Doubles, Pixels
 
-BLOCK = 2  # cells a side that are brought to one length together
-CLIP = 0.2  # the most that one direction of one cell counts in a block
-NOTHING = 1e-5  # a length that is none
+BLOCK_CELLS = 2  # cells a side of a block, which is normalised together
+MOST_OF_BLOCK = 0.2  # clipping of the normalised histograms (L2-Hys)
+LEAST_LENGTH = 1e-5  # added to lengths, so that a flat block is not divided by 0
 
 
 def histograms(pixels: Pixels, orientations: int, cell: int) -> Doubles:
@@ -26,9 +26,10 @@ def histograms(pixels: Pixels, orientations: int, cell: int) -> Doubles:
     for direction in range(orientations):
         part = np.where(number == direction, strength, 0)[:, : rows * cell, : columns * cell]
         cells[..., direction] = part.reshape(n, rows, cell, columns, cell).mean((2, 4))
-    blocks = np.lib.stride_tricks.sliding_window_view(cells, (BLOCK, BLOCK), (1, 2))  # (n, r, c, directions, 2, 2)
-    blocks = blocks.transpose(0, 1, 2, 4, 5, 3).reshape(n, rows - BLOCK + 1, columns - BLOCK + 1, -1)
-    return of_length_1(np.minimum(of_length_1(blocks), CLIP)).reshape(n, -1)
+    # (n, r, c, directions, 2, 2)
+    blocks = np.lib.stride_tricks.sliding_window_view(cells, (BLOCK_CELLS, BLOCK_CELLS), (1, 2))
+    blocks = blocks.transpose(0, 1, 2, 4, 5, 3).reshape(n, rows - BLOCK_CELLS + 1, columns - BLOCK_CELLS + 1, -1)
+    return of_length_1(np.minimum(of_length_1(blocks), MOST_OF_BLOCK)).reshape(n, -1)
 
 
 def gradients(pixels: Pixels) -> tuple[Doubles, Doubles]:
@@ -43,4 +44,4 @@ def gradients(pixels: Pixels) -> tuple[Doubles, Doubles]:
 
 def of_length_1(blocks: Doubles) -> Doubles:
     """The rows of the last axis brought to length 1, but for those that are nearly 0."""
-    return np.asarray(blocks / np.sqrt((blocks**2).sum(-1, keepdims=True) + NOTHING**2))
+    return np.asarray(blocks / np.sqrt((blocks**2).sum(-1, keepdims=True) + LEAST_LENGTH**2))

@@ -1,10 +1,10 @@
-"""Ways in which a square image can be shown, for a network to tell which: turned, shifted, scaled, in pieces.
+"""Image transforms of squares, for a network to tell apart: rotated, translated, scaled, permuted.
 
-The first way of every list is the image as it came. Rims that a shift or a smaller scale lays bare are filled with
+The first of every list is the image as it came. Rims that a translation or a smaller scale lays bare are filled with
 the image mirrored, so that no black bar gives the answer away.
 
-Turns and shifts: Golan, El-Yaniv, *Deep anomaly detection using geometric transformations*, 2018. Pieces put in another
-order: Wang et al., *Effective end-to-end unsupervised outlier detection via inlier priority of discriminative
+Rotations and translations: Golan, El-Yaniv, *Deep anomaly detection using geometric transformations*, 2018.
+Permutations: Wang et al., *Effective end-to-end unsupervised outlier detection via inlier priority of discriminative
 network*, 2019 (there "patch re-arranging").
 """
 
@@ -19,21 +19,21 @@ from torch.nn import functional
 
 from oddlens.errors import OptionError
 
-Way = Callable[[Tensor], Tensor]
+Transform = Callable[[Tensor], Tensor]
 
-TURNS = 8  # and flips of the square
+ROTATIONS = 8  # rotations and flips of the square
 ZOOM = 1.5
-# The quarters of the image, row by row, in another order: halves exchanged, both, and all moved on by one.
-ORDERS = ((2, 3, 0, 1), (1, 0, 3, 2), (3, 2, 1, 0), (2, 0, 3, 1))
+# The order of the image's quarters, row by row: halves swapped either way or both ways, and all moved on by one.
+PERMUTATIONS = ((2, 3, 0, 1), (1, 0, 3, 2), (3, 2, 1, 0), (2, 0, 3, 1))
 DIRECTIONS = ((-1, 0), (1, 0), (0, -1), (0, 1))
 
 
-def turned(images: Tensor, way: int) -> Tensor:
-    """Square (n, channels, side, side) in one of the eight turns and flips."""
-    return torch.rot90(images.flip(3) if way >= TURNS // 2 else images, way % (TURNS // 2), (2, 3))
+def rotated(images: Tensor, number: int) -> Tensor:
+    """Square (n, channels, side, side) in one of the eight rotations and flips."""
+    return torch.rot90(images.flip(3) if number >= ROTATIONS // 2 else images, number % (ROTATIONS // 2), (2, 3))
 
 
-def shifted(images: Tensor, down: int, right: int) -> Tensor:
+def translated(images: Tensor, down: int, right: int) -> Tensor:
     """Moved by a quarter of the side, down and right for 1, up and left for -1."""
     side = images.shape[2]
     by = max(1, side // 4)
@@ -64,23 +64,24 @@ def permuted(images: Tensor, order: tuple[int, ...]) -> Tensor:
     return found
 
 
-KINDS: dict[str, tuple[Way, ...]] = {
-    "turns": tuple(partial(turned, way=way) for way in range(1, TURNS)),
-    "shifts": tuple(partial(shifted, down=down, right=right) for down, right in DIRECTIONS),
+AUGMENTATIONS: dict[str, tuple[Transform, ...]] = {
+    "rotations": tuple(partial(rotated, number=number) for number in range(1, ROTATIONS)),
+    "translations": tuple(partial(translated, down=down, right=right) for down, right in DIRECTIONS),
     "scales": (partial(scaled, zoom=ZOOM), partial(scaled, zoom=1 / ZOOM)),
-    "pieces": tuple(partial(permuted, order=order) for order in ORDERS),
+    "permutations": tuple(partial(permuted, order=order) for order in PERMUTATIONS),
 }
 
 
-def named(kinds: str) -> list[Way]:
-    """The image as it came and then every way of the kinds, which are names with commas between them.
+def parse(kinds: str) -> list[Transform]:
+    """The image as it came and then every transform of the kinds, names separated by commas.
 
     Raises ``OptionError`` for a kind that there is not or that is named twice, and for none.
     """
     asked = [kind.strip() for kind in kinds.split(",")] if isinstance(kinds, str) else [repr(kinds)]
     for kind in asked:
-        if kind not in KINDS:
-            raise OptionError(f"ways takes some of {', '.join(KINDS)}, with commas between them; got {kinds!r}.")
+        if kind not in AUGMENTATIONS:
+            raise OptionError(f"augmentations takes some of {', '.join(AUGMENTATIONS)}, separated by commas; got "
+                              f"{kinds!r}.")
     if len(set(asked)) < len(asked):
-        raise OptionError(f"ways names a kind twice: {kinds!r}.")
-    return [partial(turned, way=0), *(way for kind in asked for way in KINDS[kind])]
+        raise OptionError(f"augmentations names a kind twice: {kinds!r}.")
+    return [partial(rotated, number=0), *(transform for kind in asked for transform in AUGMENTATIONS[kind])]

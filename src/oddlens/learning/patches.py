@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-SHARPNESS = 15.0  # of the softmax over cosines
-CONTRAST = 0.5  # the power of the contrast that weighs an answer
-ROOT = 0.3  # the power that evens out large and small averages
-PATCHES = 25_000
+SHARPNESS = 15.0  # inverse temperature of the softmax over cosines
+CONTRAST_POWER = 0.5  # power of the local contrast that weights an answer
+POOLING_POWER = 0.3  # power applied to the averages, so that large ones do not dominate
+MOST_PATCHES = 25_000  # patches that atoms are learned from
 REGISTERS = 32  # numbers that vector code takes at once, at most: two registers of 16
-MAPS = 2_000  # that patches are cut from
+MOST_MAPS = 2_000  # maps that patches are cut from
 
 
 def some_patches(maps: Tensor, side: int, least: int, flat: float, rng: np.random.Generator) -> Tensor:
@@ -28,14 +28,14 @@ def some_patches(maps: Tensor, side: int, least: int, flat: float, rng: np.rando
     windows = np.lib.stride_tricks.sliding_window_view(maps.numpy(), (side, side), axis=(2, 3))
     found: list[np.ndarray[tuple[int, ...], np.dtype[np.float32]]] = []
     for _ in range(8):  # flat places are thrown away, so it may take several rounds
-        place = (rng.integers(n, size=2 * PATCHES), rng.integers(height - side + 1, size=2 * PATCHES),
-                 rng.integers(width - side + 1, size=2 * PATCHES))
-        cut = windows[place[0], :, place[1], place[2]].reshape(2 * PATCHES, -1)
+        place = (rng.integers(n, size=2 * MOST_PATCHES), rng.integers(height - side + 1, size=2 * MOST_PATCHES),
+                 rng.integers(width - side + 1, size=2 * MOST_PATCHES))
+        cut = windows[place[0], :, place[1], place[2]].reshape(2 * MOST_PATCHES, -1)
         cut = cut - cut.mean(1, keepdims=True)
         found.append(cut[cut.std(1) > flat])
-        if sum(len(part) for part in found) >= PATCHES:
+        if sum(len(part) for part in found) >= MOST_PATCHES:
             break
-    patches = np.concatenate(found)[:PATCHES]
+    patches = np.concatenate(found)[:MOST_PATCHES]
     if len(patches) < least:
         noise = rng.normal(size=(least, windows.shape[1] * side**2)).astype(np.float32)
         patches = np.concatenate([patches, noise])
@@ -64,7 +64,7 @@ def answers(maps: Tensor, atoms: Tensor, side: int) -> Tensor:
     contrast = (square - mean.square()).clamp_min(0).sqrt()
     length = contrast * (channels * side**2) ** 0.5
     cosine = functional.conv2d(padded, atoms.view(-1, channels, side, side)) / (length + 1e-4)
-    return torch.softmax(SHARPNESS * cosine, 1) * contrast**CONTRAST
+    return torch.softmax(SHARPNESS * cosine, 1) * contrast**CONTRAST_POWER
 
 
 def pooled(maps: Tensor, grid: int) -> Tensor:
@@ -73,7 +73,7 @@ def pooled(maps: Tensor, grid: int) -> Tensor:
     averages = (rows @ (maps @ columns.T)).flatten(1)
     width = averages.shape[1]
     # Powers of the last few numbers, that fill no register, are computed by other code: these are then zeros.
-    averages = functional.pad(averages, (0, -width % REGISTERS)) ** ROOT
+    averages = functional.pad(averages, (0, -width % REGISTERS)) ** POOLING_POWER
     length = averages.norm(dim=1, keepdim=True).clamp_min(1e-9)
     return averages.div(length)[:, :width]
 

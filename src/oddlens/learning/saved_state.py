@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from oddlens.errors import OptionError, SavedModelError
 from oddlens.protocols import Pixels, State
 
-LARGEST = 4096  # pixels a side
+LARGEST_SIDE = 4096  # pixels a side
 
 
 def saved_shape(state: State) -> tuple[int, ...]:
     """The (height, width, channels) of a saved state, before any memory is asked for."""
     height, width, channels = (int(size) for size in state["shape"])
-    if not (1 <= height <= LARGEST and 1 <= width <= LARGEST and channels in (1, 3)):
+    if not (1 <= height <= LARGEST_SIDE and 1 <= width <= LARGEST_SIDE and channels in (1, 3)):
         raise ValueError(f"images of {(height, width, channels)}")
     return height, width, channels
 

@@ -18,11 +18,11 @@ from typing import IO, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from oddlens.arrays import MEMORY, allocate
+from oddlens.arrays import MOST_IN_MEMORY, allocate
 from oddlens.errors import SourceError
 
 IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-PIECE = 1 << 24  # bytes that are unpacked at a time
+PIECE_BYTES = 1 << 24  # bytes that are unpacked at a time
 
 
 def load_npy(path: Path) -> NDArray[Any]:
@@ -110,13 +110,13 @@ def _unpacked(file: IO[bytes], shape: tuple[int, ...], kind: np.dtype[Any], path
     more than there is room for is refused here: a mapped file that outgrows its disk would end the process.
     """
     promised = math.prod(shape) * kind.itemsize
-    if promised > MEMORY and promised > (room := shutil.disk_usage(tempfile.gettempdir()).free):
+    if promised > MOST_IN_MEMORY and promised > (room := shutil.disk_usage(tempfile.gettempdir()).free):
         raise SourceError(f"{path} promises {promised} bytes of {shape}, and the folder for temporary files has room "
                           f"for {room}. If that is right, set TMPDIR to a larger place.")
     array = allocate(shape, kind)
     content = array.reshape(-1).view(np.uint8)
     held = 0
-    while held < promised and (piece := file.read(min(PIECE, promised - held))):
+    while held < promised and (piece := file.read(min(PIECE_BYTES, promised - held))):
         content[held : held + len(piece)] = np.frombuffer(piece, np.uint8)
         held += len(piece)
     if held < promised or file.read(1):

@@ -1,6 +1,6 @@
 """One image file to uint8 pixels, upright, as a person would see it on white paper.
 
-Every mode that Pillow knows ends as grey or colour; what cannot be decoded is said with its reason.
+Every mode that Pillow knows ends as grey or colour; what cannot be decoded is reported with its reason.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from PIL import Image, ImageCms
 
 from oddlens.errors import UnreadableImage
 
-MOST_PIXELS = 178_000_000  # in one image file; more is taken for a decompression bomb
-HUGE = 32_000_000  # pixels; images that are larger are decoded one at a time, so that cores do not multiply memory
-BAND = 4_000_000  # pixels of a picture that are converted at a time
-TURNS = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+MOST_PIXELS = 178_000_000  # pixels in one image file; more is taken for a decompression bomb
+# Pixels from which images are decoded one at a time, so that memory is not multiplied by the cores.
+ALONE_PIXELS = 32_000_000
+BAND_PIXELS = 4_000_000  # pixels of a picture that are converted at a time
+UPRIGHT = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
          5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
          8: Image.Transpose.ROTATE_90}  # EXIF orientation -> what brings it upright; from 5 on it lies on its side
 
@@ -48,11 +49,11 @@ def decode(data: bytes | Path, name: str, side: int | None = None) -> tuple[NDAr
             width, height = picture.size
             if side is not None and picture.format in ("JPEG", "MPO"):  # MPO: a JPEG with more behind it, from cameras
                 _shrink_on_load(picture, side)
-            with _one_at_a_time if picture.width * picture.height > HUGE else nullcontext():
+            with _one_at_a_time if picture.width * picture.height > ALONE_PIXELS else nullcontext():
                 picture.load()
                 turn = _orientation(picture)  # asked for now, because Pillow turns a TIFF itself when it loads it
                 small = picture if side is None else _reduced(picture, side)
-                upright = small if turn == 1 else small.transpose(TURNS[turn])
+                upright = small if turn == 1 else small.transpose(UPRIGHT[turn])
                 return _as_array(upright), (width, height) if turn >= 5 else (height, width)
     except UnreadableImage:
         raise
@@ -77,7 +78,7 @@ def looks_like_image(head: bytes) -> bool:
 
 
 def is_grey(image: NDArray[np.uint8], tolerance: int = 8) -> bool:
-    """Whether an image has no colour to speak of: 99 % of its pixels have channels within ``tolerance``."""
+    """Whether an image is as good as grey: 99 % of its pixels have channels within ``tolerance``."""
     if image.shape[2] == 1:
         return True
     small = image[:: max(1, image.shape[0] // 64), :: max(1, image.shape[1] // 64)].astype(np.int16)
@@ -143,7 +144,7 @@ def _reduced(picture: Image.Image, side: int) -> Image.Image:
         mode = "RGBA" if picture.has_transparency_data else "RGB"
     width, height = picture.size
     small = Image.new(mode, (-(-width // factor), -(-height // factor)))
-    step = factor * max(1, BAND // (factor * width))
+    step = factor * max(1, BAND_PIXELS // (factor * width))
     for top in range(0, height, step):
         band = picture.crop((0, top, width, min(height, top + step)))
         small.paste((band if band.mode == mode else band.convert(mode)).reduce(factor), (0, top // factor))
@@ -156,7 +157,7 @@ def _orientation(picture: Image.Image) -> int:
         turn = picture.getexif().get(0x0112, 1)
     except Exception:  # damaged metadata; the picture itself is sound
         return 1
-    return turn if turn in TURNS else 1
+    return turn if turn in UPRIGHT else 1
 
 
 def _as_array(picture: Image.Image) -> NDArray[np.uint8]:

@@ -15,15 +15,15 @@ from oddlens.errors import OptionError
 from oddlens.files import write_atomically
 from oddlens.reading.decoding import as_picture
 
-WIDTH = 1560  # pixels that a sheet of several panels stays near, so that a README shows it without shrinking
-LARGEST, SMALLEST = 140, 48  # pixels that an image gets, on a side
-ACROSS = 5  # panels in a row; more start another
+SHEET_WIDTH = 1560  # pixels, about, of a sheet of several panels: a README shows it without shrinking
+LARGEST_PICTURE, SMALLEST_PICTURE = 140, 48  # pixels a side of an image
+PANELS_ACROSS = 5  # panels in a row; more start another
 GAP = 8
-LABEL = 18  # height of the text under an image
-HEAD = 58  # height of a panel's title and caption
+LABEL_PIXELS = 18  # height of the text under an image
+HEAD_PIXELS = 58  # height of a panel's title and caption
 MARGIN = 28
 INK, SOFT, PAPER, FRAME, ODD = "#1b1f24", "#59636e", "#ffffff", "#d1d9e0", "#b3261e"
-THICK = 3  # pixels of the frame of a flagged image
+FRAME_PIXELS = 3  # pixels of the frame of a flagged image
 
 
 @dataclass(frozen=True)
@@ -60,12 +60,12 @@ def write_gallery(path: str | Path, panels: Sequence[Panel], columns: int = 4) -
 
 
 def _sheet(panels: Sequence[Panel], columns: int) -> Image.Image:
-    down = -(-len(panels) // ACROSS) or 1
+    down = -(-len(panels) // PANELS_ACROSS) or 1
     across = -(-len(panels) // down) or 1  # rows of equal length: six panels stand in two rows of three
     cell = _cell(panels, across * columns)
     rows = max([-(-len(panel.images) // columns) for panel in panels], default=1) or 1
     width = columns * (cell + GAP) - GAP
-    height = HEAD + rows * (cell + LABEL + GAP) - GAP
+    height = HEAD_PIXELS + rows * (cell + LABEL_PIXELS + GAP) - GAP
     size = (MARGIN + across * (width + MARGIN), MARGIN + down * (height + MARGIN))
     sheet = Image.new("RGB", size, PAPER)
     draw = ImageDraw.Draw(sheet)
@@ -75,10 +75,10 @@ def _sheet(panels: Sequence[Panel], columns: int) -> Image.Image:
         _write(draw, (x, y), panel.title, INK, 21, width)
         _write(draw, (x, y + 29), panel.caption, SOFT, 14, width)
         if not len(panel.images):  # it may be an array
-            _write(draw, (x, y + HEAD), "No images to show.", SOFT, 14, width)
+            _write(draw, (x, y + HEAD_PIXELS), "No images to show.", SOFT, 14, width)
         for i, (image, label) in enumerate(zip(panel.images, panel.labels, strict=True)):
             left = x + i % columns * (cell + GAP)
-            above = y + HEAD + i // columns * (cell + LABEL + GAP)
+            above = y + HEAD_PIXELS + i // columns * (cell + LABEL_PIXELS + GAP)
             marked = i < panel.flagged
             _paste(sheet, draw, _fitted(image, cell), left, above, cell, marked)
             _write(draw, (left + cell // 2, above + cell + 3), label, ODD if marked else SOFT, 12, cell + GAP - 2, "ma")
@@ -87,7 +87,7 @@ def _sheet(panels: Sequence[Panel], columns: int) -> Image.Image:
 
 def _cell(panels: Sequence[Panel], across: int) -> int:
     """The side of the square that each image gets: what the width allows, less what whole pixels leave over."""
-    cell = min(LARGEST, max(SMALLEST, (WIDTH - MARGIN) // across - GAP))
+    cell = min(LARGEST_PICTURE, max(SMALLEST_PICTURE, (SHEET_WIDTH - MARGIN) // across - GAP))
     longest = max((max(image.shape[:2]) for panel in panels for image in panel.images), default=cell)
     return cell // longest * longest or cell
 
@@ -108,7 +108,7 @@ def _paste(
 ) -> None:
     """Put a picture in the middle of its cell, with a hairline around it so that a white one has an edge."""
     left, top = x + (cell - picture.width) // 2, y + (cell - picture.height) // 2
-    wide = THICK if flagged else 1
+    wide = FRAME_PIXELS if flagged else 1
     draw.rectangle((left - wide, top - wide, left + picture.width + wide - 1, top + picture.height + wide - 1),
                    outline=ODD if flagged else FRAME, width=wide)
     sheet.paste(picture, (left, top))

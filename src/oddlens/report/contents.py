@@ -24,8 +24,7 @@ from oddlens.report.html import number
 from oddlens.report.page import Fragment, Note, Report, Section
 from oddlens.report.thumbnails import THUMBNAIL, Reader, picture
 
-#: Above the number of images at which a page of thumbnails stops being read.
-MOST_SHOWN = 500
+MOST_SHOWN = 500  # images; nobody reads through a page of more thumbnails
 
 
 @dataclass(frozen=True)
@@ -124,7 +123,7 @@ def _sections(model: AnomalyModel, ranking: Ranking, shown: Shown) -> list[Secti
     several = len(ranking.members) > 1
     heading = "The strangest" if explainer is None else "The strangest, and why"
     sections = [] if not several else [Section(
-        None, heading, f"The score puts {len(ranking.members)} ways of looking at the images together.",
+        None, heading, f"The score combines {len(ranking.members)} views of the images.",
         explainer.why if explainer else None, explainer.leaders if explainer else None)]
     for column in ranking.members:
         explain, rows = None, None
@@ -160,14 +159,14 @@ def _nodes(detector: Explains) -> Callable[[int], Why]:
 
 
 def _checked(check: Check) -> Note:
-    """What the planted oddities showed, as a note of the report."""
-    rows = [[sight.kind, f"{sight.on_top} of {sight.planted}",
-             "" if sight.flagged is None else f"{sight.flagged} of {sight.planted}", f"{sight.auroc:.2f}"]
+    """What the synthetic anomalies showed, as a note of the report."""
+    rows = [[sight.kind, f"{sight.on_top} of {sight.injected}",
+             "" if sight.flagged is None else f"{sight.flagged} of {sight.injected}", f"{sight.auroc:.2f}"]
             for sight in sorted(check.sights, key=lambda sight: -sight.auroc)]
-    text = ["Known oddities were made from copies of these images and planted among them; a fresh model that knew "
-            "nothing of it ranked the mixture.", *check.sentences()]
-    return Note("What this run can see, and what not", "\n".join(text),
-                ["Planted", "among the strangest 5 %", "flagged", "scores above an untouched image"], rows)
+    text = ["Synthetic anomalies were made from copies of these images and injected among them; a fresh model that "
+            "knew nothing of it ranked the mixture.", *check.sentences()]
+    return Note("What this run can detect, and what not", "\n".join(text),
+                ["Injected", "among the strangest 5 %", "flagged", "scores above an untouched image"], rows)
 
 
 def _looked_at(size: dict[str, Any]) -> str:

@@ -37,7 +37,7 @@ def in_a_line(causes: Sequence[str]) -> str:
 
 
 def cause_counts(causes: Sequence[str] | None) -> dict[str, int]:
-    """Short name -> how many images it is named of, the most frequent first; of (n,) causes with commas.
+    """Short name -> how many images it is named of, the most frequent first; of (n,) causes separated by commas.
 
     >>> cause_counts(["dark", "", "blurred, dark"])
     {'dark': 2, 'blurred': 1}

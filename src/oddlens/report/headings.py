@@ -1,6 +1,6 @@
-"""What a view is called, and what it looks for, in words that a stranger understands.
+"""The plain words for a view: what it is called, and what it looks for.
 
-They are the encoder's and the detector's own, ours or of another package: ``LooksAt``, ``Judges`` and ``Seeks`` of
+They come from the encoder and the detector, ours or of another package: ``LooksAt``, ``Judges`` and ``Seeks`` of
 ``protocols``.
 """
 

@@ -1,4 +1,4 @@
-"""How the scores of a collection are spread, in bars, with a line at the last of the strangest images shown."""
+"""The distribution of the scores in bars, with a line at the last of the strangest images shown."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BARS = 48
 
 @dataclass(frozen=True)
 class Histogram:
-    """How many images score how high. The bars' edges are laid so that one of them is the threshold.
+    """How many images score how high. The bars are placed so that one of their edges is the threshold.
 
     edges:      (bars + 1) from low to high.
     counts:     (bars) how many images score from an edge up to the next.

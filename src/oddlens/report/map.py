@@ -1,4 +1,4 @@
-"""A map of the collection: images that look alike lie together, the flagged ones are marked.
+"""A map of the collection: similar images lie together, the flagged ones are marked.
 
 It is a fragment of HTML for a page of ours: it loads nothing, its style keeps to itself, and without its script it is
 still a picture whose points say their names. The positions are those of t-SNE: van der Maaten, Hinton,
@@ -8,7 +8,6 @@ single-cell transcriptomics*, 2019.
 
 from __future__ import annotations
 
-import base64
 import io
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -26,22 +25,22 @@ from oddlens.errors import OptionError, UnreadableImage
 from oddlens.protocols import Doubles, Floats
 from oddlens.ranking import RankedImage, Ranking
 from oddlens.reading.decoding import as_picture
-from oddlens.report.html import fill, script
+from oddlens.report.html import data_uri, fill, script
 
-MOST = 1000  # images on the map
-MOST_MARKED = 300  # of them marked
-UNDECIDED = 20  # images marked where none is flagged
-COMPONENTS, PERPLEXITY, STEPS = 50, 30, 500  # of t-SNE; more steps change little that can be seen at this size
-FEWEST = 20  # images; fewer are laid out by their two main directions alone
-LARGEST, SMALLEST = 48, 24  # pixels that a thumbnail may have on a side
-ACROSS = 32  # thumbnails in a row of the sheet
-BUDGET = 800_000  # bytes of the sheet, before base64 makes them a third larger
-QUALITIES = (75, 55, 40, 25)
+MOST_IMAGES = 1000  # images on the map
+MOST_MARKED = 300  # images on the map that are marked
+MARKED_UNFLAGGED = 20  # images marked where none is flagged
+COMPONENTS, PERPLEXITY, STEPS = 50, 30, 500  # of t-SNE; more steps change little that is visible at this size
+FEWEST_EMBEDDED = 20  # images; fewer are laid out by their two main directions alone
+LARGEST_THUMBNAIL, SMALLEST_THUMBNAIL = 48, 24  # pixels a side of a thumbnail
+THUMBNAILS_ACROSS = 32  # thumbnails in a row of the sheet
+MOST_BYTES = 800_000  # bytes of the sheet, before base64 makes them a third larger
+QUALITIES = (75, 55, 40, 25)  # JPEG qualities of the sheet, tried in this order
 GROUND = 128  # grey around an image that is no square; it suits light and dark
-MARGIN = (4.5, 7.0)  # per cent of the map's width and height that points keep from its rim, so that pictures fit
-PICTURE = 6.0  # per cent of the map's width that a picture on it has
-MOST_PICTURED = 80
-SHAPE = 4 / 3  # width of the map by its height, as drawn on a wide screen
+MARGIN = (4.5, 7.0)  # per cent of the map's width and height between points and its rim, so that pictures fit
+PICTURE_WIDTH = 6.0  # width of a picture on the map, in per cent of the map's
+MOST_PICTURED = 80  # pictures on the map
+ASPECT_RATIO = 4 / 3  # width of the map by its height, as drawn on a wide screen
 SCRIPT = script("map.js")
 
 Reader = Callable[[int], NDArray[np.uint8]]
@@ -68,7 +67,7 @@ class Point:
     alike: int
 
 
-def choose(ranking: Ranking, most: int = MOST, random_state: int = 0) -> NDArray[np.int64]:
+def choose(ranking: Ranking, most: int = MOST_IMAGES, random_state: int = 0) -> NDArray[np.int64]:
     """(m,) the rows of the images that a map shows: those to be marked, strangest first, then others at random.
 
     Marked are the flagged ones, at most 300 and three tenths of ``most``, or where none is flagged the 20 strangest.
@@ -132,19 +131,20 @@ def map_fragment(
     return fill(
         "map.html", title=title, points=points, marked=marked, count=len(ranking), flagged=flagged, script=SCRIPT,
         first=min(marked or points, key=lambda point: point.image.rank, default=None),
-        sheet=_sheet(pictures), across=ACROSS, down=_rows(pictures), width=PICTURE, height=PICTURE * SHAPE,
-        pictures=[_uri(_jpeg(picture, QUALITIES[0])) if point.shown else ""
+        sheet=_sheet(pictures), across=THUMBNAILS_ACROSS, down=_rows(pictures),
+        width=PICTURE_WIDTH, height=PICTURE_WIDTH * ASPECT_RATIO,
+        pictures=[data_uri(_jpeg(picture, QUALITIES[0]), "jpeg") if point.shown else ""
                   for point, picture in zip(points, pictures, strict=True)],
     )
 
 
-def _marked(ranking: Ranking, most: int = MOST) -> tuple[NDArray[np.int64], bool]:
+def _marked(ranking: Ranking, most: int = MOST_IMAGES) -> tuple[NDArray[np.int64], bool]:
     """The rows to mark, the strangest first, and whether they are flagged ones."""
     order = ranking.order()
     if ranking.flagged is not None and np.any(ranking.flagged):
-        limit = max(1, min(MOST_MARKED, most * MOST_MARKED // MOST))
+        limit = max(1, min(MOST_MARKED, most * MOST_MARKED // MOST_IMAGES))
         return order[np.asarray(ranking.flagged, bool)[order]][:limit], True
-    return order[:min(UNDECIDED, most)], False
+    return order[:min(MARKED_UNFLAGGED, most)], False
 
 
 def _laid(features: Doubles, random_state: int) -> Doubles:
@@ -152,7 +152,7 @@ def _laid(features: Doubles, random_state: int) -> Doubles:
     flat = PCA(min(COMPONENTS, *features.shape), svd_solver="full").fit_transform(features)
     flat = np.asarray(flat if flat.shape[1] > 1 else np.hstack([flat, np.zeros_like(flat)]), np.float64)
     spread = flat[:, 0].std()
-    if len(flat) < FEWEST or not spread > 0:
+    if len(flat) < FEWEST_EMBEDDED or not spread > 0:
         return flat[:, :2]
     perplexity = min(PERPLEXITY, (len(flat) - 1) / 3)
     laid = TSNE(2, perplexity=perplexity, init=(flat[:, :2] / spread * 1e-4).astype(np.float32), max_iter=STEPS,
@@ -195,8 +195,8 @@ def _pictured(percent: Doubles, marked: NDArray[np.bool_], ranks: NDArray[np.int
     for i in np.lexsort((ranks, ~marked)):
         if len(taken) == MOST_PICTURED:
             break
-        room = PICTURE * (1.1 if marked[i] else 1.5)
-        if not len(taken) or (np.abs(taken - percent[i]) >= (room, room * SHAPE)).any(1).all():
+        room = PICTURE_WIDTH * (1.1 if marked[i] else 1.5)
+        if not len(taken) or (np.abs(taken - percent[i]) >= (room, room * ASPECT_RATIO)).any(1).all():
             shown[i], taken = True, np.vstack([taken, percent[i]])
     return shown
 
@@ -206,38 +206,39 @@ def _small(read: Reader, row: int) -> Image.Image:
     try:
         picture = as_picture(read(row))
     except UnreadableImage:
-        return _crossed(SMALLEST)
-    picture.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS, reducing_gap=3)
+        return _crossed(SMALLEST_THUMBNAIL)
+    picture.thumbnail((LARGEST_THUMBNAIL, LARGEST_THUMBNAIL), Image.Resampling.LANCZOS, reducing_gap=3)
     return picture
 
 
 def _sheet(pictures: Sequence[Image.Image]) -> str:
     """All thumbnails in one JPEG, as a data URI; smaller, then coarser, until they keep to the budget."""
-    longest = max((max(picture.size) for picture in pictures), default=SMALLEST)
+    longest = max((max(picture.size) for picture in pictures), default=SMALLEST_THUMBNAIL)
     content = b""
-    for side in dict.fromkeys(max(min(longest, side), SMALLEST) for side in (LARGEST, 40, 32, SMALLEST)):
+    sides = (LARGEST_THUMBNAIL, 40, 32, SMALLEST_THUMBNAIL)
+    for side in dict.fromkeys(max(min(longest, side), SMALLEST_THUMBNAIL) for side in sides):
         sheet = _tiled(pictures, side)
         for quality in QUALITIES:
             content = _jpeg(sheet, quality)
-            if len(content) <= BUDGET:
-                return _uri(content)
-    return _uri(content)
+            if len(content) <= MOST_BYTES:
+                return data_uri(content, "jpeg")
+    return data_uri(content, "jpeg")
 
 
 def _rows(pictures: Sequence[Image.Image]) -> int:
-    return max(1, -(-len(pictures) // ACROSS))
+    return max(1, -(-len(pictures) // THUMBNAILS_ACROSS))
 
 
 def _tiled(pictures: Sequence[Image.Image], side: int) -> Image.Image:
-    """The pictures in rows of ``ACROSS``, each in the middle of a square of ``side`` pixels."""
+    """The pictures in rows of ``THUMBNAILS_ACROSS``, each in the middle of a square of ``side`` pixels."""
     grey = all(picture.mode == "L" for picture in pictures)
-    size = (ACROSS * side, _rows(pictures) * side)
+    size = (THUMBNAILS_ACROSS * side, _rows(pictures) * side)
     sheet = Image.new("L", size, GROUND) if grey else Image.new("RGB", size, (GROUND, GROUND, GROUND))
     for place, picture in enumerate(pictures):
         factor = side / max(picture.size)
         width, height = (max(1, round(length * factor)) for length in picture.size)
         shown = picture.resize((width, height), Image.Resampling.LANCZOS)
-        x, y = place % ACROSS * side, place // ACROSS * side
+        x, y = place % THUMBNAILS_ACROSS * side, place // THUMBNAILS_ACROSS * side
         sheet.paste(shown, (x + (side - width) // 2, y + (side - height) // 2))
     return sheet
 
@@ -252,7 +253,3 @@ def _jpeg(sheet: Image.Image, quality: int) -> bytes:
     content = io.BytesIO()
     sheet.save(content, "JPEG", quality=quality, optimize=True)
     return content.getvalue()
-
-
-def _uri(content: bytes) -> str:
-    return f"data:image/jpeg;base64,{base64.b64encode(content).decode()}"

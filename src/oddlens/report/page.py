@@ -17,14 +17,14 @@ from oddlens.report.counts import cause_counts, duplicate_counts, heading, in_a_
 from oddlens.report.histogram import histogram
 from oddlens.report.html import digest, fill
 from oddlens.report.thumbnails import Picture, Pictures, Reader, heated
-from oddlens.statement import TELLING
+from oddlens.statement import RARITY_FACTOR
 
-ORDINARY = 10  # of the most ordinary images, shown for comparison
-MOST_UNREADABLE = 500  # listed by name; more are counted
-MOST_NAMED = 4  # detectors whose ranks stand under each picture; of more, the bars of the reasons speak
-MOST_TOLD = 20  # images whose reasons are shown,
+SHOWN_ORDINARY = 10  # most ordinary images shown for comparison
+MOST_UNREADABLE = 500  # unreadable images listed by name; more are counted
+MOST_NAMED = 4  # detectors up to which their ranks stand under each picture; the reasons have bars of all
+MOST_EXPLAINED = 20  # images whose reasons are shown
 DUPLICATES = "duplicates"  # what the table of images calls those that are in groups of copies
-OPEN = 3  # the first of them at once, the others on request
+OPEN_SECTIONS = 3  # images whose reasons are unfolded; those of the others are shown on request
 
 
 @dataclass(frozen=True)
@@ -33,15 +33,15 @@ class Section:
 
     column:   its column in the ranking; None: the score over all. That one is shown first, the others folded away.
     title:    its heading, in plain words.
-    sought:   in plain words what it looks for.
+    seeks:    in plain words what it looks for.
     explain:  a row of the ranking -> what made it strange.
-    rows:     the images to explain, by default the strangest; others are like these.
+    rows:     the images to explain, by default the strangest; others are similar to these.
     name:     the view in plain words, where the title says something else.
     """
 
     column: str | None
     title: str
-    sought: str
+    seeks: str
     explain: Callable[[int], Why] | None = None
     rows: Sequence[int] | None = None
     name: str = ""
@@ -172,7 +172,7 @@ class Card:
 
 
 @dataclass(frozen=True)
-class Told:
+class Explained:
     """Why one image is strange.
 
     reasons:  in words, with cards of images that show what is meant.
@@ -198,7 +198,8 @@ def write_report(path: str | Path, report: Report) -> None:
     page = fill(
         "report.html", report=report, first=maker.section(first, True),
         views=[maker.section(section, False) for section in views], unreadable=ranking.unreadable[:MOST_UNREADABLE],
-        several=len(ranking.members) > 1, crowded=len(ranking.members) > MOST_NAMED, images=_counted, told_first=OPEN,
+        several=len(ranking.members) > 1, crowded=len(ranking.members) > MOST_NAMED, images=_counted,
+        told_first=OPEN_SECTIONS,
         chance=lambda p_value: chance(p_value, len(fitted)),
         scripts=" ".join(digest(fragment.script) for fragment in report.fragments) or "'none'",
     )
@@ -210,9 +211,9 @@ class _Maker:
 
     def __init__(self, report: Report) -> None:
         self.report, self.ranking = report, report.ranking
-        self.ordinary = max(0, min(ORDINARY, len(self.ranking) - report.top))  # an image is not shown as both
+        self.ordinary = max(0, min(SHOWN_ORDINARY, len(self.ranking) - report.top))  # an image is not shown as both
         explained = sum(section.explain is not None for section in report.sections)
-        most = report.top * len(report.sections) + self.ordinary + 14 * min(report.top, MOST_TOLD) * explained
+        most = report.top * len(report.sections) + self.ordinary + 14 * min(report.top, MOST_EXPLAINED) * explained
         self.pictures = Pictures(report.read, most)
         self.others = self.ranking if report.fitted is None else report.fitted
         self.theirs = self.pictures if report.read_fitted is None else Pictures(report.read_fitted, most, "f")
@@ -244,7 +245,7 @@ class _Maker:
         image = self.others.image(row)
         return Card(image, image.score, self.theirs[row], {})
 
-    def told(self, section: Section) -> list[Told]:
+    def told(self, section: Section) -> list[Explained]:
         """Why the images of a section are strange."""
         if section.explain is None:
             return []
@@ -252,9 +253,9 @@ class _Maker:
         rows = section.rows
         if rows is None:
             rows = [image.index for image in self.ranking.top(top, section.column)]
-        return [self.one(row, section.explain(row), section.column) for row in rows[: min(top, MOST_TOLD)]]
+        return [self.one(row, section.explain(row), section.column) for row in rows[: min(top, MOST_EXPLAINED)]]
 
-    def one(self, row: int, why: Why, column: str | None) -> Told:
+    def one(self, row: int, why: Why, column: str | None) -> Explained:
         """Why one image is strange."""
         known = self.ranking.image(row)
         shown = self.card(known if column is None else replace(known, rank=int(self.ranks[column][row])), column)
@@ -264,7 +265,7 @@ class _Maker:
         heat = None
         if why.heat is not None and shown.picture is not None:
             heat = heated(f"h{row}", shown.picture, self.report.read(row), why.heat, self.pictures.limit)
-        return Told(shown, reasons, [self.example(i) for i in why.nearest], heat, why.where,
+        return Explained(shown, reasons, [self.example(i) for i in why.nearest], heat, why.where,
                     [(self.names.get(name, name), p, surprise(p)) for name, p in (why.agreement or {}).items()])
 
 
@@ -281,7 +282,7 @@ def chance(p_value: float, count: int) -> str:
     """
     if p_value >= 0.01:
         return f"{100 * p_value:.0f} in 100"
-    rarest = TELLING * max(count, 1)
+    rarest = RARITY_FACTOR * max(count, 1)
     if p_value * rarest <= 1 + 1e-9:
         return f"rarer than 1 in {rarest:,}" if rarest > 100 else "rarer than 1 in 100"
     return f"1 in {float(f'{1 / p_value:.2g}'):,.0f}"

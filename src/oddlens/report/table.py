@@ -18,10 +18,10 @@ from oddlens.ranking import RankedImage, Ranking
 from oddlens.report.counts import cause_counts, duplicate_counts, heading, split
 from oddlens.report.html import fill, script
 
-MOST = 500  # images in the table
-MOST_NAMED = 40  # of each cause, where they are not among the strangest,
-MOST_COPIES = 200  # and of copies
-PARTNERS = 3  # copies of an image that are named
+MOST_ROWS = 500  # images in the table
+MOST_NAMED = 40  # images of each cause that are added to the strangest
+MOST_COPIES = 200  # copies and near duplicates that are added
+SHOWN_PARTNERS = 3  # copies of an image that are named
 SCRIPT = script("listing.js")
 
 
@@ -50,7 +50,7 @@ class Row:
     more: int = 0
 
 
-def choose(ranking: Ranking, duplicates: Sequence[Sequence[int]] = (), most: int = MOST) -> NDArray[np.int64]:
+def choose(ranking: Ranking, duplicates: Sequence[Sequence[int]] = (), most: int = MOST_ROWS) -> NDArray[np.int64]:
     """(m,) rows for a table: the ``most`` strangest, and others that a cause is named of or that have copies.
 
     Of each cause up to 40 more, and up to 200 in whole groups of copies.
@@ -75,8 +75,8 @@ def choose(ranking: Ranking, duplicates: Sequence[Sequence[int]] = (), most: int
 
 def listing_fragment(
     ranking: Ranking, rows: Sequence[int] | NDArray[np.integer[Any]], thumbnails: Callable[[int], str],
-    causes: Callable[[int], Sequence[str]] | None = None, groups: Mapping[int, int] | None = None, most: int = MOST,
-    duplicates: Sequence[Sequence[int]] = (),
+    causes: Callable[[int], Sequence[str]] | None = None, groups: Mapping[int, int] | None = None,
+    most: int = MOST_ROWS, duplicates: Sequence[Sequence[int]] = (),
 ) -> str:
     """The table as HTML, for the body of a page whose policy allows ``SCRIPT`` (see ``page.digest``). One a page.
 
@@ -110,7 +110,7 @@ def listing_fragment(
         others = [other for other in duplicates[copy - 1] if other != index] if copy else []
         return Row(ranking.image(index), _picture(thumbnails(index), index), causes(index) if causes else (),
                    number + 1 if alike > 1 else 0, alike, split(ranking.causes[index]) if ranking.causes else (), copy,
-                   [ranking.names[other] for other in others[:PARTNERS]], max(0, len(others) - PARTNERS))
+                   [ranking.names[other] for other in others[:SHOWN_PARTNERS]], max(0, len(others) - SHOWN_PARTNERS))
 
     shown = [row(int(index)) for index in chosen]
     # How many of the strangest of all the table holds before it leaves one out.

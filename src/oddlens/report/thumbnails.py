@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,11 +15,12 @@ from oddlens.errors import UnreadableImage
 from oddlens.explaining.heatmap import overlay
 from oddlens.protocols import Doubles
 from oddlens.reading.decoding import as_picture
+from oddlens.report.html import data_uri
 
 THUMBNAIL = 160  # pixels on the longer side, at most
-TINY = 64  # pixels on the longer side: up to here an image is kept as it is and shown in squares
-SQUARE = 144  # pixels that a tiny image is shown at, less what whole pixels leave over
-BUDGET = 8 * 2**20  # bytes of all thumbnails together, before base64 makes them a third larger
+TINY_SIDE = 64  # pixels on the longer side: up to here an image is kept as it is and shown in squares
+TINY_SHOWN = 144  # pixels that a tiny image is shown at, less what whole pixels leave over
+MOST_BYTES = 8 * 2**20  # bytes of all thumbnails together, before base64 makes them a third larger
 
 # A thumbnail that is too large for its share of the budget is made again, smaller and coarser.
 STEPS = ((THUMBNAIL, 82), (THUMBNAIL, 60), (128, 45), (96, 35), (64, 25), (40, 20))
@@ -49,7 +49,7 @@ class Pictures:
 
     def __init__(self, read: Reader, most: int, prefix: str = "p") -> None:
         self._read, self._prefix = read, prefix
-        self.limit = BUDGET // max(most, 1)
+        self.limit = MOST_BYTES // max(most, 1)
         self._made: dict[int, Picture | None] = {}
 
     def __getitem__(self, index: int) -> Picture | None:
@@ -64,24 +64,24 @@ class Pictures:
         return self._made[index]
 
 
-def picture(key: str, image: NDArray[np.uint8], limit: int = BUDGET) -> Picture:
+def picture(key: str, image: NDArray[np.uint8], limit: int = MOST_BYTES) -> Picture:
     """A thumbnail of an image, in about ``limit`` bytes at most; tiny images keep every pixel if that allows it."""
     small = as_picture(image)
     longer = max(small.size)
-    if longer <= TINY:
+    if longer <= TINY_SIDE:
         content = _encoded(small, "PNG", optimize=True)
         if len(content) <= limit:
-            return Picture(key, _uri("png", content), *small.size, max(SQUARE // longer, 1) * longer)
+            return Picture(key, data_uri(content, "png"), *small.size, max(TINY_SHOWN // longer, 1) * longer)
     kind = "webp" if features.check("webp") else "jpeg"
     for side, quality in STEPS:
         small.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3)
         content = _encoded(small, kind.upper(), quality=quality)
         if len(content) <= limit:
             break
-    return Picture(key, _uri(kind, content), *small.size, None)
+    return Picture(key, data_uri(content, kind), *small.size, None)
 
 
-def heated(key: str, base: Picture, image: NDArray[np.uint8], heat: Doubles, limit: int = BUDGET) -> Picture:
+def heated(key: str, base: Picture, image: NDArray[np.uint8], heat: Doubles, limit: int = MOST_BYTES) -> Picture:
     """An image with its heat over it, to be shown in the frame and at the size of ``base``, its thumbnail.
 
     heat:  (height, width) in the frame of the image, of any resolution.
@@ -99,7 +99,3 @@ def _encoded(small: Image.Image, kind: str, **options: Any) -> bytes:
     content = io.BytesIO()
     small.save(content, kind, **options)
     return content.getvalue()
-
-
-def _uri(kind: str, content: bytes) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

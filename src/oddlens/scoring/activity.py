@@ -15,8 +15,8 @@ from oddlens.protocols import Bools, Doubles
 
 Layers: TypeAlias = Mapping[str, NDArray[np.float32]]  # layer name -> (n, units)
 
-BLOCK = 2**23  # values handled at a time: 32 MiB of single precision
-REFERENCE = 4096  # images that stand for the collection where all of them would be too many
+BLOCK_VALUES = 2**23  # values handled at a time: 32 MiB of single precision
+REFERENCE_IMAGES = 4096  # images that stand for the collection where all of them would be too many
 
 
 def node_names(layers: Layers) -> list[str]:
@@ -28,7 +28,7 @@ def blocks(layers: Layers) -> Iterator[tuple[slice, NDArray[np.float32]]]:
     """All layers side by side, a block of rows at a time: the rows and their (b, nodes)."""
     arrays = list(layers.values())
     n, width = len(arrays[0]), sum(array.shape[1] for array in arrays)
-    step = max(1, BLOCK // max(1, width))
+    step = max(1, BLOCK_VALUES // max(1, width))
     for start in range(0, n, step):
         rows = slice(start, min(start + step, n))
         block = np.concatenate([np.asarray(array[rows], np.float32) for array in arrays], 1)
@@ -40,18 +40,18 @@ def blocks(layers: Layers) -> Iterator[tuple[slice, NDArray[np.float32]]]:
 def reference(layers: Layers) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
     """Rows spread evenly over the collection, at most 4,096, and their (r, nodes)."""
     arrays = list(layers.values())
-    rows = np.unique(np.linspace(0, len(arrays[0]) - 1, min(REFERENCE, len(arrays[0]))).astype(np.intp))
+    rows = np.unique(np.linspace(0, len(arrays[0]) - 1, min(REFERENCE_IMAGES, len(arrays[0]))).astype(np.intp))
     return rows, np.concatenate([np.asarray(array[rows], np.float32) for array in arrays], 1)
 
 
-def thresholds(layers: Layers, kinds: Mapping[str, str], active: str | float) -> NDArray[np.float32]:
+def thresholds(layers: Layers, node_types: Mapping[str, str], active: str | float) -> NDArray[np.float32]:
     """(nodes,) the value above which each node counts as on.
 
     active:  "auto", one half for sigmoid nodes and zero for ReLU and linear ones; or a number between 0 and 1, the
              share of images in which each node is off (its own quantile).
     """
     if active == "auto":
-        return np.concatenate([np.full(layer.shape[1], 0.5 if kinds.get(name) == "sigmoid" else 0.0, np.float32)
+        return np.concatenate([np.full(layer.shape[1], 0.5 if node_types.get(name) == "sigmoid" else 0.0, np.float32)
                                for name, layer in layers.items()])
     if isinstance(active, str) or not 0 < active < 1:
         raise OptionError(f"active must be 'auto' or a share between 0 and 1, got {active!r}.")

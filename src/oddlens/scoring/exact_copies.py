@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from oddlens.errors import SavedModelError
 from oddlens.protocols import Pixels
 
-BYTES = 16  # of a digest
+BYTES = 16  # length of a digest
 
 
 class Known:

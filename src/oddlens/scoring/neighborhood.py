@@ -1,10 +1,10 @@
 """How far away an image's neighbours are, at many ranks at once, beside how far they usually are.
 
-The distance to one k-th neighbour has a cliff: when alike odd images are more than k, they vouch for each other and
-none is seen. But their own kind is used up at some rank, and from there on all others are far: the distance jumps,
-where that of an ordinary image goes on growing slowly ("neighbor-burnout"). So each distance is taken as a ratio to
-what it is for the median image at the same rank, and the largest ratio over the ranks from a third of the usual k to a
-quarter of the collection counts.
+The distance to the k-th neighbour has a cliff: when there are more than k similar odd images, they are each other's
+neighbours and none is detected. But their own kind is used up at some rank, and from there on all others are far: the
+distance jumps, where that of an ordinary image goes on growing slowly ("neighbor-burnout"). So each distance is divided
+by that of the median image at the same rank, and the largest ratio counts, over the ranks from a third of the usual k
+to a quarter of the collection.
 
 Le-Gia, Ahn, *On the problem of consistent anomalies in zero-shot anomaly detection* (CoDeGraph), 2025. Measuring a
 distance against those around it: after Breunig, Kriegel, Ng, Sander, *LOF: identifying density-based local outliers*,
@@ -23,19 +23,20 @@ from oddlens.errors import SavedModelError
 from oddlens.kernels import kernel, threads
 from oddlens.progress import advance
 from oddlens.protocols import Doubles
-from oddlens.scoring.structure import neighbours, one_mode
+from oddlens.scoring.structure import neighbour_count, unimodality
 
-REFERENCE = 10_000  # rows that all are compared with; of more a sample
-USUAL = 1000  # of them that say what the usual distances are
-RANKS = 14  # at which distances are looked at, evenly in their logarithm
-NEAREST, WIDEST = 3, 4  # from a third of the usual k to a quarter of the rows,
-MANY = 6  # or, in a collection of many kinds, where a quarter is more than a kind, to six times k
-AROUND = 10  # nearest rows whose own ratios say how tight the place is
-QUARTER = 0.25  # how far a ratio is measured against those around it, in a collection of many kinds
-WIDE, TIGHTEST = 0.75, 0.1  # of those ratios: the quantile from which a place is wide, and the least part of it
-LEAST = 1e-6  # of the largest distance: none is taken for smaller
-FARTHEST = np.float32(1e16)  # in units of the largest feature: farther away is no stranger
-BLOCK = 512  # rows that are compared at a time
+REFERENCE_ROWS = 10_000  # rows that all are compared with; a sample where there are more
+USUAL_ROWS = 1000  # reference rows that the usual distances are taken from
+RANKS = 14  # ranks that distances are taken at, evenly spaced in their logarithm
+NARROW_DIVISOR, WIDE_DIVISOR = 3, 4  # the ranks go from the usual k over the first to the rows over the second
+MULTIMODAL_WIDTH = 6  # the last rank in multiples of k in a collection of many kinds: a quarter is more than a kind
+TIGHTNESS_NEIGHBOURS = 10  # nearest rows whose own ratios say how tight the place is
+LOCAL_SHARE = 0.25  # how far a ratio is measured against those around it, in a collection of many kinds
+WIDE_QUANTILE = 0.75  # of those ratios: from here on a place is not tight at all
+LEAST_TIGHTNESS = 0.1  # of that quantile: no ratio counts for less
+LEAST_DISTANCE = 1e-6  # share of the largest distance that every distance is at least taken for
+FARTHEST_DISTANCE = np.float32(1e16)  # in units of the largest feature; greater distances are cut to it
+BLOCK_ROWS = 512  # rows that are compared at a time
 
 
 class Neighborhood:
@@ -56,13 +57,13 @@ class Neighborhood:
     def of(cls, rows: NDArray[np.float32], sample: NDArray[np.int64], n_jobs: int | None = None) -> Neighborhood:
         """The neighbourhood of (n, d) rows, two or more, those compared with being the rows of the (m,) sample."""
         n, m = len(rows), len(sample)
-        kind = one_mode(rows)
-        ranks = ranks_of(neighbours(n, kind) * m / n, m, kind)
+        kind = unimodality(rows)
+        ranks = ranks_of(neighbour_count(n, kind) * m / n, m, kind)
         found = cls(np.ascontiguousarray(rows[sample]), ranks, np.ones(len(ranks)))
-        some = found.reference[np.linspace(0, m - 1, min(m, USUAL)).astype(np.int64)]
+        some = found.reference[np.linspace(0, m - 1, min(m, USUAL_ROWS)).astype(np.int64)]
         distances = found.distances(some, n_jobs)[0]
         usual, most = np.median(distances, axis=0), float(distances.max())
-        found.usual = np.maximum(usual, LEAST * most) if most > 0 else np.ones(len(ranks))
+        found.usual = np.maximum(usual, LEAST_DISTANCE * most) if most > 0 else np.ones(len(ranks))
         return found
 
     @classmethod
@@ -83,11 +84,11 @@ class Neighborhood:
         """
         m = len(self.reference)
         found = np.empty((len(rows), len(self.ranks)))
-        around = np.full((len(rows), AROUND), -1, np.int64)
+        around = np.full((len(rows), TIGHTNESS_NEIGHBOURS), -1, np.int64)
         wanted = np.unique(np.r_[0, self.ranks - 1, np.minimum(self.ranks, m - 1)])
-        near = min(AROUND + 1, m)
-        for start in range(0, len(rows), BLOCK):
-            part = slice(start, min(start + BLOCK, len(rows)))
+        near = min(TIGHTNESS_NEIGHBOURS + 1, m)
+        for start in range(0, len(rows), BLOCK_ROWS):
+            part = slice(start, min(start + BLOCK_ROWS, len(rows)))
             with threads(n_jobs):
                 squares = squares_between(self._brought_to_scale(rows[part]), self._scaled)
             first = np.argpartition(squares, near - 1, axis=1)[:, :near] if near < m else np.argsort(squares, axis=1)
@@ -104,7 +105,7 @@ class Neighborhood:
 
     def _brought_to_scale(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         with np.errstate(over="ignore"):
-            return np.ascontiguousarray(np.clip(rows * self._unit, -FARTHEST, FARTHEST))
+            return np.ascontiguousarray(np.clip(rows * self._unit, -FARTHEST_DISTANCE, FARTHEST_DISTANCE))
 
     def ratios(self, distances: Doubles) -> Doubles:
         """(n,) the largest of a row's distances over the usual ones."""
@@ -114,31 +115,31 @@ class Neighborhood:
 def ranks_of(k: float, m: int, kind: float = 1.0) -> NDArray[np.int64]:
     """(r,) the ranks looked at among m rows, none twice and none that is not there.
 
-    From k / 3 to m / 4 where ``kind``, the collection's ``modes.one_mode``, is 1; to 6 k at most where it is 0: beyond
-    the size of a kind a distance says how far apart the kinds are. Between, in proportion of logarithms.
+    From k / 3 to m / 4 where ``kind``, the collection's ``unimodality``, is 1; to 6 k at most where it is 0: beyond the
+    size of a kind a distance says how far apart the kinds are. Between, in proportion of logarithms.
     """
-    low, high = max(1.0, k / NEAREST), max(2.0, m / WIDEST)
-    high = min(high, MANY * k) ** (1 - kind) * high**kind
+    low, high = max(1.0, k / NARROW_DIVISOR), max(2.0, m / WIDE_DIVISOR)
+    high = min(high, MULTIMODAL_WIDTH * k) ** (1 - kind) * high**kind
     ranks = np.unique(np.rint(np.geomspace(low, max(low, high), RANKS)).astype(np.int64))
     return ranks[ranks <= max(1, m - 1)]
 
 
 def sampled(n: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """(m,) which of n rows are compared with, in order: all, or 10,000 drawn at random."""
-    return np.sort(rng.permutation(n)[:REFERENCE])
+    return np.sort(rng.permutation(n)[:REFERENCE_ROWS])
 
 
 class Tightness:
     """How tight the place is that a row lies in, from the ratios of the ten reference rows around it.
 
     With g the geometric mean of their ratios and c the third quartile of all, the factor is (c / g)^local. Each of the
-    ten counts as c at most, so that odd ones do not vouch for each other, and as c / 10 at least.
+    ten counts as c at most, so that odd ones do not make each other look ordinary, and as c / 10 at least.
     """
 
     def __init__(self, plain: Doubles, local: float) -> None:
-        wide = float(np.quantile(plain, WIDE))
+        wide = float(np.quantile(plain, WIDE_QUANTILE))
         self.local = local
-        self.logs = np.log(np.clip(plain / wide, TIGHTEST, 1)) if wide > 0 else np.zeros(len(plain))
+        self.logs = np.log(np.clip(plain / wide, LEAST_TIGHTNESS, 1)) if wide > 0 else np.zeros(len(plain))
 
     def factor(self, around: NDArray[np.integer[Any]]) -> Doubles:
         """(n,) 1 where the rows around lie far apart, to 10^local where they lie close together."""

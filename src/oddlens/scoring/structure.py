@@ -1,4 +1,4 @@
-"""How many kinds of image a collection holds, without labels, and how many neighbours to ask in it.
+"""Unimodality: whether a collection is of one kind of image, without labels; and how many neighbours to use in it.
 
 In a collection of one kind the distance to a near neighbour is about as large as the distance to the middle of all; in
 one of many kinds every image has neighbours of its own kind, and the middle is far from all of them.
@@ -11,35 +11,39 @@ from numpy.typing import NDArray
 
 from oddlens.kernels import one_blas_thread
 
-SAMPLE = 1000  # rows that are compared with each other
-NEAR = 10  # the neighbour whose distance is compared with that to the middle
-MANY, ONE = 0.85, 0.93  # of that ratio; ten classes of digits or clothes 0.80 to 0.85, one class 0.85 to 1.04
-SHARE = 0.045  # of a collection of one kind that an image is compared with
-USUAL, MOST = 50, 500  # neighbours
+SAMPLED_ROWS = 1000  # rows that are compared with each other
+NEAR_RANK = 10  # the neighbour whose distance is compared with that to the middle
+# The ratio of these distances: 0.80 to 0.85 in ten classes of digits or clothes, 0.85 to 1.04 in one class.
+MULTIMODAL_RATIO, UNIMODAL_RATIO = 0.85, 0.93
+NEIGHBOUR_SHARE = 0.045  # neighbours as a share of a collection of one kind
+USUAL_NEIGHBOURS, MOST_NEIGHBOURS = 50, 500  # neighbours used by default, and at most
 
 
-def one_mode(embedding: NDArray[np.float32]) -> float:
+def unimodality(embedding: NDArray[np.float32]) -> float:
     """0 (a collection of many kinds of image) to 1 (of one kind), from (n, d) features.
 
     The median distance to the 10th neighbour among 1,000 rows over their median distance to the mean, from 0.85 (0)
     to 0.93 (1). The bounds were set on the default features of digits and clothes (docs/lab/dictionary.md).
     """
-    rows = embedding[np.sort(np.random.default_rng(0).permutation(len(embedding))[:SAMPLE])].astype(np.float64)
-    if len(rows) <= NEAR:
+    rows = embedding[np.sort(np.random.default_rng(0).permutation(len(embedding))[:SAMPLED_ROWS])].astype(np.float64)
+    if len(rows) <= NEAR_RANK:
         return 0.0
     squares = (rows**2).sum(1)
     with one_blas_thread():
         apart = np.maximum(squares[:, None] + squares - 2 * rows @ rows.T, 0)
-    near = float(np.median(np.sqrt(np.partition(apart, NEAR, axis=1)[:, NEAR])))  # 0 is the row itself
+    near = float(np.median(np.sqrt(np.partition(apart, NEAR_RANK, axis=1)[:, NEAR_RANK])))  # 0 is the row itself
     middle = float(np.median(np.linalg.norm(rows - rows.mean(0), axis=1)))
-    return float(np.clip((near / middle - MANY) / (ONE - MANY), 0, 1)) if middle > 0 else 0.0
+    if not middle > 0:
+        return 0.0
+    return float(np.clip((near / middle - MULTIMODAL_RATIO) / (UNIMODAL_RATIO - MULTIMODAL_RATIO), 0, 1))
 
 
-def neighbours(n: int, kinds: float) -> int:
-    """How many neighbours to ask in a collection of n images, ``kinds`` being its :func:`one_mode`.
+def neighbour_count(n: int, unimodal: float) -> int:
+    """How many neighbours to use in a collection of n images, ``unimodal`` being its :func:`unimodality`.
 
-    50 and a twentieth of n where that is fewer: enough that a few odd images of one kind do not vouch for each other.
-    In a large collection of one kind the odd ones grow in number with it, so the neighbours do too, to a share of .045.
+    50, and a twentieth of n where that is fewer: enough that a few odd images of one kind do not make each other look
+    ordinary. In a large collection of one kind the odd ones grow in number with it, so the neighbours do too, to a
+    share of .045.
     """
-    grown = min(max(SHARE * n / USUAL, 1.0), MOST / USUAL)
-    return int(min(round(USUAL * grown**kinds), max(1, n // 20)))
+    grown = min(max(NEIGHBOUR_SHARE * n / USUAL_NEIGHBOURS, 1.0), MOST_NEIGHBOURS / USUAL_NEIGHBOURS)
+    return int(min(round(USUAL_NEIGHBOURS * grown**unimodal), max(1, n // 20)))

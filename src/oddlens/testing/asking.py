@@ -18,7 +18,7 @@ from oddlens.errors import SavedModelError
 from oddlens.protocols import Encoded, HasOptions, Pixels, State
 
 T = TypeVar("T")
-FIELDS = sorted({field.name for field in fields(Encoded)} - {"kinds"})
+FIELDS = sorted({field.name for field in fields(Encoded)} - {"node_types"})
 NO_NUMBER = "no number"
 
 

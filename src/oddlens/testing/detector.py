@@ -43,7 +43,7 @@ def sample_encoded(n: int = 60) -> Encoded:
     return Encoded(
         embedding=rng.normal(size=(n, 5)).astype(np.float32), residual=rng.uniform(0.01, 0.02, n),
         activations={"hidden": nodes}, pathway={"hidden": rng.normal(size=(n, 8)).astype(np.float32)},
-        kinds={"hidden": "sigmoid"}, surprise=rng.uniform(0.1, 0.5, n))
+        node_types={"hidden": "sigmoid"}, surprise=rng.uniform(0.1, 0.5, n))
 
 
 def detector_has_the_methods(detector: Detector, _: Encoded) -> None:

@@ -91,8 +91,8 @@ def encoder_gives_what_it_says(encoder: Encoder, images: Pixels) -> None:
                 number = need in ("residual", "surprise")
                 require_array(encoder, f"encode, {key},", array, np.float64 if number else np.float32, count,
                                1 if number else 2)
-            for layer, kind in encoded.kinds.items():
-                ask(kind in NODES, encoder, "encode", f"kinds of nodes among {', '.join(NODES)}", f"{kind!r} ({layer})")
+            for layer, kind in encoded.node_types.items():
+                ask(kind in NODES, encoder, "encode", f"node types among {', '.join(NODES)}", f"{kind!r} ({layer})")
 
 
 def encoder_is_the_same_again(encoder: Encoder, images: Pixels) -> None:
@@ -105,7 +105,7 @@ def encoder_is_the_same_again(encoder: Encoder, images: Pixels) -> None:
 
 
 def encoder_takes_images_one_by_one(encoder: Encoder, images: Pixels) -> None:
-    """What it says of an image does not depend on the others that it is asked of at the same time."""
+    """What it gives for an image does not depend on the others that are encoded at the same time."""
     fresh = unfitted(encoder).fit(images)
     whole, some = all_of(fresh, images), all_of(fresh, images[[5, 3]])
     for key in whole:

@@ -39,10 +39,10 @@ def test_a_rare_node_is_improbable_and_a_common_one_is_not():
 
 
 def test_only_a_mixture_sees_nodes_that_are_never_on_together():
-    # Two kinds of image, each with nodes of its own; the odd one has half of each. Node by node it is ordinary.
+    # Two node_types of image, each with nodes of its own; the odd one has half of each. Node by node it is ordinary.
     rng = np.random.default_rng(0)
-    kinds = np.repeat(np.eye(2), [100, 100], axis=0)
-    bits = np.repeat(kinds, 10, axis=1) * (rng.random((200, 20)) < 0.9)
+    node_types = np.repeat(np.eye(2), [100, 100], axis=0)
+    bits = np.repeat(node_types, 10, axis=1) * (rng.random((200, 20)) < 0.9)
     bits[50] = [1, 1, 1, 1, 1, 0, 0, 0, 0, 0] * 2
     independent = Likelihood(1, "auto", 0).fit(layers(bits), KINDS)
     mixed = Likelihood(2, "auto", 0).fit(layers(bits), KINDS)

@@ -1,4 +1,4 @@
-"""How far an image's pattern is from the nearest others: the paper's idea taken at its word.
+"""How far an image's pattern is from the nearest others: the paper's idea, literally.
 
 The nodes that are on and off make a pattern of bits. The score is the Hamming distance to the k-th nearest other
 image's pattern, as a share of the nodes: score(x) = |b(x) xor b(x_k)| / nodes. Found exactly among packed bits. Whole
@@ -26,13 +26,13 @@ class Hamming:
         self.k = k
         self.active = active
 
-    def fit(self, layers: Layers, kinds: Mapping[str, str]) -> Doubles:
+    def fit(self, layers: Layers, node_types: Mapping[str, str]) -> Doubles:
         """Keep the patterns; give (n,) own scores, each pattern's own image left out but not its equals."""
         n = len(next(iter(layers.values())))
         if self.k is not None and not (isinstance(self.k, int | np.integer) and 1 <= self.k < n):
             raise OptionError(f"k must be a whole number from 1 to {n - 1} for {n} images, got {self.k!r}.")
         self.k_ = min(50, max(1, n // 20)) if self.k is None else int(self.k)
-        self.cuts_ = thresholds(layers, kinds, self.active)
+        self.cuts_ = thresholds(layers, node_types, self.active)
         self.bits_ = pack(layers, self.cuts_)
         self.on_ = shares_on(self.bits_, len(self.cuts_))
         # The image itself is at distance 0, the first of the k + 1 nearest: without it the k nearest others are left.

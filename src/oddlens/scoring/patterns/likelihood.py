@@ -20,8 +20,9 @@ from oddlens.kernels import one_blas_thread
 from oddlens.protocols import Bools, Doubles, State
 from oddlens.scoring.activity import Layers, pack, rarity, shares_on, thresholds, unpack
 
-SMOOTH = 0.5  # images added to either state of each node, so that nothing is impossible (Krichevsky, Trofimov 1981)
-ROUNDS = 30
+# Images added to either state of each node, so that nothing is impossible (Krichevsky, Trofimov 1981).
+PSEUDO_COUNT = 0.5
+MOST_ROUNDS = 30  # rounds of expectation maximisation
 BATCH = 4096
 
 
@@ -33,12 +34,12 @@ class Likelihood:
         self.active = active
         self.random_state = random_state
 
-    def fit(self, layers: Layers, kinds: Mapping[str, str]) -> Doubles:
+    def fit(self, layers: Layers, node_types: Mapping[str, str]) -> Doubles:
         """Fit the mixture; give (n,) own scores, each image's share taken out of the statistics."""
         n = len(next(iter(layers.values())))
         if not isinstance(self.components, int | np.integer) or not 1 <= self.components <= n:
             raise OptionError(f"components must be a whole number from 1 to {n}, got {self.components!r}.")
-        self.cuts_ = thresholds(layers, kinds, self.active)
+        self.cuts_ = thresholds(layers, node_types, self.active)
         bits = pack(layers, self.cuts_)
         self.on_ = shares_on(bits, len(self.cuts_))
         self.ones_, self.counts_ = self._mixture(bits)
@@ -79,7 +80,7 @@ class Likelihood:
         ones = (unpack(bits[_spread(bits, self.components, rng)], nodes) + self.on_) / 2 * n / self.components
         counts = np.full(self.components, n / self.components)
         last = -np.inf
-        for _ in range(ROUNDS):
+        for _ in range(MOST_ROUNDS):
             new_ones, new_counts, total = np.zeros_like(ones), np.zeros_like(counts), 0.0
             for start in range(0, n, BATCH):
                 x = unpack(bits[start : start + BATCH], nodes).astype(np.float64)
@@ -105,13 +106,13 @@ class Likelihood:
 
 def _joint(x: Doubles, ones: Doubles, counts: Doubles, without: float = 0.0) -> Doubles:
     """(b, components) log w_c p_c(x); ``without`` 1 takes one such image out of each component."""
-    on = np.log(np.maximum(ones - without, 0) + SMOOTH)
-    off = np.log(np.maximum(counts[:, None] - ones - without, 0) + SMOOTH)
+    on = np.log(np.maximum(ones - without, 0) + PSEUDO_COUNT)
+    off = np.log(np.maximum(counts[:, None] - ones - without, 0) + PSEUDO_COUNT)
     size = np.maximum(counts - without, 0)
-    weight = np.log(size + SMOOTH) - np.log(counts.sum() - without + SMOOTH * len(counts))
+    weight = np.log(size + PSEUDO_COUNT) - np.log(counts.sum() - without + PSEUDO_COUNT * len(counts))
     # einsum keeps each row's sum apart from the others in the batch
     bits = np.einsum("bj,cj->bc", x, on - off)
-    return np.asarray(bits + off.sum(1) - on.shape[1] * np.log(size + 2 * SMOOTH) + weight)
+    return np.asarray(bits + off.sum(1) - on.shape[1] * np.log(size + 2 * PSEUDO_COUNT) + weight)
 
 
 def _responsible(joint: Doubles) -> tuple[Doubles, Doubles]:

@@ -32,7 +32,7 @@ class Pathway:
         self.whiten = whiten
 
     @one_blas_thread()
-    def fit(self, layers: Layers, kinds: Mapping[str, str]) -> Doubles:  # noqa: ARG002  differences, not bits
+    def fit(self, layers: Layers, node_types: Mapping[str, str]) -> Doubles:  # noqa: ARG002  differences, not bits
         """Find the differences' mean and scatter; give (n,) own scores, each image left out of both, exactly."""
         n, width = len(next(iter(layers.values()))), sum(layer.shape[1] for layer in layers.values())
         self.count_ = n

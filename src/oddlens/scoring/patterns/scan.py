@@ -34,7 +34,7 @@ class Scan:
     def __init__(self, statistic: str) -> None:
         self.statistic = statistic
 
-    def fit(self, layers: Layers, kinds: Mapping[str, str]) -> Doubles:  # noqa: ARG002  values, not bits
+    def fit(self, layers: Layers, node_types: Mapping[str, str]) -> Doubles:  # noqa: ARG002  values, not bits
         """Keep a reference of the nodes' values; give (n,) own scores, each image left out of its own reference."""
         if self.statistic not in STATISTICS:
             raise OptionError.unknown("statistic of the scan", self.statistic, STATISTICS)
