@@ -184,7 +184,7 @@ def test_steps_by_hand():
     assert null.least == 1 / 210
     assert vars(null.beyond) == vars(fit_null(scores, False, UNIMODAL.fused_freedom))
     assert null.share == UNIMODAL.fused
-    flat = stepwise(scores, np.full(21, 0.4), UNIMODAL)
+    flat = stepwise(scores, np.full(21, 0.5), UNIMODAL)
     assert flat.scores.tolist() == [1, 20], "what is farther than all begins at the largest score"
 
 
