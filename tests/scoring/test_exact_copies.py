@@ -28,7 +28,8 @@ def test_the_layout_in_memory_does_not_matter(dots):
 
 
 @pytest.mark.parametrize("bad", [np.zeros((3, 8), np.uint8), np.zeros((3, 16)), np.zeros(16, np.uint8),
-                                 np.zeros((3, 16, 1), np.uint8)])
+                                 np.zeros((3, 16, 1), np.uint8), np.zeros((3, 16), np.int8),
+                                 np.zeros((3, 17), np.uint8)])
 def test_digests_that_are_none_are_refused(bad):
     with pytest.raises(SavedModelError, match="digests"):
         Known(bad)
