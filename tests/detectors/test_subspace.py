@@ -159,6 +159,7 @@ def test_tiny_collections(n):
 def test_rows_that_are_all_alike_score_0_and_whatever_differs_by_how_much():
     detector = Subspace().fit(Encoded(embedding=np.full((20, 3), 0.5, np.float32)))
     assert detector.score_own().max() == 0
+    assert [kept.shape for kept in detector.axes_] == [(3, 0)] * 5
     assert detector.score_new(Encoded(embedding=np.array([[0.5, 3.5, 4.5]], np.float32)))[0] == pytest.approx(5)
 
 
