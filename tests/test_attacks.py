@@ -153,8 +153,9 @@ def test_what_is_said_of_the_images_is_checked(folder, key, value):
 
 @pytest.mark.parametrize("value", [
     {"role": "encoder", "name": "os:system", "options": {}}, {"role": "source", "name": "x", "options": {}},
-    {"role": "encoder", "name": "pixels", "options": {"no": 1}}, {"role": ["encoder"], "name": "pixels", "options": {}}, {"tuple": 7},
-    {"dict": [1]}, {"view": {"os": 1}}, {}, {"role": "encoder", "name": "gone", "options": {}, "package": ["a"]},
+    {"role": "encoder", "name": "pixels", "options": {"no": 1}}, {"role": ["encoder"], "name": "pixels", "options": {}},
+    {"tuple": 7}, {"dict": [1]}, {"view": {"os": 1}}, {},
+    {"role": "encoder", "name": "gone", "options": {}, "package": ["a"]},
     {"role": "encoder", "name": "gone", "options": {}, "package": [["a"], 7]},
 ])
 def test_what_was_asked_for_is_made_by_the_registry_alone(folder, value):

@@ -21,6 +21,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from oddlens.errors import OptionError, SavedModelError
+from oddlens.kernels import one_blas_thread
 from oddlens.options import require_numbers
 from oddlens.protocols import Doubles, Encoded, State
 from oddlens.scoring.features import checked_features
@@ -80,10 +81,11 @@ class SelfTraining(BaseEstimator):
         self.rule_ = np.zeros(rows.shape[1] + 1)
         self.own_ = self._standing(base, np.zeros(len(rows)))
         if len(rows) >= FEWEST_IMAGES:
-            for _ in range(self.rounds):
-                judged = self._learn(rows, sample, rng)
-                self.scale_[2] = max(float(judged.std()), 1e-12)
-                self.own_ = self._standing(base, judged)
+            with one_blas_thread():
+                for _ in range(self.rounds):
+                    judged = self._learn(rows, sample, rng)
+                    self.scale_[2] = max(float(judged.std()), 1e-12)
+                    self.own_ = self._standing(base, judged)
         return self
 
     def score_own(self) -> Doubles:
