@@ -120,7 +120,6 @@ class Subspace(BaseEstimator):
         return self
 
 
-
 def _batches(shape: tuple[int, ...]) -> Iterator[slice]:
     step = max(1, BATCH_VALUES // shape[1])
     return (slice(start, start + step) for start in range(0, shape[0], step))
@@ -138,7 +137,7 @@ def _components(rows: NDArray[np.float32], share: float) -> tuple[Doubles, Doubl
         return mean, np.zeros((d, 0))
     count = int(np.searchsorted(total, share * total[-1])) + 1
     if n < d:
-        return mean, centred.T @ (vectors[:, :count] / np.sqrt(np.maximum(variance[:count], 1e-300)))
+        return mean, centred.T @ (vectors[:, :count] / np.sqrt(variance[:count]))
     return mean, np.ascontiguousarray(vectors[:, :count])
 
 
