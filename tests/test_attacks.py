@@ -200,7 +200,7 @@ def test_parts_that_do_not_fit_each_other_are_found_before_the_first_image(folde
     save_model(AnomalyModel(Autoencoder(latent=3, steps=5), ["neighbors"]).fit(dots), tmp_path / "other")
     replace_file(folder, "encoder-0", part_of(tmp_path / "other", "encoder-0").read_bytes())
     edit(folder, lambda content: content["encoders"][0]["options"].update(latent=3))
-    with pytest.raises(SavedModelError, match="is not a sound model|features"):
+    with pytest.raises(SavedModelError, match="features"):
         load_model(folder)
 
 
@@ -225,7 +225,8 @@ def test_what_is_said_of_the_images_is_checked(folder, key, value):
 
 @pytest.mark.parametrize("value", [
     {"role": "encoder", "name": "os:system", "options": {}}, {"role": "source", "name": "x", "options": {}},
-    {"role": "encoder", "name": "pixels", "options": {"no": 1}}, {"role": ["encoder"], "name": "pixels", "options": {}}, {"tuple": 7},
+    {"role": "encoder", "name": "pixels", "options": {"no": 1}}, {"role": ["encoder"], "name": "pixels", "options": {}},
+    {"tuple": 7},
     {"dict": [1]}, {"view": {"os": 1}}, {}, {"role": "encoder", "name": "gone", "options": {}, "package": ["a"]},
     {"role": "encoder", "name": "gone", "options": {}, "package": [["a"], 7]},
 ])

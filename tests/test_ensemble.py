@@ -101,7 +101,8 @@ def test_each_stage_is_timed_in_all(monkeypatch):
     ("residual", {"residual": np.zeros(39)}, r"residual of 40 images and gave an array of \(39,\)"),
     ("surprise", {"surprise": None}, "surprise of 40 images and gave none"),
     ("activations", {}, "activations of 40 images and gave none"),
-    ("activations", {"activations": {"a": np.zeros((40, 2)), "b": np.zeros((41, 2))}}, r"activations of 40 .* an array of \(41, 2\)"),
+    ("activations", {"activations": {"a": np.zeros((40, 2)), "b": np.zeros((41, 2))}},
+     r"activations of 40 .* an array of \(41, 2\)"),
     ("pathway", {"pathway": {"a": None}}, "pathway of 40 images and gave none"),
 ])
 def test_an_encoder_that_does_not_give_what_it_was_asked_for_is_named(need, given, got):
@@ -112,7 +113,8 @@ def test_an_encoder_that_does_not_give_what_it_was_asked_for_is_named(need, give
 
 
 def test_what_an_encoder_was_not_asked_for_may_be_missing():
-    single(Constant(needs={"activations"}), Giving(embedding=None, activations={"a": np.zeros((40, 1))})).fit(PIXELS, {})
+    encoder = Giving(embedding=None, activations={"a": np.zeros((40, 1))})
+    assert single(Constant(needs={"activations"}), encoder).fit(PIXELS, {})["a"].tolist() == [1] * 40
 
 
 @pytest.mark.parametrize(("gives", "got"), [

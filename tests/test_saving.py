@@ -164,8 +164,9 @@ def test_only_what_a_saved_model_holds_is_replaced_or_removed(model, tmp_path):
     folder.mkdir()  # an empty one will do
     save_model(model, folder)
     content = json.loads((folder / "model.json").read_text())
-    assert content["format"] == 4, "what is said of it in older versions' error messages"
-    assert {file.name for file in folder.iterdir()} == {"model.json", *(file["name"] for file in content["files"].values())}
+    assert content["format"] == 4, "raise it with every change that older versions cannot read"
+    named = {file["name"] for file in content["files"].values()}
+    assert {file.name for file in folder.iterdir()} == {"model.json", *named}
     (folder / ".model.json.x.part").write_text("a save that was cut off")
     (folder / "own-0123456789abcdef.safetensors").write_text("of a model before")
     save_model(model, folder)

@@ -44,15 +44,15 @@ def test_encoders_and_detectors_come_back_by_name_and_options_alone():
         "role": "detector", "name": "neighbors", "package": None, "options": Neighbors(k=3).get_params()}
 
 
-@pytest.mark.parametrize("bad", [1 + 0j, {1: "a"}, {1, 2}, b"bytes", object(), np.complex128(1), np.zeros(2), [object()],
-                                 {"a": object()}, (object(),)])
+@pytest.mark.parametrize("bad", [1 + 0j, {1: "a"}, {1, 2}, b"bytes", object(), np.complex128(1), np.zeros(2),
+                                 [object()], {"a": object()}, (object(),)])
 def test_what_json_cannot_hold_is_named(bad):
     with pytest.raises(OptionError, match=r"^The option size cannot be saved: .* --no-model"):
         written(bad, "The option size")
 
 
 def test_what_is_not_registered_is_named_with_the_way_out():
-    with pytest.raises(OptionError, match=r"InstantEncoder .* group oddlens.encoders.*docs/write-an-encoder.md.*--no-m"):
+    with pytest.raises(OptionError, match=r"InstantEncoder .* group oddlens.encoders.*docs/write-an-encoder.md"):
         described("encoder", InstantEncoder())
 
     class Own(BaseEstimator):
