@@ -99,7 +99,8 @@ class TestFound:
     def test_what_is_blank_is_nothing_else_besides_but_a_copy_or_of_another_size(self):
         everything = {"spread": 1, "span": 2, "lightest": 1, "brightness": 1, "contrast": 26, "edge_width": 9,
                       "band": 1, "band_edge": 1, "copy_of": 4, "near_duplicate_residual": 0, "colour": 0, "side": 300,
-                      "aspect": 3, "rotation_odds": 9, "rotation_gain": 1, "rotation_residual": 0, "rotation_partner": 1}
+                      "aspect": 3, "rotation_odds": 9, "rotation_gain": 1, "rotation_residual": 0,
+                      "rotation_partner": 1}
         assert named(everything) == {"blank", "copy", "large", "wide"}
         assert named({"spread": 1, "span": 2, "colour": 40}, middle={"colour": 0}) == {"blank"}
 
