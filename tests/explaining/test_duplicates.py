@@ -123,6 +123,15 @@ class TestColours:
         assert grey.tolist() == [[0] * 3] * 2
 
 
+    def test_of_the_same_colour_in_any_strength_nothing_is_left_and_never_less(self):
+        colours = np.random.default_rng(0).integers(-9, 10, (200, 32))
+        for factor in (5, 7, 11):
+            one, other = (128 + colours * times for times in (7, factor))
+            left = duplicates._tints_apart(one.astype(np.uint8), other.astype(np.uint8)[:, None])
+            assert left.min() >= 0
+            assert left.max() < 1e-9
+
+
 def parts_of(images):
     return (thumbnails(images[..., :3].mean(3, dtype=np.float32)), tints(images), digests(images))
 
@@ -228,6 +237,20 @@ def test_beyond_the_largest_exact_collection_cells_are_searched(monkeypatch, mos
     assert getattr(index, "nlist", None) == cells
     assert getattr(index, "nprobe", None) == (16 if cells else None)
     assert index.ntotal == 100
+
+
+def test_twenty_thousand_are_compared_exactly():
+    assert not hasattr(duplicates._index(np.zeros((20_000, 2), np.float32)), "nlist")
+
+
+def test_candidates_are_found_by_64_numbers_whatever_the_light():
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 100, (1, 784), dtype=np.uint8)
+    found = duplicates._coarse(np.concatenate([picture, picture + 100, 2 * picture, 0 * picture]))
+    assert found.shape == (4, 64)
+    assert found[1] == pytest.approx(found[0], abs=1e-5)
+    assert found[2] == pytest.approx(found[0], abs=1e-5)
+    assert np.linalg.norm(found, axis=1) == pytest.approx([1, 1, 1, 0], abs=1e-5)
 
 
 def test_thumbnails_are_small_and_slightly_smooth():
