@@ -189,6 +189,14 @@ class TestNearest:
             parts = parts_of(images)
             assert (Thumbnails(*parts).nearest(*parts).row == -1).all()
 
+    def test_among_many_near_copies_the_tenth_is_counted_from_the_gap(self):
+        pictures = self.pictures(20)
+        copies = pictures[[0] * 40] + np.random.default_rng(1).normal(0, 3, (40, 28, 28, 1))
+        parts = parts_of(np.concatenate([pictures, copies.clip(0, 255).astype(np.uint8)]))
+        found = Thumbnails(*parts).nearest(*parts)
+        assert (found.residual[20:] < 0.03).all()
+        assert (found.usual[20:] > 0.2).all(), "of 32 candidates all would be copies"
+
     def test_batches_make_no_difference(self, monkeypatch):
         parts = parts_of(self.pictures(30))
         whole = Thumbnails(*parts).nearest(*parts)
