@@ -141,12 +141,12 @@ def difference(before: str, after: str) -> Change:
 
 
 class Watch:
-    """To pytest: notes which tests run which lines of a file's functions, and the processor time of each test."""
+    """To pytest: notes which tests and fixtures run which lines of a file's functions, and what each test needs."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.who = str(path), ""
         self.ran: dict[int, set[str]] = defaultdict(set)
-        self.seconds: dict[str, float] = defaultdict(float)
+        self.needs: dict[str, tuple[float, list[str]]] = {}  # test -> its processor time and its fixtures
 
     def follow(self, frame: Any, event: str, _: object) -> Any:
         """What Python calls at each call and line."""
@@ -157,27 +157,36 @@ class Watch:
             self.ran[frame.f_lineno].add(self.who)
         return self.follow
 
-    def watched(self, test: str, who: str) -> Generator[None, Any, Any]:
-        """Around a test or what is set up for it."""
-        self.who, start = who, time.process_time()
+    def watched(self, who: str) -> Generator[None, Any, Any]:
+        """Around a test or a fixture, which may be made within another's."""
+        before, self.who = self.who, who
         threading.settrace(self.follow)
         sys.settrace(self.follow)
         try:
             return (yield)
         finally:
-            sys.settrace(None)
-            threading.settrace(None)
-            self.seconds[test] += time.process_time() - start
+            self.who = before
+            if not before:
+                sys.settrace(None)
+                threading.settrace(None)
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, Any, Any]:
-        """What a fixture runs counts for every test of the file: it may be made once for all."""
-        return (yield from self.watched(item.nodeid, item.nodeid.partition("::")[0]))
+    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any]) -> Generator[None, Any, Any]:
+        """What a fixture runs counts for every test that needs it: it may be made once for all."""
+        return (yield from self.watched(fixturedef.argname))
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
+    def pytest_runtest_call(self, item: pytest.Function) -> Generator[None, Any, Any]:
         """What a test runs."""
-        return (yield from self.watched(item.nodeid, item.nodeid))
+        return (yield from self.watched(item.nodeid))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Function) -> Generator[None, Any, Any]:
+        """The whole of a test."""
+        start = time.process_time()
+        result = yield
+        self.needs[item.nodeid] = time.process_time() - start, list(item.fixturenames)
+        return result
 
 
 class Choice:
@@ -211,7 +220,7 @@ def judge(copy: Path, tests: list[Path], seconds: int, plugin: Watch | Choice) -
                           "--hypothesis-seed=0", f"--basetemp={copy / 'scratch'}", *map(str, tests)], [plugin])
     if isinstance(plugin, Watch):
         ran = {line: sorted(who) for line, who in plugin.ran.items()}
-        (copy / "watched").write_text(json.dumps([ran, plugin.seconds]))
+        (copy / "watched").write_text(json.dumps([ran, plugin.needs]))
     sys.exit(status)
 
 
@@ -250,7 +259,7 @@ def measure(copy: Path, name: str, sample: int, seed: int) -> dict[str, Any]:
              if test.exists()]
     if not tests or outcome(copy, tests, 600, Watch(path)) != "passed":
         raise SystemExit(f"{name}: {(copy / 'output').read_text() if tests else 'no tests'}\nnothing can be said of it")
-    ran, seconds = json.loads((copy / "watched").read_text())
+    ran, needs = json.loads((copy / "watched").read_text())
     Path(importlib.util.cache_from_source(path)).unlink()  # it could be taken for a mutant of the same size
     source, known = path.read_text(), equivalents()
     found: dict[str, Any] = {"tests": [str(test.relative_to(copy)) for test in tests], "places": len(places(source)),
@@ -258,7 +267,7 @@ def measure(copy: Path, name: str, sample: int, seed: int) -> dict[str, Any]:
     for mutant in mutants(source, sample, random.Random(f"{seed} {name}")):
         change = difference(source, mutant)
         who = {test for line in statement(source, change[0]) for test in ran.get(str(line), ())}
-        judges = {test: cost for test, cost in seconds.items() if {test, test.partition("::")[0]} & who} or seconds
+        judges = {test: seconds for test, (seconds, fixtures) in needs.items() if not who or {test, *fixtures} & who}
         path.write_text(mutant)
         result = outcome(copy, tests, 20 + 3 * math.ceil(sum(judges.values())), Choice(judges))
         found["drawn"] += 1

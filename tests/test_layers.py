@@ -13,8 +13,8 @@ PACKAGE = Path(oddlens.__file__).parent
 # From the ground up: a file at the top or a room may import from lower floors only, or from its own where it says so.
 FLOORS = [
     {"arrays", "errors", "progress", "protocols"},
-    {"files", "kernels", "options", "registry", "statement"},
-    {"calibration", "decisions", "ranking", "reading"},
+    {"files", "folder_lock", "kernels", "options", "registry", "statement"},
+    {"calibration", "decisions", "ranking", "reading", "result_marks"},
     {"learning", "pixels", "scoring", "sources"},
     {"detectors", "encoders", "views"},
     {"ensemble", "specifications"},
@@ -33,7 +33,8 @@ TOGETHER = {"testing": "test_testing.py"}
 ALONE = {"detectors", "encoders", "scoring.patterns"}
 # And with little beside it: at most so many modules of the package, ``protocols`` and ``errors`` not counted.
 LARGEST_RADIUS = 5
-WIDER = {"detectors.activations": 8, "detectors.neighbors": 6, "encoders.dictionary": 6, "encoders.transforms": 9}
+WIDER = {"detectors.activations": 8, "detectors.neighbors": 6, "encoders.dictionary": 6,
+         "encoders.statistics": 6, "encoders.transforms": 10}
 FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}
 
 

@@ -1,10 +1,13 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
 import messy
-from oddlens import arrays
-from oddlens.errors import OptionError, SourceError, TooFewImages
-from oddlens.pixels import PixelFormat, fit_to, look, read_pixels, require_enough
+from oddlens import arrays, pixels
+from oddlens.errors import OptionError, SourceError, TooFewImages, UnreadableImage
+from oddlens.pixels import PixelFormat, fit_to, look, read_near, read_pixels, require_enough
 from oddlens.progress import listening
 from oddlens.reading.decoding import is_grey
 from oddlens.sources import ArraySource, open_source
@@ -63,6 +66,7 @@ def test_one_colourful_image_among_grey_ones_does_not_make_a_colour_collection()
 
 
 @pytest.mark.parametrize("options", [
+    {"image_size": 4097}, {"image_size": (0, 8)}, {"image_size": (8, 4097)}, {"image_size": (8,)}, {"image_size": "8"},
     {"image_size": 0}, {"image_size": (8, 8, 8)}, {"image_size": 10**6}, {"image_size": 1.5}, {"channels": 4},
     {"resize": "stretch"},
 ])
@@ -140,13 +144,15 @@ def test_interrupting_works():
 
 
 def test_names_must_be_unique_and_are_asked_for_before_anything_is_read():
-    with pytest.raises(SourceError, match="'a' stands for 2"):
-        read_pixels(Own([KeyboardInterrupt(), GOOD], ["a", "a"]), PixelFormat(8, 8, 1))
+    with pytest.raises(SourceError, match="'a' stands for 3"):
+        read_pixels(Own([KeyboardInterrupt()] * 6, ["b", "a", "a", "b", "a", "c"]), PixelFormat(8, 8, 1))
 
 
 def test_looking_survives_what_reading_does_and_does_not_depend_on_jobs(folder):
     assert look(Own([MemoryError(), RuntimeError(), GOOD])) == PixelFormat(8, 8, 1)
     assert look(Own([MemoryError()])) == PixelFormat(64, 64, 1)
+    assert look(Own([MemoryError()]), (10, 20), resize="pad") == PixelFormat(10, 20, 1, "pad")
+    assert look(Own([MemoryError()]), channels=3) == PixelFormat(64, 64, 3)
     assert look(open_source(folder), jobs=1) == look(open_source(folder), jobs=3)
 
 
@@ -164,6 +170,16 @@ def test_too_few_images_name_the_broken_ones():
     assert "torn" in str(error.value)
     assert "and 2 more" in str(error.value)
     require_enough(collection, 4)
+    with pytest.raises(TooFewImages, match="5 are needed"):
+        require_enough(collection, 5)
+    for broken, said in ((5, ""), (6, "\n  and 1 more")):
+        short = read_pixels(Own([GOOD] + [RuntimeError("torn")] * broken), PixelFormat(8, 8, 1))
+        with pytest.raises(TooFewImages) as error:
+            require_enough(short)
+        lines = "".join(f"\n  {name}: RuntimeError: torn" for name in range(1, 6))
+        assert str(error.value).endswith(f" {broken} could not be read:{lines}{said}")
+    with pytest.raises(TooFewImages, match=r"ordinary\.$"):
+        require_enough(read_pixels(Own([GOOD]), PixelFormat(8, 8, 1)))
 
 
 def test_progress_is_told():
@@ -171,3 +187,181 @@ def test_progress_is_told():
     with listening(lambda *report: reports.append(report)):
         read_pixels(Own([GOOD] * 6), PixelFormat(8, 8, 1))
     assert reports[-1] == ("reading", 6, 6)
+
+
+@pytest.mark.parametrize(("shapes", "size"), [
+    ([(64, 3)], (64, 3)), ([(65, 65)], (64, 64)), ([(9, 7), (9, 7)], (9, 7)),
+    ([(10, 30), (12, 29), (22, 40)], (12, 32)),  # the medians, 12 and 30, to multiples of 4
+    ([(9, 30), (13, 29)], (12, 28)),  # 11 and 29.5
+    ([(2, 100)], (8, 64)),  # never below 8
+    ([(640, 320), (64, 64), (200, 400)], (40, 64)),  # 200 and 320, by a fifth
+])
+def test_the_size_is_the_one_shape_or_the_median_on_at_most_64_pixels(shapes, size):
+    assert look(Own([np.zeros((*shape, 1), np.uint8) for shape in shapes])) == PixelFormat(*size, 1)
+
+
+def test_nineteen_grey_images_in_twenty_are_a_grey_collection():
+    colour = np.full((8, 8, 3), (200, 0, 0), np.uint8)
+    assert look(Own([GOOD] * 19 + [colour])).channels == 1
+    assert look(Own([GOOD] * 18 + [colour] * 2)).channels == 3
+
+
+class Asked:
+    """A source that remembers which images were asked for."""
+
+    def __init__(self, n):
+        self.n, self.asked = n, []
+
+    def __len__(self):
+        return self.n
+
+    def name(self, index):
+        return str(index)
+
+    def read(self, index):
+        self.asked.append(index)
+        return GOOD
+
+
+def test_images_are_looked_at_all_over_the_source_and_not_where_all_is_said():
+    source = Asked(101)
+    look(source, sample=5)
+    assert source.asked == [0, 25, 50, 75, 100]
+    few, many = Asked(3), Asked(1000)
+    look(few)
+    look(many)
+    assert few.asked == [0, 1, 2]
+    assert (len(many.asked), many.asked[0], many.asked[-1]) == (256, 0, 999)
+    unasked = Asked(10)
+    assert look(unasked, (3, 4), 3, "crop") == PixelFormat(3, 4, 3, "crop")
+    assert not unasked.asked
+
+
+@pytest.mark.parametrize("size", [1, 4096, np.int64(20), (1, 4096), [7, np.uint8(9)]])
+def test_sizes_that_may_be_asked_for(size):
+    form = look(Asked(3), size)
+    pair = size if isinstance(size, tuple | list) else (size, size)
+    assert [form.height, form.width] == [int(side) for side in pair]
+    assert type(form.height) is type(form.width) is int
+
+
+def test_smaller_is_the_mean_of_what_a_pixel_covers_and_larger_has_no_steps():
+    image = np.random.default_rng(0).integers(0, 256, (4, 4, 1), dtype=np.uint8)
+    for height, width in ((2, 2), (4, 2), (2, 4)):
+        means = image.reshape(height, 4 // height, width, 4 // width).mean((1, 3))
+        assert np.abs(fit_to(image, PixelFormat(height, width, 1))[..., 0] - means).max() <= 1
+    ramp = np.tile(np.uint8([0, 100, 200]), (4, 1))[..., None]
+    for height in (2, 8):  # also where the other axis is made smaller
+        found = fit_to(ramp, PixelFormat(height, 12, 1))[..., 0].astype(int)
+        assert (np.diff(found[:, 1:-1]) > 0).all()
+
+
+@pytest.mark.parametrize("side", [2, 8])
+def test_a_cut_or_padded_image_is_scaled_as_any_other(side):
+    image = np.random.default_rng(0).integers(0, 256, (4, 4, 3), dtype=np.uint8)
+    wide = np.concatenate([np.full((4, 2, 3), 9, np.uint8), image, np.full((4, 2, 3), 9, np.uint8)], axis=1)
+    expected = fit_to(image, PixelFormat(side, side, 3))
+    assert np.array_equal(fit_to(image, PixelFormat(side, 2 * side, 3, "pad"))[:, side // 2 : -side // 2], expected)
+    if side == 2:  # where pixels are averaged the rim has no say in the middle
+        assert np.array_equal(fit_to(wide, PixelFormat(side, side, 3, "crop")), expected)
+
+
+def test_the_border_has_the_mean_colour_of_the_rim():
+    image = np.full((3, 3, 3), 40, np.uint8)
+    image[0, 1] = (100, 40, 10)  # 60 more and 30 less, in 12 pixels, for corners are of two sides
+    image[1, 1] = 255  # no part of the rim
+    padded = fit_to(image, PixelFormat(3, 9, 3, "pad"))
+    assert padded[:, 0].tolist() == padded[:, -1].tolist() == [[45, 40, 38]] * 3
+    assert np.array_equal(padded[:, 3:6], image)
+    grey = fit_to(image[..., :1], PixelFormat(3, 9, 1, "pad"))
+    assert (grey[:, [0, 1, 2, 6, 7, 8]] == 45).all()
+
+
+@pytest.mark.parametrize(("error", "reason"), [
+    (MemoryError(), "too large for this machine's memory"), (RuntimeError("on fire"), "RuntimeError: on fire"),
+    (UnreadableImage("x", "torn"), "torn"),
+])
+def test_why_an_image_of_a_source_cannot_be_read(error, reason):
+    with pytest.raises(UnreadableImage) as caught:
+        read_near(Own([error], ["x"]), 0, 8)
+    assert (caught.value.name, caught.value.reason) == ("x", reason)
+
+
+@pytest.mark.parametrize(("result", "got"), [
+    (None, "NoneType"), (GOOD[..., 0], r"uint8 \(8, 8\)"), (GOOD.astype(float), r"float64 \(8, 8, 1\)"),
+    (np.zeros((8, 8, 2), np.uint8), r"uint8 \(8, 8, 2\)"), (GOOD[:0], r"uint8 \(0, 8, 1\)"),
+    (GOOD[:, :0], r"uint8 \(8, 0, 1\)"),
+    (np.zeros((8, 8, 4), np.uint8), r"uint8 \(8, 8, 4\)"), (GOOD.astype(np.int8), "int8"),
+])
+def test_what_is_no_image_is_said(result, got):
+    with pytest.raises(UnreadableImage, match=rf"^x: the source gave {got}.* not uint8 \(height, width, 1 or 3\)"):
+        read_near(Own([result], ["x"]), 0, 8)
+
+
+def test_a_source_may_read_reduced_and_says_how_large_the_whole_was():
+    class Reduced(Own):
+        def read_near(self, index, side):
+            return np.zeros((side, side + 1, 3), np.uint8), (100, 200)
+
+    image, shape = read_near(Reduced([None]), 0, 9)
+    assert (image.shape, shape) == ((9, 10, 3), (100, 200))
+    assert read_near(Own([GOOD[:5]]), 0, 9)[1] == (5, 8)
+    collection = read_pixels(Reduced([None] * 2), PixelFormat(4, 6, 1))
+    assert collection.shapes.tolist() == [[100, 200]] * 2
+
+
+@pytest.mark.parametrize("jobs", [2, 3])
+def test_images_are_read_at_once_but_only_a_few_ahead_and_none_after_an_error(jobs, monkeypatch):
+    together, let_go, started = threading.Barrier(jobs, timeout=20), threading.Event(), []
+
+    class Pool(ThreadPoolExecutor):
+        """Says that it is about to wait for its threads."""
+
+        def __exit__(self, *error):
+            let_go.set()
+            return super().__exit__(*error)
+
+    def work(index):
+        started.append(index)
+        if index < jobs:
+            together.wait()
+        if index == 0:
+            raise UnreadableImage("0", "torn")
+        assert let_go.wait(20)
+
+    monkeypatch.setattr(pixels, "ThreadPoolExecutor", Pool)
+    with pytest.raises(UnreadableImage, match="torn"):
+        list(pixels._in_order(work, 100, jobs))
+    assert len(started) <= jobs + 1
+
+
+def test_no_more_results_wait_than_four_for_each_thread():
+    started = []
+    results = pixels._in_order(lambda index: started.append(index) or index, 100, 2)
+    for taken in range(100):
+        assert next(results) == taken
+        assert len(started) <= taken + 8
+    assert next(results, None) is None
+
+
+def test_ten_images_are_the_fewest(dots):
+    require_enough(read_pixels(ArraySource(dots[:10]), PixelFormat(8, 8, 1)))
+    with pytest.raises(TooFewImages, match="Found 9"):
+        require_enough(read_pixels(ArraySource(dots[:9]), PixelFormat(8, 8, 1)))
+
+
+def test_pixels_that_need_no_change_are_copied_in_blocks(dots, monkeypatch):
+    monkeypatch.setattr(pixels, "BLOCK", 50)
+    reports = []
+    with listening(lambda *report: reports.append(report)):
+        found = read_pixels(ArraySource(dots), PixelFormat(8, 8, 1, "crop"))
+    assert reports == [("reading", 50, 120), ("reading", 100, 120), ("reading", 120, 120)]
+    assert np.array_equal(found.pixels, dots)
+    assert found.shapes.tolist() == [[8, 8]] * 120
+    assert found.shapes.dtype == np.int32
+    assert found.indices.tolist() == [*range(120)]
+    assert (found.unreadable, found.seconds, found.format) == ((), 0, PixelFormat(8, 8, 1, "crop"))
+    assert not np.shares_memory(found.pixels, dots)
+    other = read_pixels(ArraySource(dots), PixelFormat(4, 8, 1))
+    assert other.pixels.shape == (120, 4, 8, 1)
+    assert other.shapes.tolist() == [[8, 8]] * 120

@@ -9,7 +9,7 @@ stated one (docs/lab/decisions.md).
 
 Efron, *Large-scale simultaneous hypothesis testing: the choice of a null hypothesis*, 2004; *Size, power and false
 discovery rates*, 2007. Benjamini, Hochberg, *Controlling the false discovery rate*, 1995. Meinshausen, Rice,
-*Estimating the proportion of false null hypotheses*, 2006. Storey, *A direct approach to false discovery rates*, 2002.
+*Estimating the proportion of false null hypotheses*, 2006.
 Bates, Candès, Lei, Romano, Sesia, *Testing for outliers with conformal p-values*, 2023.
 """
 
@@ -203,7 +203,7 @@ def benjamini_hochberg(p_values: ArrayLike, rate: float) -> Bools:
         raise OptionError(f"The false-discovery rate must be above 0 and below 0.5, got {rate!r}.")
     p = _p_values(p_values)
     ordered = np.sort(p)
-    passed = np.flatnonzero(ordered <= rate * np.arange(1, len(p) + 1) / max(len(p), 1))
+    passed = np.flatnonzero(ordered <= rate * np.arange(1, len(p) + 1) / len(p))
     return np.asarray(p <= ordered[passed[-1]]) if len(passed) else np.zeros(len(p), bool)
 
 
@@ -211,18 +211,6 @@ def q_values(p_values: ArrayLike) -> Doubles:
     """(n,) the least false-discovery rate at which each would be rejected: min over k >= its place of n p_(k) / k."""
     p = _p_values(p_values)
     return np.asarray(false_discovery_control(p)) if len(p) else p
-
-
-def storey_share(p_values: ArrayLike, above: float = 0.5) -> float:
-    """1 - #{p > above} / ((1 - above) n), at least 0: the share of odd images, for p-values that are truly uniform.
-
-    So for those of a clean reference (``conformal_p_values``), not for those of ``fit_null``: that is fitted to the
-    median, so half of its p-values lie above 1/2 whatever the collection holds. Storey 2002.
-    """
-    if not 0 < above < 1:
-        raise OptionError(f"above must lie between 0 and 1, got {above!r}.")
-    p = _p_values(p_values)
-    return float(max(0.0, 1 - (p > above).mean() / (1 - above))) if len(p) else 0.0
 
 
 def share_of_odd(scores: ArrayLike, null: Null) -> Share:
@@ -253,7 +241,7 @@ def shared(p: Doubles, values: Doubles) -> Share:
 def excess(p_values: ArrayLike, allowed: Any = None) -> float:
     """The largest (F(t) - t - allowed(t)) / (1 - t) over t < .2, at least 0; allowed: t -> allowance, by default 0."""
     ordered = np.sort(_p_values(p_values))
-    known = np.arange(1, len(ordered) + 1) / max(len(ordered), 1)
+    known = np.arange(1, len(ordered) + 1) / len(ordered)
     tail = ordered < TAIL_P_VALUE
     t, spare = ordered[tail], known[tail] - ordered[tail]
     if allowed is not None:

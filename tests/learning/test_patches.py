@@ -1,79 +1,120 @@
-"""Patches, their clusters and answers, on maps whose patches are known."""
-
 import numpy as np
 import pytest
 import torch
 
-from oddlens.learning.patches import MOST_PATCHES, answers, pooled, some_patches, spherical_means, tents
+from oddlens.learning import patches
+from oddlens.learning.patches import answers, pooled, some_patches, spherical_means, tents
 
 
-def rng():
-    return np.random.default_rng(0)
+@pytest.fixture
+def few(monkeypatch):
+    monkeypatch.setattr(patches, "MOST_PATCHES", 100)
 
 
-def maps(n=20, channels=2, side=10):
-    return torch.from_numpy(rng().random((n, channels, side, side), dtype=np.float32))
+def of_length_1(rows):
+    return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
 
 
-def test_patches_have_mean_0_and_length_1_and_are_cut_from_the_maps():
-    found = some_patches(maps(), 3, 10, 0.01, rng())
-    assert found.shape == (MOST_PATCHES, 2 * 9)
-    assert found.mean(1).abs().max() < 1e-6
-    assert (found.norm(dim=1) - 1).abs().max() < 1e-5
-    windows = maps().unfold(2, 3, 1).unfold(3, 3, 1).permute(0, 2, 3, 1, 4, 5).reshape(-1, 18)
-    windows = windows - windows.mean(1, keepdim=True)
-    windows = windows / windows.norm(dim=1, keepdim=True)
-    assert (found[:5] @ windows.T).max(1).values.min() > 0.9999
+class TestSomePatches:
+    def test_are_windows_less_their_mean_and_of_length_1(self, few):
+        maps = np.random.default_rng(0).normal(size=(3, 2, 5, 6)).astype(np.float32)
+        found = some_patches(torch.from_numpy(maps), 3, 10, 0.0, np.random.default_rng(1)).numpy()
+        windows = [maps[i, :, y : y + 3, x : x + 3].ravel() for i in range(3) for y in range(3) for x in range(4)]
+        windows = of_length_1(np.array([window - window.mean() for window in windows]))
+        assert found.shape == (100, 18)
+        cosines = found @ windows.T
+        assert cosines.max(1) == pytest.approx(np.ones(100), abs=1e-5)
+        assert len(set(cosines.argmax(1))) > 30, "from nearly all of the 36 places"
+
+    def test_flat_ones_are_left_out(self, few):
+        maps = np.zeros((1, 1, 2, 40), np.float32)
+        maps[..., :20] = np.tile([[0.1, -0.1]], (2, 10))  # a standard deviation of .1, on the left
+        maps[..., 20:] = np.tile([[1, -1], [-1, 1]], 10)
+        found = some_patches(torch.from_numpy(maps), 2, 10, 0.11, np.random.default_rng(0)).numpy()
+        # columns that alternate are no part of what is left but for the place where the two meet
+        assert (np.abs(found @ np.array([1, -1, 1, -1]) / 2) < 0.99).all()
+        assert len(found) == 100
+        every = some_patches(torch.from_numpy(maps), 2, 10, 0.09, np.random.default_rng(0)).numpy()
+        assert (np.abs(every @ np.array([1, -1, 1, -1]) / 2) > 0.99).mean() > 0.3
+
+    def test_of_nothing_but_flat_ones_there_is_noise(self, few):
+        found = some_patches(torch.full((2, 3, 6, 6), 0.7), 2, 40, 0.01, np.random.default_rng(0)).numpy()
+        assert found.shape == (40, 12)
+        assert np.linalg.norm(found, axis=1) == pytest.approx(np.ones(40), abs=1e-6)
+        assert np.linalg.matrix_rank(found) == 12
+
+    def test_it_goes_on_looking_where_nearly_all_are_flat(self, few):
+        maps = np.zeros((1, 1, 60, 60), np.float32)
+        maps[0, 0, 30, 30] = 1  # 4 of 3,481 places
+        found = some_patches(torch.from_numpy(maps), 2, 1, 0.01, np.random.default_rng(0)).numpy()
+        assert 1 <= len(found) < 20
+        corners = of_length_1(np.eye(4) - 0.25)
+        assert (found @ corners.T).max(1) == pytest.approx(np.ones(len(found)), abs=1e-5)
 
 
-def test_flat_places_are_left_out_and_noise_makes_up_for_them():
-    images = torch.zeros(10, 1, 12, 12)
-    images[:, :, :, 6:] = 1.0  # an edge down the middle; everywhere else is flat
-    found = some_patches(images, 3, 5, 0.05, rng())
-    assert len(found) > 1000
-    assert len(torch.unique(found.round(decimals=4), dim=0)) == 2  # the edge at the left or at the right of the middle
-    noise = some_patches(torch.zeros(10, 1, 12, 12), 3, 7, 0.05, rng())
-    assert noise.shape == (7, 9)
-    assert (noise.norm(dim=1) - 1).abs().max() < 1e-5
+class TestSphericalMeans:
+    def test_of_two_bundles_each_has_its_mean(self):
+        rng = np.random.default_rng(0)
+        rows = of_length_1(np.repeat(np.eye(3)[:2], 50, 0) + 0.1 * rng.normal(size=(100, 3))).astype(np.float32)
+        expected = of_length_1(np.stack([rows[:50].sum(0), rows[50:].sum(0)]))
+        for seed in range(5):
+            found = spherical_means(torch.from_numpy(rows), 2, np.random.default_rng(seed)).numpy()
+            assert found[found[:, 0].argsort()[::-1]] == pytest.approx(expected, abs=1e-5)
+
+    def test_an_empty_cluster_begins_again_at_a_patch(self):
+        rows = torch.from_numpy(np.repeat(np.eye(4, dtype=np.float32)[:2], 10, 0))
+        found = spherical_means(rows, 5, np.random.default_rng(0)).numpy()
+        assert {tuple(row) for row in found.tolist()} == {(1, 0, 0, 0), (0, 1, 0, 0)}
 
 
-def test_clusters_are_found_and_no_atom_is_empty():
-    directions = torch.eye(4)[:3]
-    jitter = 0.05 * torch.from_numpy(rng().normal(size=(300, 4)).astype(np.float32))
-    rows = directions.repeat(100, 1) + jitter
-    rows = rows / rows.norm(dim=1, keepdim=True)
-    means = spherical_means(rows, 3, rng())
-    assert (means.norm(dim=1) - 1).abs().max() < 1e-5
-    copies = spherical_means(torch.eye(4)[:1].repeat(50, 1), 5, rng())  # all but one would be empty
-    assert torch.isfinite(copies).all()
-    assert (copies[:, 0] - 1).abs().max() < 1e-5
-    assert (means @ directions.T).max(1).values.min() > 0.9
+class TestAnswers:
+    def slowly(self, maps, atoms, side):
+        n, channels, height, width = maps.shape
+        padded = np.pad(maps, ((0, 0), (0, 0), (side // 2,) * 2, (side // 2,) * 2))
+        found = np.empty((n, len(atoms), height, width))
+        for i, y, x in np.ndindex(n, height, width):
+            window = padded[i, :, y : y + side, x : x + side].ravel().astype(np.float64)
+            contrast = window.std()
+            cosines = atoms @ window / (contrast * np.sqrt(channels * side**2) + 1e-4)
+            weights = np.exp(15 * cosines)
+            found[i, :, y, x] = weights / weights.sum() * contrast**0.5
+        return found
+
+    @pytest.mark.parametrize(("channels", "side"), [(1, 3), (3, 3), (2, 5)])
+    def test_are_softmaxes_of_cosines_weighed_by_the_root_of_the_contrast(self, channels, side):
+        rng = np.random.default_rng(0)
+        maps = rng.normal(size=(2, channels, 6, 7)).astype(np.float32)
+        maps[1] *= 0.01
+        atoms = rng.normal(size=(4, channels * side**2))
+        atoms = of_length_1(atoms - atoms.mean(1, keepdims=True)).astype(np.float32)
+        found = answers(torch.from_numpy(maps), torch.from_numpy(atoms), side).numpy()
+        assert found == pytest.approx(self.slowly(maps, atoms, side), rel=2e-3, abs=1e-5)
+
+    def test_four_times_the_contrast_counts_twice_and_a_flat_place_nothing(self):
+        maps = torch.zeros(1, 1, 9, 9)
+        maps[..., 4, 4] = 1
+        atoms = torch.from_numpy(of_length_1(np.eye(9)[:3] - 1 / 9).astype(np.float32))
+        one, four = answers(maps, atoms, 3), answers(4 * maps, atoms, 3)
+        assert (one[..., 3:6, 3:6] > 0).all()
+        assert four[..., 3:6, 3:6].numpy() == pytest.approx(2 * one[..., 3:6, 3:6].numpy(), rel=1e-2)
+        assert (one[..., :3, :] == 0).all()
 
 
-def test_an_atom_answers_most_where_its_patch_is_and_nothing_answers_where_it_is_flat():
-    edge = torch.tensor([[-1.0, 0, 1]] * 3)
-    atoms = torch.stack([edge.flatten(), edge.T.flatten()])
-    atoms = atoms / atoms.norm(dim=1, keepdim=True)
-    image = torch.zeros(1, 1, 9, 9)
-    image[..., 5:] = 1
-    found = answers(image, atoms, 3)
-    assert found.shape == (1, 2, 9, 9)
-    assert found[0, 0, 4, 4] > 10 * found[0, 1, 4, 4]
-    assert found[0, :, 4, 1].abs().max() == 0
+class TestPooled:
+    def test_tents(self):
+        # the middles are 1 and 3 of 4, the pixels at .5, 1.5, 2.5 and 3.5, and the reach is 2
+        assert tents(4, 2).tolist() == [[0.375, 0.375, 0.125, 0], [0, 0.125, 0.375, 0.375]]
+        assert tents(3, 3).tolist() == np.eye(3).tolist()
+        # for the middle pixel of 3, the only one at its middle, the whole; for the others two thirds
+        assert tents(3, 1).numpy() == pytest.approx(np.array([[2, 3, 2]]) / 9)
 
+    @pytest.mark.parametrize(("channels", "grid"), [(3, 2), (8, 2), (2, 4), (33, 1)])
+    def test_are_evened_averages_of_length_1(self, channels, grid):
+        maps = np.random.default_rng(0).uniform(0, 1, (2, channels, 6, 8)).astype(np.float32)
+        found = pooled(torch.from_numpy(maps), grid).numpy()
+        rows, columns = tents(6, grid).numpy(), tents(8, grid).numpy()
+        averages = np.einsum("gh,nchw,kw->ncgk", rows, maps, columns).reshape(2, -1) ** 0.3
+        assert found == pytest.approx(of_length_1(averages), rel=1e-5)
 
-def test_pooling_gives_length_1_and_is_the_same_for_any_batch():
-    found = pooled(maps(7, 3, 8), 2)
-    assert found.shape == (7, 12)
-    assert (found.norm(dim=1) - 1).abs().max() < 1e-6
-    assert torch.equal(pooled(maps(7, 3, 8)[3:4], 2)[0], found[3])
-    assert torch.equal(pooled(torch.zeros(1, 3, 8, 8), 2), torch.zeros(1, 12))
-
-
-@pytest.mark.parametrize(("size", "count"), [(8, 2), (10, 4), (28, 4), (3, 3)])
-def test_tents_are_symmetric_and_cover_every_place(size, count):
-    found = tents(size, count)
-    assert found.shape == (count, size)
-    assert torch.allclose(found, found.flip(0, 1), atol=1e-6)
-    assert found.sum(0).min() > 0
-    assert found.min() >= 0
+    def test_nothing_stays_nothing(self):
+        assert not pooled(torch.zeros(2, 3, 6, 6), 2).any()

@@ -25,7 +25,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from oddlens.arrays import read_only
 from oddlens.errors import OptionError, SavedModelError
-from oddlens.kernels import helper, kernel, resolve_jobs, threads
+from oddlens.kernels import helper, kernel, one_faiss_thread, resolve_jobs, threads
 from oddlens.progress import advance
 from oddlens.protocols import Bools, Doubles, Encoded, State
 from oddlens.scoring.features import checked_features
@@ -119,23 +119,6 @@ class Neighbors(BaseEstimator):
             advance("neighbors", batch.stop, len(rows))
         return scores
 
-    def neighbors_of(self, encoded: Encoded, k: int) -> tuple[Doubles, NDArray[np.int64]]:
-        """(m, k) distances to the nearest fitted images, copies included, and (m, k) which images these are.
-
-        Nearest first, and of those that are equally far the copies of one image together, in order.
-        """
-        check_is_fitted(self, "own_")
-        n = len(self.rows_)
-        if not isinstance(k, int | np.integer) or not 1 <= k <= n:
-            raise OptionError(f"k must be a whole number from 1 to {n}, the number of fitted images, got {k!r}.")
-        rows = self._rows_like_fitted(encoded)
-        distances, found = self._nearest(rows, k)
-        shares, taken = self._shares(found, k), np.empty((len(rows), k), np.int64)
-        for i, (groups, share) in enumerate(zip(found, shares, strict=True)):
-            ranges = [self.members_[self.first_[group] :][:count] for group, count in zip(groups, share, strict=True)]
-            taken[i] = np.concatenate(ranges)
-        return np.repeat(distances.ravel(), shares.ravel()).reshape(len(rows), k), taken
-
     def get_state(self) -> State:
         """The features, the fitted images' scores and, where these are other, their plain distances."""
         check_is_fitted(self, "own_")
@@ -218,9 +201,9 @@ class Neighbors(BaseEstimator):
 
         def search(start: int) -> None:
             # One FAISS thread in each of ours: they share no barrier, so a busy core holds up only its part.
-            faiss.omp_set_num_threads(1)
             part = slice(start, start + SEARCH_ROWS)
-            squares, proposed[part] = self.index_.search(_moved(rows[part], self.center_), k)
+            with one_faiss_thread():
+                squares, proposed[part] = self.index_.search(_moved(rows[part], self.center_), k)
             last[part] = squares[:, -1]
 
         with ThreadPoolExecutor(resolve_jobs(self.n_jobs)) as pool:

@@ -6,9 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-#: The names of what is measured, in the order of the tables.
-METRICS = ("auroc", "average_precision", "precision_at_n")
-
 
 def measure(odd: NDArray[np.bool_], scores: NDArray[np.float64]) -> dict[str, float]:
     """AUROC, average precision and precision at n of (n,) scores against (n,) truths.
