@@ -187,7 +187,7 @@ def test_what_is_no_image_is_told_in_words(content, reason):
 
 def test_a_decoder_may_fail_in_any_way(monkeypatch):
     for error in (AssertionError("of memory"), SystemError("of memory"), KeyError("of memory"), MemoryError()):
-        def fail(*_, error=error):
+        def fail(*_, error=error, **options):
             raise error
 
         monkeypatch.setattr(decoding.Image, "open", fail)
