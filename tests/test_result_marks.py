@@ -1,4 +1,4 @@
-import json
+"""Only results that say that they are ours are ours, and none lands among images."""
 
 import numpy as np
 import pytest
@@ -8,43 +8,44 @@ from oddlens.result_marks import EVALUATION, RUN, content_of, is_marked, require
 from oddlens.sources import ArraySource, FileSource
 
 
-def test_a_folder_is_ours_by_its_mark_and_by_nothing_else(tmp_path):
+@pytest.mark.parametrize(("name", "kind"), [("run.json", RUN), ("summary.json", EVALUATION)])
+def test_a_folder_is_ours_by_the_mark_in_its_summary(tmp_path, name, kind):
     assert not is_marked(tmp_path)
-    (tmp_path / "run.json").write_text('{"finished": true}')  # any tool may write that
+    (tmp_path / name).write_text('{"finished": true}')  # of another tool
     assert not is_marked(tmp_path)
-    (tmp_path / "run.json").write_text(json.dumps({"format": RUN}))
+    (tmp_path / name).write_text(f'{{"format": "{kind}"}}')
     assert is_marked(tmp_path)
-    assert is_marked(tmp_path, RUN)
-    assert not is_marked(tmp_path, EVALUATION)
+    assert is_marked(tmp_path, kind)
+    assert not is_marked(tmp_path, *({RUN, EVALUATION} - {kind}))
 
 
-def test_an_evaluation_has_a_mark_and_a_place_of_its_own(tmp_path):
-    (tmp_path / "run.json").write_text(json.dumps({"format": EVALUATION}))
-    assert not is_marked(tmp_path)
-    (tmp_path / "summary.json").write_text(json.dumps({"format": EVALUATION}))
-    assert is_marked(tmp_path, EVALUATION)
-    assert not is_marked(tmp_path, RUN)
-
-
-@pytest.mark.parametrize("content", [b"", b"[1]", b"7", b"\xff", b"[" * 100_000, b'{"a":'])
+@pytest.mark.parametrize("content", [b"", b"[1]", b'{"a": ', b"\xff\xfe", b"[" * 100_000])
 def test_a_summary_that_is_none_is_empty(tmp_path, content):
     (tmp_path / "run.json").write_bytes(content)
     assert content_of(tmp_path / "run.json") == {}
-    assert not is_marked(tmp_path)
+    assert content_of(tmp_path / "nowhere.json") == {}
 
 
-def test_results_never_land_among_images(tmp_path):
-    photos = tmp_path / "photos"
-    (photos / "deep").mkdir(parents=True)
-    for out in (photos, photos / "run", photos / "deep" / "run", tmp_path / "photos" / ".." / "photos" / "run"):
-        with pytest.raises(OutputError, match="never written to: choose another place with --out"):
-            require_apart(out, [photos])
-    require_apart(tmp_path / "run", [photos])
-    require_apart(tmp_path / "photos-run", [photos])
-    require_apart(tmp_path / "run", [])
-
-
-def test_a_source_without_a_folder_has_nothing_to_protect(tmp_path):
+@pytest.mark.parametrize("inside", [".", "run", "a/b", "other/../run"])
+def test_results_never_land_among_images(tmp_path, inside):
+    images = tmp_path / "photos"
+    images.mkdir()
+    with pytest.raises(OutputError, match=r"photos, which is never written to: choose another place with --out"):
+        require_apart(images / inside, [tmp_path / "elsewhere", images])
     with pytest.raises(OutputError, match="never written to"):
-        require_outside(tmp_path / "oddlens-run", FileSource([tmp_path / "a.png"], ["a.png"], tmp_path))
-    require_outside(tmp_path / "run", ArraySource(np.zeros((2, 4, 4), np.uint8)))
+        require_outside(images / inside, FileSource([images / "a.png"], ["a.png"], root=images))
+
+
+def test_beside_the_images_is_allowed_and_an_array_lies_nowhere(tmp_path):
+    images = tmp_path / "photos"
+    images.mkdir()
+    assert require_apart(tmp_path / "photos-run", [images]) is None
+    assert require_outside(tmp_path, ArraySource(np.zeros((2, 3, 3), np.uint8))) is None
+
+
+def test_a_link_to_the_images_is_the_images(tmp_path):
+    images = tmp_path / "photos"
+    images.mkdir()
+    (tmp_path / "link").symlink_to(images)
+    with pytest.raises(OutputError, match="never written to"):
+        require_apart(tmp_path / "link" / "run", [images])

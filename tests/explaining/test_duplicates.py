@@ -346,3 +346,20 @@ def test_the_limit_is_what_random_points_reach_once_in_a_thousand():
     rng = np.random.default_rng(0)
     gains = rng.exponential(size=(100_000, 9)).max(1) * 0.2
     assert np.mean(gains > limit(gains)) == pytest.approx(1e-3, rel=0.5)
+
+
+@pytest.mark.parametrize(("by", "expected"), [
+    (-1.5, [0, 0, 0.5, 2]), (-1, [0, 0, 1, 3]), (0, [0, 1, 3, 7]), (0.5, [0.5, 2, 5, 7]), (1.5, [2, 5, 7, 7])])
+def test_the_rim_goes_on_as_it_ends_to_either_side(by, expected):
+    rows = np.broadcast_to(np.array([0, 1, 3, 7], np.float32), (1, 4, 4))
+    assert np.allclose(duplicates._moved(rows, np.array([by], np.float32), 2)[0], expected)
+    columns = rows.transpose(0, 2, 1)
+    assert np.allclose(duplicates._moved(columns, np.array([by], np.float32), 1)[0].T, expected)
+
+
+def test_there_may_be_no_pair_within_the_bounds(digits):
+    images = digits[:60]
+    grey = images[..., 0].astype(np.float32)
+    found = Thumbnails(thumbnails(grey), tints(images), digests(images))
+    ones, others = found.links(np.arange(60), np.zeros(60))
+    assert len(ones) == len(others) == 0
