@@ -95,6 +95,7 @@ class Encoded:
 
     embedding:    (n, d) float32, the learned features.
     residual:     (n,) float64, the mean squared error of the reconstruction, in units of the pixel range.
+    maps:         (n, rows, columns, d) float16, what is to be said of each place of the picture, d numbers a place.
     activations:  layer name -> (n, units) float32, the output of every hidden node.
     pathway:      layer name -> (n, units) float32, the activations of an image less those of its own
                   reconstruction.
@@ -105,6 +106,7 @@ class Encoded:
 
     embedding: NDArray[np.float32] | None = None
     residual: Doubles | None = None
+    maps: NDArray[np.float16] | None = None
     activations: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     pathway: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     node_types: Mapping[str, str] = field(default_factory=dict)
@@ -112,7 +114,7 @@ class Encoded:
 
     def __len__(self) -> int:
         layers = (*self.activations.values(), *self.pathway.values())
-        for array in (self.embedding, self.residual, self.surprise, *layers):
+        for array in (self.embedding, self.residual, self.maps, self.surprise, *layers):
             if array is not None:
                 return len(array)
         return 0
