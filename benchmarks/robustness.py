@@ -91,7 +91,7 @@ def families(rows: dict[str, Row], names: list[str]) -> Iterator[tuple[str, list
 
 def accuracy(rows: dict[str, Row], names: list[str]) -> None:
     """Protocol H: AUROC / average precision, beside the rival that is best in each group."""
-    print("| sets | number | default | best rival | which | HOG 5 / 50 | pixels 5 / 50 | Isolation Forest |\n"
+    print("| sets | number | default | best baseline | which | HOG 5 / 50 | pixels 5 / 50 | Isolation Forest |\n"
           "| --- | --- | --- | --- | --- | --- | --- | --- |")
     for group, some in families(rows, names):
         if not some[0]["scores"]:

@@ -1,8 +1,8 @@
-"""Write from the code what the documents say of it: docs/reference.md, and the tables of methods in README.md.
+"""Write from the code what the documents say about it: docs/reference.md, and tables in other pages.
 
 The reference has every command, every encoder and detector with its options, the contract of others' methods and every
-error. The tables stand in README between two comments, ``<!-- encoders -->`` and ``<!-- /encoders -->``, and have each
-class's own words.
+error. README.md has tables of the encoders and detectors in each class's own words, docs/architecture.md tables of what
+each method's file imports. A table stands between two comments, ``<!-- encoders -->`` and ``<!-- /encoders -->``.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import inspect
 from pathlib import Path
 
 import click
+import import_graph
 
 from oddlens import errors, protocols, registry
 from oddlens.cli import cli
@@ -19,6 +20,8 @@ from oddlens.views import DEFAULT
 
 REFERENCE = Path(__file__).with_name("reference.md")
 README = Path(__file__).parent.parent / "README.md"
+ARCHITECTURE = Path(__file__).with_name("architecture.md")
+ROOMS_OF_METHODS = ("encoders", "detectors", "scoring.patterns")
 CONTRACT = ("ImageSource", "Encoded", "Reason", "Encoder", "Detector", "HasOptions", "LooksAt", "Judges", "Seeks",
             "Explains", "ReadsNear", "InFolder", "Skips", "HoldsPixels")
 
@@ -77,12 +80,26 @@ def readme() -> str:
         names = [*used, *(name for name in registry.names(kind) if name not in used)]
         rows = [f"| {kind} | {headings} |", "| --- | --- | --- |"]
         rows += [f"| `{name}`{' (default)' if name in used else ''} | {_words(kind, name)} |" for name in names]
-        marks = f"<!-- {kind}s -->", f"<!-- /{kind}s -->"
-        before, _, rest = text.partition(marks[0])
-        text = "\n".join([before + marks[0], *rows, marks[1] + rest.partition(marks[1])[2]])
+        text = _between(text, f"{kind}s", "\n".join(rows))
     return text
+
+
+def architecture() -> str:
+    """docs/architecture.md with the tables of what the methods' files import."""
+    text = ARCHITECTURE.read_text()
+    for room in ROOMS_OF_METHODS:
+        text = _between(text, room, import_graph.radius(room))
+    return text
+
+
+def _between(text: str, name: str, table: str) -> str:
+    """The text with what stands between the two comments of that name replaced by a table."""
+    before, start, rest = text.partition(f"<!-- {name} -->")
+    _, end, after = rest.partition(f"<!-- /{name} -->")
+    return f"{before}{start}\n{table}\n{end}{after}"
 
 
 if __name__ == "__main__":
     REFERENCE.write_text(reference())
     README.write_text(readme())
+    ARCHITECTURE.write_text(architecture())

@@ -6,12 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 import oddlens
 from instant import InstantEncoder
 
 PACKAGE = Path(oddlens.__file__).parent
+
+# The networks of these tests are so small that a second thread gains nothing, and where other programs want the cores
+# it waits most of the time. Tests that are about threads set a number of their own.
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -152,10 +152,11 @@ def test_what_is_said_of_the_images_is_checked(folder, key, value):
 
 
 @pytest.mark.parametrize("value", [
-    {"kind": "encoder", "name": "os:system", "options": {}}, {"kind": "source", "name": "x", "options": {}},
-    {"kind": "encoder", "name": "pixels", "options": {"no": 1}}, {"kind": ["encoder"], "name": "pixels"}, {"tuple": 7},
-    {"dict": [1]}, {"view": {"os": 1}}, {}, {"kind": "encoder", "name": "gone", "options": {}, "package": ["a"]},
-    {"kind": "encoder", "name": "gone", "options": {}, "package": [["a"], 7]},
+    {"role": "encoder", "name": "os:system", "options": {}}, {"role": "source", "name": "x", "options": {}},
+    {"role": "encoder", "name": "pixels", "options": {"no": 1}}, {"role": ["encoder"], "name": "pixels", "options": {}},
+    {"tuple": 7}, {"dict": [1]}, {"view": {"os": 1}}, {},
+    {"role": "encoder", "name": "gone", "options": {}, "package": ["a"]},
+    {"role": "encoder", "name": "gone", "options": {}, "package": [["a"], 7]},
 ])
 def test_what_was_asked_for_is_made_by_the_registry_alone(folder, value):
     edit(folder, lambda content: content["model"].update(encoder=value))

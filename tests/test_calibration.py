@@ -14,7 +14,30 @@ def test_a_power_law_is_found_exactly_beyond_all_fitted_scores():
     # quantiles of a Pareto law: the logarithm of the score is exponential
     scores = (1 - (np.arange(5000) + 0.5) / 5000) ** -0.5
     new = np.array([2.0, 5.0, 100.0, 1e4])
-    assert np.allclose(fit_tail(scores).surprisal(new), 2 * np.log(new), rtol=0.01)
+    for unit in (0.01, 1.0, 100.0):
+        assert np.allclose(fit_tail(unit * scores).surprisal(unit * new), 2 * np.log(new), rtol=0.01)
+
+
+def test_scores_whose_tail_is_known_by_hand():
+    # the median of -5 to 5 is 0, the ninth decile 4: log 2 and log 10, and so log 5 every four beyond
+    tail = fit_tail(np.arange(-5.0, 6))
+    assert (tail.middle, tail.floor) == (0, 0)
+    assert tail.slope == pytest.approx(4 / np.log(5))
+    assert tail.surprisal([-4.0, 0.0, 4.0, 8.0]) == pytest.approx(np.log([2 / 5, 2, 10, 50]))
+    # the same of the logarithms, with a zero that is taken for the least score above
+    tail = fit_tail(np.r_[0.0, np.exp(np.arange(-4.0, 6))])
+    assert tail.floor == pytest.approx(np.exp(-4))
+    assert tail.surprisal(np.exp([0.0, 4.0, 8.0])) == pytest.approx(np.log([2, 10, 50]))
+    assert tail.surprisal([0.0]) == tail.surprisal([np.exp(-4)])
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
+def test_a_narrow_spread_is_one_and_that_of_rounding_is_none(unit):
+    narrow = -unit * (0.5 + 1e-9 * np.arange(11.0))  # median 5, ninth decile 1, counted from the far end
+    assert fit_tail(narrow).slope == pytest.approx(4e-9 * unit / np.log(5), rel=1e-5)
+    rounded = -unit * np.r_[np.full(95, 0.5) * (1 + 2e-16 * (np.arange(95) % 2)), np.arange(5.0)]
+    assert fit_tail(rounded).slope == pytest.approx(rounded.std() / np.log(5))
+    assert fit_tail(np.full(7, -unit)).slope == pytest.approx(1 / np.log(5))
 
 
 def test_order_is_kept_and_units_do_not_matter():
@@ -65,7 +88,14 @@ def test_a_quiet_view_is_heard_in_its_tail_alone():
 def test_a_lead_that_finds_an_image_most_ordinary_silences_no_other_view():
     surprisals = {"lead": np.array([-30.0, 2.0]), "quiet": np.array([8.0, 0.0])}
     found = Fusion({"lead": 1.0}, {"quiet": 1.0}).combine(surprisals)
-    assert found[0] > 7 > found[1]
+    assert found == pytest.approx([8 - 0.6, 2])  # a fiftieth of the lead is what is left of it below 0
+
+
+def test_leads_are_averaged_by_their_shares():
+    surprisals = {"a": np.array([4.0, -1.0]), "b": np.array([0.0, -3.0])}
+    fusion = Fusion({"a": 0.25, "b": 0.75}, {})
+    assert fusion.lead(surprisals) == pytest.approx([1, -2.5])
+    assert fusion.combine(surprisals) == pytest.approx([1, -0.05])
 
 
 @pytest.mark.parametrize("share", [0.05, 0.1, 0.15])
@@ -85,6 +115,43 @@ def test_what_is_set_apart_lies_behind_a_gap_and_is_a_fifth_at_most():
     assert 2.5 < set_apart(np.r_[bulk, 9 + rng.normal(size=40) / 3, [5.5, 7.0]]) < 8  # two stragglers in the gap
     assert set_apart(np.r_[bulk, 9 + rng.normal(size=400)]) == np.inf
     assert set_apart(np.empty(0)) == set_apart(np.ones(50)) == np.inf
+
+
+def apart_one_by_one(values):
+    """Above which value the widest gap lies, each gap judged by itself in words of counts and distances."""
+    ordered, n = sorted(values, reverse=True), len(values)
+    half, three_quarters = np.quantile(values, [0.5, 0.75])
+    far_out = [np.log(2) * (1 + (value - half) / (three_quarters - half)) for value in ordered]  # log 2 at the median
+    widest, found = 12.0, np.inf
+    for above in range(2, n // 5 + 1):
+        for inside in {0, above // 10}:
+            below = above + inside
+            last = min(below + max(above, 10), n // 2)
+            top, edge, base = far_out[above - 1], far_out[below], far_out[last]
+            if not (edge > np.log(2) and 0.1 < base < edge):
+                continue
+            power = np.log((last + 1) / (below + 1)) / np.log(edge / base)  # of the law of the values below
+            due = above * (min((top / edge) ** power, np.exp(20)) - 1)  # so many it would have in the gap
+            if due <= inside:
+                continue
+            surprise = due - inside - (inside * np.log(due / inside) if inside else 0)
+            if surprise > widest:
+                widest, found = surprise, ordered[below]
+    return found
+
+
+@pytest.mark.parametrize("n", [12, 15, 40, 200])
+def test_what_is_set_apart_is_what_counting_one_by_one_sets_apart(n):
+    rng, cut = np.random.default_rng(n), 0
+    for _ in range(150):
+        odd, far = rng.integers(1, n // 4 + 2), 10 ** rng.uniform(0, 2)
+        stragglers = 2 + far * rng.random(rng.integers(0, 1 + (n - odd) // 20))
+        values = np.r_[rng.normal(size=n - odd - len(stragglers)), stragglers, 2 + far + rng.normal(0, 0.3, odd)]
+        values = rng.uniform(0.1, 10) * values - rng.uniform(-50, 50)
+        expected = apart_one_by_one(values)
+        assert set_apart(values) == pytest.approx(expected)
+        cut += np.isfinite(expected)
+    assert 10 < cut < 140
 
 
 def test_a_tail_without_a_gap_is_not_cut():

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import faiss
+import numba
 import numpy as np
 import pytest
+import torch
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from oddlens import AnomalyModel, registry
 from oddlens.detectors.activations import RULES
 from oddlens.errors import OptionError
+from oddlens.explaining.causes import Causes
+from oddlens.explaining.groups import group_alike
+from oddlens.report.map import lay_out
 from oddlens.testing import check_detector
 from oddlens.testing.asking import all_of, rows_of
 from oddlens.testing.detector import DETECTOR_CHECKS, sample_encoded
@@ -64,6 +73,101 @@ def test_new_rows_are_independent_to_the_last_digit(name):
     whole = detector.score_new(rows_of(encoded, slice(30, None)))
     alone = [detector.score_new(rows_of(encoded, slice(i, i + 1)))[0] for i in range(30, len(encoded))]
     assert np.array_equal(whole, alone)
+
+
+# Their convolutions run on torch's threads, and sums in another order train other weights.
+ON_TORCHS_THREADS = {"conv_autoencoder", "transforms"}
+
+
+def wide_encoded(seed):
+    """So many features and nodes that BLAS, left alone, would share them out among threads and sum in another order."""
+    rng = np.random.default_rng(seed)
+    rows, nodes = (rng.normal(size=(400, 300)).astype(np.float32) for _ in range(2))
+    return replace(sample_encoded(400), embedding=rows * rng.uniform(0.1, 3, 300).astype(np.float32),
+                   activations={"hidden": np.abs(nodes)}, pathway={"hidden": nodes})
+
+
+@pytest.mark.parametrize(("name", "options"), [
+    *((name, {}) for name in DETECTORS), *(("activations", {"rule": rule}) for rule in RULES),
+    ("activations", {"rule": "likelihood", "components": 3})])
+def test_scores_do_not_depend_on_threads_to_the_last_digit(name, options, put_back):
+    scores = []
+    for count in (1, 2):
+        with threadpool_limits(count, user_api="blas"):
+            faiss.omp_set_num_threads(count)
+            torch.set_num_threads(count)
+            detector = quick("detector", name, n_jobs=count, **options).fit(wide_encoded(0))
+            scores.append(np.concatenate([detector.score_own(), detector.score_new(wide_encoded(1))]))
+    assert np.array_equal(*scores)
+
+
+@pytest.mark.parametrize("name", sorted(set(ENCODERS) - ON_TORCHS_THREADS))
+def test_features_do_not_depend_on_threads_to_the_last_digit(name, digits, put_back):
+    found = []
+    for count in (1, 2):
+        with threadpool_limits(count, user_api="blas"):
+            torch.set_num_threads(count)
+            found.append(all_of(quick("encoder", name, steps=5, atoms=16).fit(digits[:150]), digits[:150]))
+    for key in found[0]:
+        assert np.array_equal(found[0][key], found[1][key]), key
+
+
+@pytest.mark.parametrize("name", sorted(ON_TORCHS_THREADS))
+def test_images_are_independent_on_two_threads_too(name, dots, put_back):
+    encoder = quick("encoder", name, steps=2).fit(dots[:40])
+    torch.set_num_threads(2)
+    whole, some = all_of(encoder, dots[:40]), all_of(encoder, dots[5:12])
+    for key in whole:
+        assert np.array_equal(whole[key][5:12], some[key]), key
+
+
+def threads():
+    """On how many threads each library computes."""
+    return {"torch": torch.get_num_threads(), "faiss": faiss.omp_get_max_threads(), "numba": numba.get_num_threads(),
+            **{library["filepath"]: library["num_threads"] for library in threadpool_info()}}
+
+
+@pytest.fixture
+def put_back():
+    """Nothing that a test sets stays."""
+    before = threads()
+    yield
+    torch.set_num_threads(before["torch"])
+    faiss.omp_set_num_threads(before["faiss"])
+    numba.set_num_threads(before["numba"])
+
+
+@pytest.fixture
+def as_they_were(put_back):
+    """Fails where a test leaves a library on another number of threads than it found: three, as nobody would set."""
+    with threadpool_limits(3):
+        torch.set_num_threads(3)
+        faiss.omp_set_num_threads(3)
+        numba.set_num_threads(1)
+        before = threads()
+        assert set(before.values()) == {1, 3}
+        yield
+        assert {key: count for key, count in threads().items() if key in before} == before
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_an_encoder_leaves_everybodys_threads_alone(name, dots, as_they_were):
+    all_of(quick("encoder", name, steps=2).fit(dots), dots)
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_a_detector_leaves_everybodys_threads_alone(name, as_they_were):
+    encoded = wide_encoded(0)
+    detector = quick("detector", name).fit(encoded)
+    detector.score_own()
+    detector.score_new(encoded)
+
+
+def test_explaining_leaves_everybodys_threads_alone(dots, as_they_were):
+    Causes().fit(dots)  # what is there twice, and which way is up
+    features = np.random.default_rng(0).normal(size=(60, 20))
+    group_alike(features, np.arange(10))
+    lay_out(features, np.arange(60))
 
 
 @pytest.mark.parametrize("detector", DETECTORS)

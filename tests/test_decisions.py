@@ -4,12 +4,14 @@ from scipy import stats
 
 from oddlens.decisions import (
     FEWEST_SCORES,
+    Share,
     allowance,
     benjamini_hochberg,
     conformal_p_values,
     decide,
     excess,
     fit_null,
+    judged,
     q_values,
     share_of_odd,
 )
@@ -83,6 +85,97 @@ def test_students_t_is_found_exactly():
     null = fit_null(scores)
     assert np.allclose([null.location, null.scale, null.freedom, null.floor], [3, 2, 8, 0], atol=0.01)
     assert np.allclose(null.p_values([3.0, 7.0, 15.0]), stats.t.sf([0, 2, 6], 8), rtol=0.02)
+
+
+def excess_one_by_one(p, allowed=lambda t: 0.0):
+    """How many more of the values are as small as one of them, below a fifth, than would be by chance."""
+    p = np.sort(p)
+    return max([0.0, *((rank / len(p) - t - allowed(t)) / (1 - t) for rank, t in enumerate(p, 1) if t < 0.2)])
+
+
+def line(values, law, odd):
+    """Location and scale of a law through the upper quantiles of the values, with the share of odd ones left out."""
+    at = np.linspace(0.5, 0.85, 41)
+    scale, location = np.polyfit(law.ppf(at), np.quantile(values, at * (1 - odd)), 1)
+    return location, scale
+
+
+@pytest.mark.parametrize(("n", "odd", "freedom"), [(10, 0, 0.5), (90, 10, 5), (160, 0, 8), (500, 60, 8), (300, 200, 8)])
+def test_the_null_and_the_share_are_those_of_lines_through_the_upper_quantiles(n, odd, freedom):
+    scores, _ = mixture(n, n, odd)
+    values, law = np.log(scores), stats.t(freedom)
+
+    def allowed(t):
+        chance = np.sqrt(2 * np.log(np.log(max(n + odd, 16))) / max(n + odd, 16) * t * (1 - t))
+        return max(0.02, chance)
+
+    def p_values(law, location, scale):
+        return law.sf((values - location) / scale)
+
+    doubtless = excess_one_by_one(p_values(law, *line(values, law, 0)), allowed)
+    location, scale = line(values, law, min(doubtless, 0.3))
+    null = fit_null(scores)
+    assert null.freedom == freedom
+    assert null.floor == scores.min()
+    assert null.least == 1 / (10 * (n + odd))
+    assert (null.location, null.scale) == pytest.approx((location, scale))
+    p = p_values(law, location, scale)
+    assert null.raw(scores) == pytest.approx(p)
+    high = 0.0
+    for _ in range(5):
+        high = excess_one_by_one(p_values(stats.norm, *line(values, stats.norm, min(high, 0.3))))
+    value = excess_one_by_one(p)
+    share = decide(scores).share
+    assert (share.value, share.low) == pytest.approx((value, excess_one_by_one(p, allowed)))
+    assert share.high == pytest.approx(max(high, value), abs=1e-4)
+
+
+def test_ten_scores_are_the_fewest_that_say_anything():
+    scores = np.arange(1.0, 11)
+    assert fit_null(scores).known
+    assert not fit_null(scores[:9]).known
+
+
+def test_a_large_offset_costs_no_digits():
+    scores = np.round(1000 * np.random.default_rng(0).normal(size=801))
+    plain = decide(scores, log=False)
+    assert np.allclose(decide(scores + 2.0**40, log=False).p_values, plain.p_values, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
+def test_a_narrow_spread_is_one_and_that_of_rounding_is_none(unit):
+    narrow = unit * (1 + 1e-9 * np.random.default_rng(0).normal(size=50))
+    assert fit_null(narrow, log=False).scale == pytest.approx(fit_null(narrow - unit, log=False).scale, rel=1e-5)
+    assert not fit_null(unit * (1 + 2e-16 * (np.arange(50) % 2)), log=False).known
+
+
+def test_logarithms_are_taken_where_no_score_is_negative_or_as_asked():
+    scores = np.random.default_rng(0).normal(0.5, 0.1, 50)
+    assert fit_null(scores).floor == scores.min()
+    assert fit_null(np.r_[0, scores]).floor == fit_null(np.r_[0, scores], log=True).floor == scores.min()
+    assert fit_null(np.r_[-0.1, scores]).floor == fit_null(scores, log=False).floor == 0
+    assert fit_null(np.zeros(50)).floor == fit_null([], log=True).floor == fit_null([]).floor == 0
+
+
+def test_a_decision_by_hand():
+    own, p = np.array([1.0, 2, 3, 4, 5, 4]), np.array([0.9, 0.5, 0.3, 0.02, 0.001, 0.021])
+    null, share = fit_null(np.arange(1.0, 30)), Share(0.1, 0.0, 0.2)
+    decision = judged(own, null, p, 0.1, share)
+    assert decision.flagged.tolist() == [False, False, False, True, True, True]
+    assert decision.threshold == 4
+    assert decision.expected_false == pytest.approx(6 * 0.021)  # the largest p-value that is flagged, of all six
+    assert decision.q_values == pytest.approx([0.9, 0.6, 0.45, 0.042, 0.006, 0.042])
+    assert (decision.share, decision.rate) == (share, 0.1)
+    nothing = judged(own, null, p + 0.05, 0.1, share)
+    assert not nothing.flagged.any()
+    assert nothing.expected_false == 0
+    assert nothing.threshold == null.score_at(0.1 / 6)  # what a single image of six would have needed
+
+
+def test_a_score_that_rounding_gave_two_p_values_is_flagged_each_time():
+    decision = judged(np.array([1.0, 9, 9, 2]), fit_null([]), np.array([0.5, 0.02, 0.2, 0.6]), 0.1, Share(0, 0, 1))
+    assert decision.flagged.tolist() == [False, True, True, False]
+    assert decision.expected_false == pytest.approx(0.8)
 
 
 def test_a_score_has_the_p_value_that_it_was_asked_for():
@@ -246,5 +339,8 @@ def test_the_excess_of_a_known_mixture_and_its_allowance():
     assert np.isclose(excess(np.r_[even, np.zeros(1000)]), 0.1, atol=0.001)
     assert np.isclose(excess(np.r_[even, np.zeros(1000)], allowance(10000)), 0.08, atol=0.001)
     assert excess(even, allowance(9000)) == 0
-    assert excess([]) == 0
+    assert excess([]) == excess([0.2]) == 0
+    assert excess([0.05]) == 1
+    assert excess([0.1, 0.15, 0.4, 0.6]) == pytest.approx(0.35 / 0.85)
+    assert excess([0.15, 0.19, 0.21, 0.22]) == pytest.approx(0.31 / 0.81)
     assert share_of_odd(mixture(0)[0], fit_null(mixture(0)[0])).low > 0

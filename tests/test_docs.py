@@ -18,6 +18,8 @@ from oddlens.cli import cli
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+GLOSSARY = (ROOT / "docs" / "glossary.md").read_text()
+REFUSED = GLOSSARY.partition("<!-- refused -->")[2].partition("<!-- /refused -->")[0]
 PACKAGE = Path(oddlens.__file__).parent
 
 
@@ -32,12 +34,14 @@ def blocks(language):
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
 
-def test_the_reference_and_the_tables_are_what_the_code_says():
+def test_the_reference_and_the_tables_are_what_the_code_says(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs")  # make_reference imports its neighbour there
     spec = importlib.util.spec_from_file_location("make_reference", ROOT / "docs" / "make_reference.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert module.REFERENCE.read_text() == module.reference(), "run: make docs"
     assert module.readme() == README, "run: make docs"
+    assert module.architecture() == module.ARCHITECTURE.read_text(), "run: make docs"
     for kind in ("encoder", "detector"):
         table = README.partition(f"<!-- {kind}s -->")[2].partition(f"<!-- /{kind}s -->")[0]
         assert sorted(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) == registry.names(kind)
@@ -121,6 +125,27 @@ def test_the_readmes_python_runs(workplace, monkeypatch):
     assert blocks("python")
     for block in blocks("python"):
         exec(compile(block, "README.md", "exec"), {})
+
+
+def refused_words():
+    """The words of the glossary's last list."""
+    return [word for row in REFUSED.splitlines()[3:] for word in re.findall(r"`([^`]+)`", row.split("|")[1])]
+
+
+def test_words_that_the_glossary_refuses_do_not_come_back():
+    words = refused_words()
+    assert {"loud", "planted", "ways of looking", "turn_"} <= set(words)
+    wanted = re.compile("|".join(rf"\b{word}\b" if word.isalpha() else rf"\b{word}" for word in words), re.IGNORECASE)
+    sources = [path for path in PACKAGE.rglob("*") if path.suffix in (".py", ".html", ".js", ".md")]
+    found = [f"{path.name}: {match[0]}" for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *sources]
+             for match in wanted.finditer(path.read_text().replace(REFUSED, ""))]
+    assert not found, f"docs/glossary.md says what to write instead: {found}"
+
+
+def test_every_term_of_the_glossary_has_one_entry():
+    terms = re.findall(r"^\| \*\*([^*]+)\*\*", GLOSSARY, re.MULTILINE)
+    assert len(terms) > 40
+    assert sorted(set(terms)) == sorted(terms)
 
 
 def test_links_lead_somewhere():

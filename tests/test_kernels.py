@@ -1,12 +1,17 @@
 import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from types import SimpleNamespace
 
+import faiss
 import numba
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from oddlens import kernels
 from oddlens.errors import OptionError
-from oddlens.kernels import resolve_jobs, threads
+from oddlens.kernels import one_blas_thread, one_faiss_thread, resolve_jobs, threads
 
 
 def test_threads_are_set_within_and_restored_after():
@@ -14,6 +19,47 @@ def test_threads_are_set_within_and_restored_after():
     with threads(1) as count:
         assert count == numba.get_num_threads() == 1
     assert numba.get_num_threads() == before
+
+
+@pytest.fixture
+def three():
+    """FAISS and BLAS on three threads, which nobody would set by chance."""
+    before = faiss.omp_get_max_threads()
+    with threadpool_limits(3, user_api="blas"):
+        faiss.omp_set_num_threads(3)
+        yield
+    faiss.omp_set_num_threads(before)
+
+
+def blas():
+    return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+
+def test_faiss_has_one_thread_within_and_what_it_had_after_even_after_an_error(three):
+    with suppress(ZeroDivisionError), one_faiss_thread():
+        assert faiss.omp_get_max_threads() == 1
+        raise ZeroDivisionError
+    assert faiss.omp_get_max_threads() == 3
+
+
+def test_blas_has_one_thread_within_and_what_it_had_after_even_after_an_error(three):
+    with suppress(ZeroDivisionError), one_blas_thread(), one_blas_thread():
+        assert blas() == {1}
+        raise ZeroDivisionError
+    assert blas() == {3}
+    assert faiss.omp_get_max_threads() == 3
+
+
+def test_blocks_in_several_threads_take_turns():
+    def free():
+        with ThreadPoolExecutor(1) as other:
+            if entered := other.submit(kernels._blas.acquire, blocking=False).result():
+                other.submit(kernels._blas.release).result()
+        return entered
+
+    with one_blas_thread(), one_blas_thread():
+        assert not free()
+    assert free()
 
 
 def test_none_is_all_cores_and_nonsense_is_named():
@@ -31,7 +77,7 @@ def test_no_folder_to_keep_compiled_code_in_is_no_trouble(monkeypatch):
             raise RuntimeError("cannot cache function: no locator available")
         return real(**options)
 
-    monkeypatch.setattr(kernels.numba, "njit", without_cache)
+    monkeypatch.setattr(kernels, "numba", SimpleNamespace(njit=without_cache))
 
     @kernels.kernel
     def double(x):

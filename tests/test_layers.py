@@ -1,6 +1,7 @@
 """Imports run one way. The files are parsed, imports inside functions included; nothing is run."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,10 @@ FLOORS = [
 ]
 # Methods are read alone: none imports its sibling.
 ALONE = {"detectors", "encoders", "scoring.patterns"}
+# And with little beside it: at most so many modules of the package, ``protocols`` and ``errors`` not counted.
+LARGEST_RADIUS = 5
+WIDER = {"detectors.activations": 8, "detectors.neighbors": 6, "encoders.dictionary": 6,
+         "encoders.statistics": 6, "encoders.transforms": 10}
 FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}
 
 
@@ -37,6 +42,10 @@ def files():
 
 def home(path):
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def room(path):
+    return ".".join(path.relative_to(PACKAGE).parent.parts)
 
 
 def imported(path):
@@ -64,11 +73,25 @@ def test_every_file_has_a_floor():
 @pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_go_down(path):
     for target in ours(path):
-        here, there = ".".join(path.relative_to(PACKAGE).parent.parts), ".".join(target[:-1])
-        assert not (here in ALONE and here == there), f"{path.name} imports its sibling {'.'.join(target)}"
+        there = ".".join(target[:-1])
+        assert not (room(path) in ALONE and room(path) == there), f"{path.name} imports its sibling {'.'.join(target)}"
         at_home = home(path) == target[0]
         assert at_home or FLOOR[target[0]] < FLOOR[home(path)], (
             f"{path.name} may not import {'.'.join(target)}: it stands on the same floor or above")
+
+
+@pytest.mark.parametrize("path", [path for path in files() if room(path) in ALONE], ids=lambda path: path.stem)
+def test_a_method_is_read_with_few_other_files(path):
+    name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+    beside = {".".join(target) for target in ours(path)} - {"protocols", "errors"}
+    assert len(beside) <= WIDER.get(name, LARGEST_RADIUS), f"{name} imports {sorted(beside)}"
+
+
+def test_the_picture_has_these_floors():
+    page = (PACKAGE.parent.parent / "docs" / "architecture.md").read_text()
+    table = page.partition("## The floors")[2].partition("\n## ")[0]
+    drawn = [set(re.findall(r"`(\w+)`", row.split("|")[1])) for row in table.splitlines() if row.startswith("| `")]
+    assert drawn == FLOORS[::-1], "docs/architecture.md draws the floors from the top down"
 
 
 def test_there_are_no_cycles():

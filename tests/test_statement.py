@@ -22,6 +22,10 @@ UNKNOWN = Finding(7, 0, 0.0, 0.0, 1.0, known=False)
      "40 of 1,050 images stand out; expect about 1 of them to be a false alarm.", "worth a look."),
     (replace(FLAGGED, expected_false=0.2, flagged=80), "flagged", 80,
      "80 of 1,050 images stand out; expect none of them to be a false alarm.", "The first 80 are worth a look."),
+    (replace(FLAGGED, expected_false=9), "flagged", 52,  # more than the rate allows, by the null
+     "40 of 1,050 images stand out; expect about 4 of them to be false alarms.", "worth a look."),
+    (Finding(400, 50, 0.1, 0.05, 0.2), "flagged", 50,  # nothing is said of false alarms: there are none
+     "50 of 400 images stand out; expect none of them to be a false alarm.", "The first 50 are worth a look."),
     (Finding(400, 1, 0.0025, 0.0025, 0.0025), "flagged", 1,
      "1 of 400 images stands out; expect it to be no false alarm.", ": 1 image. The first is worth a look."),
     (Finding(400, 1, 0.06, 0.04, 0.12), "flagged", 24,
@@ -35,6 +39,9 @@ UNKNOWN = Finding(7, 0, 0.0, 0.0, 1.0, known=False)
     (NOTHING, "nothing", 0, "Nothing stands out: none of 525 images is odd beyond doubt.",
      "The share of odd images is about 2 % (somewhere from 0 % to 8 %): there may be none. "
      f"If there are any, look for them among the first 42. {HIDDEN_WARNING}"),
+    (replace(NOTHING, high=2 / 525), "nothing", 0, "Nothing stands out",
+     f": there may be none. If there are any, look for them among the first 2. {HIDDEN_WARNING}"),
+    (replace(NOTHING, high=1 / 525), "nothing", 0, "Nothing stands out", f": there may be none. {HIDDEN_WARNING}"),
     (replace(NOTHING, share=0.0, high=0.0), "nothing", 0, "Nothing stands out",
      "The share of odd images is about 0 % (somewhere from 0 % to 0 %): there may be none. " + HIDDEN_WARNING),
     (UNKNOWN, "unknown", 0, "No image is flagged: 7 images are too few to say what is ordinary.",
@@ -75,6 +82,7 @@ def test_new_images_are_judged_alone_and_the_share_is_that_of_the_fitted_ones(co
     assert finding.headline == said
     assert finding.rest == ("Each is judged alone, by what flags a fitted image at a false-discovery rate of 0.05. "
                             "Of the fitted images about 5.6 % (somewhere from 3.5 % to 12 %) are odd.")
+    assert "a false-discovery rate of 0.1. " in Finding(count, flagged, 0.056, 0.035, 0.12, new=True).rest
     assert finding.verdict == ("flagged" if flagged else "nothing")  # of these images the share says nothing
     assert finding.worth_looking == flagged
 

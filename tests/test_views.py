@@ -31,6 +31,7 @@ def test_a_view_in_words():
 def test_columns_are_called_by_what_tells_them_apart():
     assert columns([("a", "x"), ("a", "y")]) == ["x", "y"]
     assert columns([("a", "x"), ("b", "x")]) == ["a+x", "b+x"]
+    assert columns([("a", "x")]) == ["x"]
 
 
 def test_leads_share_and_other_views_are_as_loud_as_the_collection_lets_them():
@@ -45,11 +46,50 @@ def test_leads_share_and_other_views_are_as_loud_as_the_collection_lets_them():
     assert colour.tails == {"c": 0.8, "d": 0.5}
 
 
+def test_a_number_is_the_same_weight_whatever_the_collection():
+    weight = View("a", "x", tail_weight=0.5).tail_weights
+    assert weight == TailWeight(0.5, 0.5, 0.5)
+    assert [weight.of(channels, kinds) for channels in (1, 3) for kinds in (0.0, 0.3, 1.0)] == [0.5] * 6
+    assert View("a", "x").tail_weights == TailWeight(0, 0, 0)
+    assert View("a", "x").lead == 1
+
+
+def weights(kind):
+    return {columns([(view.encoder, view.detector), ("", "")])[0]: getattr(view.tail_weights, kind)
+            for view in chosen("default")}
+
+
+def test_how_loud_the_default_views_are():
+    # docs/lab/fusion.md, "How loud": in grey images of one kind the quietest that still ends the cliff
+    assert weights("one") == {
+        "dictionary+burnout": 0, "dictionary+self_training": 0, "dictionary+subspace": 0.025, "pixels+subspace": 0.025,
+        "pixels+forest": 0.05, "hog+burnout": 0.05, "statistics+burnout": 0.0125, "statistics+forest": 0}
+    many, colour = weights("many"), weights("colour")
+    assert all(0 <= weight < 0.1 for view, weight in many.items() if not view.startswith("statistics"))
+    assert all(0.1 < many[view] < 0.5 for view in many if view.startswith("statistics"))
+    assert all(0.5 <= weight <= 1 for view, weight in colour.items() if many[view]), "colour makes them loud"
+
+
+def test_the_dictionary_leads_and_at_most_effort_three_of_them_do():
+    views = chosen("thorough")
+    leads = [(view.detector, view.encoder_options.get("random_state", 0)) for view in views if view.lead]
+    assert {view.encoder for view in views if view.lead} == {"dictionary"}
+    assert all(view.lead == 1 for view in views if view.lead)
+    assert sorted({detector for detector, _ in leads}) == ["burnout", "self_training"]
+    assert len(set(leads)) == len(leads) == 6
+    assert [view.unimodal for view in views if view.lead] == [False, True] * 3
+    assert views[: len(chosen("default"))] == chosen("default")
+    assert [(view.encoder, view.detector) for view in chosen("fast")] == [("dictionary", "burnout")]
+
+
 def test_some_lead_only_where_the_collection_is_of_one_kind():
     views = {"a": View("a", "x"), "b": View("b", "x", unimodal=True)}
     assert [fusion(views, 1, kinds).leads for kinds in (0.0, 1.0)] == [{"a": 1.0}, {"a": 0.5, "b": 0.5}]
+    assert fusion(views, 1, 0.25).leads == {"a": 0.8, "b": 0.2}
 
 
 def test_someone_must_lead():
-    with pytest.raises(OptionError, match="No view leads"):
-        fusion({"a": View("a", "x", lead=0)}, 1, 0.0)
+    for lead in (0, -1):
+        with pytest.raises(OptionError, match="No view leads"):
+            fusion({"a": View("a", "x", lead=lead)}, 1, 0.0)
+    assert fusion({"a": View("a", "x", lead=0.01)}, 1, 0.0).leads == {"a": 1}

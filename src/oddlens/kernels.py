@@ -1,17 +1,22 @@
-"""Compiled loops: one decorator and the number of threads they run on."""
+"""Compiled loops: one decorator; and the number of threads that these, FAISS and BLAS run on."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import RLock
 from typing import Any, TypeVar
 
+import faiss
 import numba
+from threadpoolctl import threadpool_limits
 
 from oddlens.errors import OptionError
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_blas = RLock()
 
 
 def kernel(function: F) -> F:
@@ -39,6 +44,29 @@ def threads(n_jobs: int | None) -> Iterator[int]:
         yield count
     finally:
         numba.set_num_threads(before)
+
+
+@contextmanager
+def one_faiss_thread() -> Iterator[None]:
+    """Within the block FAISS, where it is called from this thread, computes on one thread."""
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Within the block numpy and scipy multiply and factorize matrices on one thread.
+
+    Where these are small a second one waits more than it computes, and where another program wants its core by an order
+    of magnitude. And sums on one thread are the same to the last digit on any number of cores. It is one number for the
+    whole process, so blocks in several threads take turns: else the last one out would put back what another had set.
+    """
+    with _blas, threadpool_limits(1, user_api="blas"):
+        yield
 
 
 def resolve_jobs(n_jobs: int | None) -> int:

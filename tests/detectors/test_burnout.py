@@ -6,6 +6,7 @@ from oddlens.detectors.burnout import Burnout
 from oddlens.errors import OptionError, SavedModelError
 from oddlens.protocols import Encoded
 from oddlens.scoring import neighborhood
+from oddlens.scoring.structure import unimodality
 
 
 def encoded(rows):
@@ -29,6 +30,34 @@ def test_the_formula():
     assert ranks[0] == 5  # a third of 15, the twentieth of 300
     assert ranks[-1] == 75
     assert detector.score_own() == pytest.approx(brute(rows, ranks), rel=1e-5)
+
+
+def test_the_defaults():
+    assert Burnout().get_params() == {"local": "auto", "random_state": 0, "n_jobs": None}
+
+
+def test_auto_is_a_quarter_among_many_kinds_nothing_in_one_and_between_in_proportion():
+    rng = np.random.default_rng(0)
+    many, one, between = (rng.normal(size=(600, width)).astype(np.float32) for width in (5, 50, 12))
+    many += np.repeat(rng.normal(0, 30, (12, 5)), 50, axis=0).astype(np.float32)
+    assert Burnout().fit(encoded(many)).local_ == 0.25
+    assert Burnout().fit(encoded(one)).local_ == 0
+    kind = unimodality(between)
+    assert 0.2 < kind < 0.8
+    fitted = Burnout().fit(encoded(between))
+    assert fitted.local_ == pytest.approx(0.25 * (1 - kind))
+    assert np.array_equal(fitted.score_own(), Burnout(local=fitted.local_).fit(encoded(between)).score_own())
+
+
+def test_the_local_formula():
+    rows = cloud()
+    plain = Burnout(local=0).fit(encoded(rows)).score_own()
+    apart = np.linalg.norm(rows[:, None].astype(np.float64) - rows, axis=2)
+    nearest = apart.argsort(1)[:, 1:11]
+    wide = np.quantile(plain, 0.75)
+    around = np.exp(np.log(np.clip(plain, wide / 10, wide))[nearest].mean(1))
+    detector = Burnout(local=0.3).fit(encoded(rows))
+    assert detector.score_own() == pytest.approx(plain * (wide / around) ** 0.3, rel=1e-5)
 
 
 @pytest.mark.parametrize("share", [0.01, 0.02, 0.05, 0.1, 0.15, 0.2])
@@ -94,7 +123,22 @@ def test_very_small_and_very_large_features(scale):
         Burnout().fit(encoded(rows)).score_own(), rel=1e-4)
 
 
-@pytest.mark.parametrize("local", [-0.1, 1.1, "often", None])
+def test_there_and_back():
+    detector = Burnout(local=0.3).fit(encoded(cloud()))
+    again = Burnout(local=0.3).set_state(detector.get_state())
+    assert again.local_ == 0.3
+    assert np.array_equal(again.score_own(), detector.score_own())
+    new = encoded(cloud(30, seed=1))
+    assert np.array_equal(again.score_new(new), detector.score_new(new))
+
+
+@pytest.mark.parametrize("local", [0, 1])
+def test_the_ends_of_the_range_can_be_saved(local):
+    state = Burnout(local=local).fit(encoded(cloud(30, 4))).get_state()
+    assert Burnout(local=local).set_state(state).local_ == local
+
+
+@pytest.mark.parametrize("local", [-0.1, 1.1, "often", "always", None])
 def test_options_that_cannot_work_are_refused(local):
     with pytest.raises(OptionError, match="local"):
         Burnout(local=local).fit(encoded(cloud()))
@@ -107,18 +151,24 @@ def test_what_is_no_embedding_is_refused():
         Burnout().fit(encoded([[1.0]]))
     with pytest.raises(OptionError, match="embedding"):
         Burnout().fit(Encoded())
-    with pytest.raises(OptionError, match="7 features"):
-        Burnout().fit(encoded(cloud())).score_new(encoded(cloud(d=6)))
+    for width in (6, 8):
+        with pytest.raises(OptionError, match=f"fitted to 7 features, got {width}"):
+            Burnout().fit(encoded(cloud())).score_new(encoded(cloud(d=width)))
     with pytest.raises(NotFittedError):
         Burnout().score_own()
 
 
-@pytest.mark.parametrize("change", [
-    {"reference": np.zeros((1, 4), np.float32)}, {"ranks": np.array([0])}, {"ranks": np.array([30])},
-    {"usual": np.zeros(1)}, {"plain": np.ones(3)}, {"local": np.array([2.0])}, {"own": np.full(30, np.nan)},
-    {"reference": np.zeros((30, 4))},
+@pytest.mark.parametrize(("change", "reason"), [
+    ({"reference": np.zeros((1, 4), np.float32)}, "rows"), ({"ranks": np.array([0])}, "missing or not finite"),
+    ({"ranks": np.array([30])}, "missing or not finite"), ({"usual": np.zeros(1)}, "missing or not finite"),
+    ({"plain": np.ones(3)}, "shapes"), ({"plain": np.ones((30, 1))}, "shapes"), ({"local": np.ones(2)}, "shapes"),
+    ({"local": np.array(0.5)}, "shapes"), ({"own": np.ones((30, 1))}, "shapes"), ({"own": np.array(1.0)}, "shapes"),
+    ({"local": np.array([1.5])}, "cannot be"), ({"local": np.array([-0.5])}, "cannot be"),
+    ({"local": np.array([np.nan])}, "cannot be"), ({"plain": np.full(30, np.inf)}, "cannot be"),
+    ({"own": np.full(30, np.nan)}, "cannot be"), ({"reference": np.zeros((30, 4))}, "lacks reference, or"),
+    ({"own": None, "usual": None}, "lacks usual, own, or"),
 ])
-def test_hostile_states(change):
-    state = Burnout().fit(encoded(cloud(30, 4))).get_state()
-    with pytest.raises(SavedModelError):
-        Burnout().set_state({**state, **change})
+def test_hostile_states(change, reason):
+    state = {**Burnout().fit(encoded(cloud(30, 4))).get_state(), **change}
+    with pytest.raises(SavedModelError, match=reason):
+        Burnout().set_state({key: value for key, value in state.items() if value is not None})

@@ -37,12 +37,18 @@ def test_state_round_trip():
     errors(0.1, np.nan),
     errors(0.1, np.inf),
     Encoded(residual=np.zeros((3, 2))),
+    Encoded(residual=np.array(0.1)),
 ])
 def test_what_cannot_be_scored_is_refused(encoded):
     with pytest.raises(OptionError):
         Reconstruction().fit(encoded)
     with pytest.raises(OptionError):
         Reconstruction().fit(errors(0.1, 0.2)).score_new(encoded)
+
+
+def test_how_many_are_not_finite_is_said():
+    with pytest.raises(OptionError, match=r"^3 reconstruction errors"):
+        Reconstruction().fit(errors(0.1, np.nan, np.inf, -np.inf, 0.2))
 
 
 def test_not_fitted_is_said():
@@ -58,6 +64,8 @@ def test_not_fitted_is_said():
     {"own": np.zeros(3, np.float32)},
     {"own": np.array([0.1, np.nan])},
     {"own": np.zeros(3), "more": np.zeros(3)},
+    {"own": np.array(0.1)},
+    {"own": np.zeros(3, np.complex128)},
 ])
 def test_hostile_states_are_refused(state):
     with pytest.raises(SavedModelError):

@@ -6,6 +6,7 @@ from sklearn.exceptions import NotFittedError
 from oddlens.detectors import subspace
 from oddlens.detectors.subspace import Subspace
 from oddlens.errors import OptionError, SavedModelError
+from oddlens.progress import listening
 from oddlens.protocols import Encoded
 
 
@@ -63,6 +64,74 @@ def test_a_sample_of_a_large_collection_finds_the_same_subspace(monkeypatch):
     assert np.corrcoef(whole, Subspace(share=0.9).fit(Encoded(embedding=rows)).score_own())[0, 1] > 0.97
 
 
+def own_by_singular_vectors(rows, share, most):
+    """Each row's distance from the components of the others' folds: the definition, the slow way."""
+    rng, n = np.random.default_rng(0), len(rows)
+    fold, own = rng.permutation(n) % 5, np.empty(n)
+    for number in range(5):
+        others = np.sort(rng.permutation(np.flatnonzero(fold != number))[:most])
+        mean = rows[others].mean(0, dtype=np.float64)
+        _, values, axes = np.linalg.svd(rows[others] - mean)
+        held = np.cumsum(values**2) / (values**2).sum()
+        kept = axes[: 1 + np.argmax(held >= share)]
+        left = rows[fold == number] - mean
+        own[fold == number] = np.linalg.norm(left - left @ kept.T @ kept, axis=1)
+    return own
+
+
+@pytest.mark.parametrize(("d", "most"), [(12, 50), (13, 25)])
+def test_a_sample_finds_the_components_and_half_of_it_those_of_wide_features(monkeypatch, d, most):
+    monkeypatch.setattr(subspace, "SAMPLED_ROWS", 50)
+    monkeypatch.setattr(subspace, "WIDE_FEATURES", 12)
+    rows = flat(d=d, noise=0.3)
+    own = Subspace(share=0.8).fit(Encoded(embedding=rows)).score_own()
+    assert own == pytest.approx(own_by_singular_vectors(rows, 0.8, most), rel=1e-6)
+
+
+@pytest.mark.parametrize(("n", "d", "most"), [(5100, 3, 4000), (5100, 1024, 4000), (2600, 1025, 2000)])
+def test_how_many_images_find_the_components(monkeypatch, n, d, most):
+    found_from = []
+
+    def none_found(rows, _):
+        found_from.append(len(rows))
+        return rows.mean(0, dtype=np.float64), np.zeros((rows.shape[1], 0))
+
+    monkeypatch.setattr(subspace, "_components", none_found)
+    Subspace().fit(Encoded(embedding=np.zeros((n, d), np.float32)))
+    assert found_from == [most] * 5
+
+
+@pytest.mark.parametrize(("share", "count"), [(0.6, 1), (0.7, 2), (0.9, 2), (0.95, 3)])
+def test_as_many_components_as_hold_the_share(share, count):
+    # 3, 2 and 1 along three axes: 9, 4 and 1 of 14 parts of the variance, that is .64, .93 and all of it
+    axes = np.concatenate([np.diag([3, 2, 1]), -np.diag([3, 2, 1])])
+    rows = np.tile(axes, (200, 1)).astype(np.float32)
+    detector = Subspace(share=share).fit(Encoded(embedding=rows))
+    assert [kept.shape for kept in detector.axes_] == [(3, count)] * 5
+    left = detector.score_new(Encoded(embedding=np.array([[5, 6, 7]], np.float32)))
+    assert left == pytest.approx([np.hypot(6, 7), 7, 0][count - 1], abs=0.3)
+
+
+def test_one_feature_is_all_in_its_component():
+    rows = np.arange(20, dtype=np.float32)[:, None]
+    assert Subspace().fit(Encoded(embedding=rows)).score_own() == pytest.approx(np.zeros(20), abs=1e-6)
+
+
+@pytest.mark.parametrize("n", [6, 200])
+def test_scores_are_in_the_unit_of_the_features(n):
+    rows = flat(n=n, d=12)
+    large, small = (Subspace().fit(Encoded(embedding=rows * np.float32(unit))).score_own() for unit in (1, 2.0**-14))
+    assert small * 2**14 == pytest.approx(large, rel=1e-6)
+
+
+def test_progress_goes_fold_by_fold():
+    told = []
+    with listening(lambda *report: told.append(report)):
+        Subspace().fit(Encoded(embedding=flat()))
+        Subspace().fit(Encoded(embedding=flat(n=3)))
+    assert told == [("subspace", done, total) for total in (5, 3) for done in range(1, total + 1)]
+
+
 def test_wide_components_judge_each_row_alone(monkeypatch):
     rows = flat(n=80)
     narrow = Subspace(share=0.9).fit(Encoded(embedding=rows))
@@ -90,11 +159,17 @@ def test_tiny_collections(n):
 def test_rows_that_are_all_alike_score_0_and_whatever_differs_by_how_much():
     detector = Subspace().fit(Encoded(embedding=np.full((20, 3), 0.5, np.float32)))
     assert detector.score_own().max() == 0
+    assert [kept.shape for kept in detector.axes_] == [(3, 0)] * 5
     assert detector.score_new(Encoded(embedding=np.array([[0.5, 3.5, 4.5]], np.float32)))[0] == pytest.approx(5)
 
 
-def test_state_round_trip():
-    detector = Subspace(share=0.8).fit(Encoded(embedding=flat()))
+def test_the_defaults():
+    assert Subspace().get_params() == {"share": 0.9, "random_state": 0}
+
+
+@pytest.mark.parametrize("n", [2, 4, 200])
+def test_state_round_trip(n):
+    detector = Subspace(share=0.8).fit(Encoded(embedding=flat(n=n)))
     again = Subspace(share=0.8).set_state(detector.get_state())
     new = Encoded(embedding=flat(n=5, seed=3))
     assert np.array_equal(again.score_own(), detector.score_own())
@@ -128,12 +203,17 @@ def test_not_fitted_is_said():
             ask(Subspace())
 
 
-@pytest.mark.parametrize("change", [
-    {"means": None}, {"own": None}, {"axes.3": None}, {"means": np.zeros(12)}, {"means": np.zeros((6, 12))},
-    {"means": np.full((5, 12), np.nan)}, {"means": np.zeros((5, 12), np.float32)}, {"axes.0": np.zeros((11, 2))},
-    {"axes.4": np.full((12, 2), np.inf)}, {"own": np.zeros((3, 2))}, {"own": np.array([np.nan])},
+@pytest.mark.parametrize(("change", "reason"), [
+    ({"means": None}, "its means or its scores"), ({"own": None}, "its means or its scores"),
+    ({"means": np.zeros(5)}, "its means or its scores"), ({"means": np.zeros((6, 12))}, "its means or its scores"),
+    ({"means": np.zeros((0, 12))}, "its means or its scores"), ({"own": np.zeros((3, 2))}, "its means or its scores"),
+    ({"axes.3": None}, "components that fit"), ({"axes.0": np.zeros((11, 2))}, "components that fit"),
+    ({"axes.1": np.zeros(12)}, "components that fit"), ({"axes.1": np.zeros((12, 2, 1))}, "components that fit"),
+    ({"means": np.full((5, 12), np.nan)}, "not finite"), ({"means": np.zeros((5, 12), np.float32)}, "not finite"),
+    ({"axes.4": np.full((12, 2), np.inf)}, "not finite"), ({"axes.4": np.zeros((12, 2), np.int64)}, "not finite"),
+    ({"own": np.array([np.nan])}, "not finite"),
 ])
-def test_hostile_states_are_refused(change):
+def test_hostile_states_are_refused(change, reason):
     state = {**Subspace().fit(Encoded(embedding=flat())).get_state(), **change}
-    with pytest.raises(SavedModelError):
+    with pytest.raises(SavedModelError, match=reason):
         Subspace().set_state({key: value for key, value in state.items() if value is not None})

@@ -34,7 +34,7 @@ def test_state_round_trip():
 
 @pytest.mark.parametrize("encoded", [
     Encoded(embedding=np.zeros((3, 2), np.float32)), Encoded(residual=np.zeros(3)), nats(0.1, np.nan),
-    nats(0.1, np.inf), Encoded(surprise=np.zeros((3, 2))),
+    nats(0.1, np.inf), Encoded(surprise=np.zeros((3, 2))), Encoded(surprise=np.array(0.1)),
 ])
 def test_what_cannot_be_scored_is_refused(encoded):
     with pytest.raises(OptionError):
@@ -51,7 +51,8 @@ def test_not_fitted_is_said():
 
 @pytest.mark.parametrize("state", [
     {}, {"own": np.zeros((2, 2))}, {"own": np.zeros(0)}, {"own": np.zeros(3, np.float32)},
-    {"own": np.array([0.1, np.nan])}, {"own": np.zeros(3), "more": np.zeros(3)},
+    {"own": np.array([0.1, np.nan])}, {"own": np.zeros(3), "more": np.zeros(3)}, {"own": np.array(0.1)},
+    {"own": np.zeros(3, np.complex128)},
 ])
 def test_hostile_states_are_refused(state):
     with pytest.raises(SavedModelError):

@@ -8,6 +8,7 @@ from oddlens.scoring.exact_copies import Known, digests
 def test_an_image_is_known_by_its_pixels_and_one_level_makes_it_another(dots):
     known = Known(digests(dots))
     assert np.array_equal(known.find(dots[[5, 3]]), [5, 3])
+    assert known.digests.shape == (120, 16)
     changed = dots[[5]].copy()
     changed[0, 2, 3, 0] ^= 1
     assert known.find(changed)[0] == -1
@@ -26,7 +27,9 @@ def test_the_layout_in_memory_does_not_matter(dots):
     assert np.array_equal(digests(np.asfortranarray(dots)), digests(dots))
 
 
-@pytest.mark.parametrize("bad", [np.zeros((3, 8), np.uint8), np.zeros((3, 16)), np.zeros(16, np.uint8)])
+@pytest.mark.parametrize("bad", [np.zeros((3, 8), np.uint8), np.zeros((3, 16)), np.zeros(16, np.uint8),
+                                 np.zeros((3, 16, 1), np.uint8), np.zeros((3, 16), np.int8),
+                                 np.zeros((3, 17), np.uint8)])
 def test_digests_that_are_none_are_refused(bad):
     with pytest.raises(SavedModelError, match="digests"):
         Known(bad)

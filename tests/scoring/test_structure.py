@@ -14,23 +14,49 @@ def test_one_blob_is_one_kind_and_ten_are_many():
     assert unimodality(blobs(10)) == 0
 
 
-@pytest.mark.parametrize("rows", [np.zeros((50, 3), np.float32), np.ones((2, 1), np.float32)])
-def test_copies_and_few_rows_are_no_trouble(rows):
+def ratio(rows):
+    """The median distance to the tenth neighbour over the median distance to the mean, row by row."""
+    rows = rows.astype(float)
+    tenth = [np.sort(np.sqrt(((rows - row) ** 2).sum(1)))[10] for row in rows]  # 0 is the row itself
+    return np.median(tenth) / np.median(np.sqrt(((rows - rows.mean(0)) ** 2).sum(1)))
+
+
+@pytest.mark.parametrize(("n", "d"), [(60, 4), (1000, 14)])
+def test_half_way_it_is_in_proportion_to_the_ratio_of_distances(n, d):
+    rows = blobs(1, n, d)
+    expected = (ratio(rows) - 0.85) / 0.08
+    assert 0.3 < expected < 0.95
+    for unit in (1e-3, 1, 1e3):
+        assert unimodality(rows * np.float32(unit)) == pytest.approx(expected, abs=1e-4)
+
+
+def test_of_many_rows_a_thousand_are_compared_the_same_at_each_call():
+    rows = blobs(1, 1200, d=14)
+    chosen = np.random.default_rng(0).permutation(1200)[:1000]
+    assert unimodality(rows) == pytest.approx((ratio(rows[chosen]) - 0.85) / 0.08, abs=1e-4)
+
+
+def test_eleven_rows_are_the_fewest_that_say_anything():
+    rows = np.random.default_rng(0).normal(size=(11, 5)).astype(np.float32)
+    assert unimodality(rows) == 1, "the tenth of ten neighbours is farther than the middle"
+    assert unimodality(rows[:10]) == 0
+
+
+def test_where_each_image_has_copies_there_are_many_kinds():
+    # rounding would have the squared distance of some copies below 0
+    assert unimodality(np.repeat(np.random.default_rng(1).normal(size=(60, 37)), 12, axis=0).astype(np.float32)) == 0
+
+
+@pytest.mark.parametrize("rows", [np.zeros((50, 3), np.float32), np.ones((2, 1), np.float32),
+                                  np.full((20, 3), np.nan, np.float32)])
+def test_equal_and_few_rows_are_no_trouble(rows):
     assert unimodality(rows) == 0
 
 
-def test_units_do_not_matter():
-    rows = blobs(2, 300)
-    assert unimodality(rows * 1000) == pytest.approx(unimodality(rows))
-
-
 @pytest.mark.parametrize(("n", "kinds", "expected"), [
-    (2, 1, 1), (40, 1, 2), (1000, 0, 50), (1000, 1, 50), (6600, 0, 50), (6600, 1, 297), (60_000, 1, 500),
-    (60_000, 0, 50),
+    (2, 1, 1), (39, 1, 1), (40, 1, 2), (1000, 0, 50), (1000, 1, 50), (1100, 1, 50), (6600, 0, 50), (6600, 1, 297),
+    (60_000, 1, 500), (60_000, 0, 50),
+    (6600, 0.5, 122),  # the geometric mean of 50 and 297
 ])
 def test_how_many_neighbours(n, kinds, expected):
     assert neighbour_count(n, kinds) == expected
-
-
-def test_half_way_between_one_kind_and_many_is_in_between():
-    assert 50 < neighbour_count(6600, 0.5) < 297

@@ -25,7 +25,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from oddlens.arrays import read_only
 from oddlens.errors import OptionError, SavedModelError
-from oddlens.kernels import helper, kernel, resolve_jobs, threads
+from oddlens.kernels import helper, kernel, one_faiss_thread, resolve_jobs, threads
 from oddlens.progress import advance
 from oddlens.protocols import Bools, Doubles, Encoded, State
 from oddlens.scoring.features import checked_features
@@ -201,9 +201,9 @@ class Neighbors(BaseEstimator):
 
         def search(start: int) -> None:
             # One FAISS thread in each of ours: they share no barrier, so a busy core holds up only its part.
-            faiss.omp_set_num_threads(1)
             part = slice(start, start + SEARCH_ROWS)
-            squares, proposed[part] = self.index_.search(_moved(rows[part], self.center_), k)
+            with one_faiss_thread():
+                squares, proposed[part] = self.index_.search(_moved(rows[part], self.center_), k)
             last[part] = squares[:, -1]
 
         with ThreadPoolExecutor(resolve_jobs(self.n_jobs)) as pool:

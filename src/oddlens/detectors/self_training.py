@@ -21,6 +21,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from oddlens.errors import OptionError, SavedModelError
+from oddlens.kernels import one_blas_thread
 from oddlens.options import require_numbers
 from oddlens.protocols import Doubles, Encoded, State
 from oddlens.scoring.features import checked_features
@@ -80,10 +81,11 @@ class SelfTraining(BaseEstimator):
         self.rule_ = np.zeros(rows.shape[1] + 1)
         self.own_ = self._standing(base, np.zeros(len(rows)))
         if len(rows) >= FEWEST_IMAGES:
-            for _ in range(self.rounds):
-                judged = self._learn(rows, sample, rng)
-                self.scale_[2] = max(float(judged.std()), 1e-12)
-                self.own_ = self._standing(base, judged)
+            with one_blas_thread():
+                for _ in range(self.rounds):
+                    judged = self._learn(rows, sample, rng)
+                    self.scale_[2] = max(float(judged.std()), 1e-12)
+                    self.own_ = self._standing(base, judged)
         return self
 
     def score_own(self) -> Doubles:
@@ -115,7 +117,7 @@ class SelfTraining(BaseEstimator):
         if wrong:
             raise SavedModelError(f"The saved self_training lacks {', '.join(wrong)}, or holds them in another type.")
         rows, ranks, usual, rule, numbers, own = (state[name] for name in types)
-        if rows.ndim != 2 or 0 in rows.shape or rule.shape != (rows.shape[1] + 1,):
+        if rows.ndim != 2 or rule.shape != (rows.shape[1] + 1,):
             raise SavedModelError(f"The saved self_training holds rows {rows.shape} but a rule {rule.shape}.")
         if numbers.shape != (4,) or own.ndim != 1 or not all(np.isfinite(a).all() for a in (rule, numbers, own)):
             raise SavedModelError("The saved self_training holds numbers that are missing or not finite.")
@@ -155,7 +157,7 @@ class SelfTraining(BaseEstimator):
             fold = rng.integers(0, FOLDS, len(sample))
             for number in range(FOLDS):
                 trained = fold != number
-                if odd[trained].sum() < 2 or odd[trained].all() or trained.all():
+                if odd[trained].sum() < 2:
                     continue
                 rules.append(_rule(self.rows_[trained], beyond[trained], self.ridge))
                 judged[~trained] += _judged(self.rows_[~trained], rules[-1]) / REPEATS

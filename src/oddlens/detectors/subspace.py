@@ -18,6 +18,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from oddlens.errors import OptionError, SavedModelError
+from oddlens.kernels import one_blas_thread
 from oddlens.options import require_numbers
 from oddlens.progress import advance
 from oddlens.protocols import Doubles, Encoded, State
@@ -73,7 +74,8 @@ class Subspace(BaseEstimator):
         for number in range(min(FOLDS, n)):
             others = np.flatnonzero(fold != number)
             chosen = np.sort(rng.permutation(others)[:most])
-            mean, kept = _components(rows[chosen], self.share)
+            with one_blas_thread():
+                mean, kept = _components(rows[chosen], self.share)
             means.append(mean)
             axes.append(kept)
             inside = np.flatnonzero(fold == number)
@@ -118,7 +120,6 @@ class Subspace(BaseEstimator):
         return self
 
 
-
 def _batches(shape: tuple[int, ...]) -> Iterator[slice]:
     step = max(1, BATCH_VALUES // shape[1])
     return (slice(start, start + step) for start in range(0, shape[0], step))
@@ -136,7 +137,7 @@ def _components(rows: NDArray[np.float32], share: float) -> tuple[Doubles, Doubl
         return mean, np.zeros((d, 0))
     count = int(np.searchsorted(total, share * total[-1])) + 1
     if n < d:
-        return mean, centred.T @ (vectors[:, :count] / np.sqrt(np.maximum(variance[:count], 1e-300)))
+        return mean, centred.T @ (vectors[:, :count] / np.sqrt(variance[:count]))
     return mean, np.ascontiguousarray(vectors[:, :count])
 
 
@@ -157,4 +158,5 @@ def _projected(rows: Doubles, axes: Doubles) -> Doubles:
     # the last, it is the same compiled code for every row.
     blocks = np.zeros((-(-len(rows) // BLOCK_ROWS), BLOCK_ROWS, rows.shape[1]))
     blocks.reshape(-1, rows.shape[1])[: len(rows)] = rows
-    return np.concatenate([block @ axes for block in blocks])[: len(rows)]
+    with one_blas_thread():
+        return np.concatenate([block @ axes for block in blocks])[: len(rows)]

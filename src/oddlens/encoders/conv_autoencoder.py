@@ -84,8 +84,8 @@ class ConvAutoencoder(BaseEstimator):
     random_state:   fixes the first weights and the order of the images.
 
     A node, in the activations and the pathway, is a channel's mean in one of 4 x 4 parts of the picture, so that their
-    number does not grow with the picture. Images need 8 pixels a side. On a CPU torch's threads are used, and their
-    number may change the last digits of the weights.
+    number does not grow with the picture. Images need 8 pixels a side. On a CPU torch's threads are used; with
+    another number of them the weights come out a little different.
 
     Fitted: ``losses_``, the mean training loss of each 100 steps; ``shape_``, (height, width, channels).
 

@@ -25,6 +25,7 @@ from torch.nn import functional
 
 from oddlens.arrays import allocate
 from oddlens.errors import OptionError
+from oddlens.kernels import one_blas_thread
 from oddlens.learning.saved_state import check_images, refusing, saved_shape
 from oddlens.learning.training import filled, one_thread
 from oddlens.options import require_numbers
@@ -69,6 +70,7 @@ class Statistics(BaseEstimator):
     def __init__(self, ridge: float = 0.02) -> None:
         self.ridge = ridge
 
+    @one_blas_thread()
     def fit(self, pixels: Pixels) -> Self:
         """Learn from (n, height, width, channels) uint8 how much each statistic varies, and which vary together."""
         require_numbers(self)

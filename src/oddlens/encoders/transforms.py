@@ -27,6 +27,7 @@ from torch.nn import functional
 
 from oddlens.arrays import allocate
 from oddlens.errors import OptionError
+from oddlens.kernels import one_faiss_thread
 from oddlens.learning.edges import histograms
 from oddlens.learning.image_transforms import Transform, parse
 from oddlens.learning.network_state import load_weights, network_state
@@ -102,7 +103,7 @@ class Transforms(BaseEstimator):
 
     The embedding is that of all transforms beside each other, each layer of length 1 before all are: 64 numbers for
     each transform, 512 by default. The activations are each channel's mean over the picture as it came. On a CPU
-    torch's threads are used, and their number may change the last digits of the weights.
+    torch's threads are used; with another number of them the weights come out a little different.
 
     Fitted: ``losses_``, the mean training loss of each 100 steps; ``shape_``, (height, width, channels);
     ``presumed_outliers_``, (n,) bool, which of the fitted images were presumed to be outliers (it is not saved).
@@ -261,14 +262,14 @@ class Transforms(BaseEstimator):
 
 def oddness(rows: NDArray[np.float32], random_state: int) -> Doubles:
     """(n,) the squared distance to about the 50th neighbour, among at most 5,000 rows drawn at random."""
-    faiss.omp_set_num_threads(1)
     rows = rows - rows.mean(0)
     chosen = np.random.default_rng(random_state).permutation(len(rows))[:COMPARED_IMAGES]
     index = faiss.IndexFlatL2(rows.shape[1])
     index.add(rows[chosen])
     # One more than asked for: nearly always a row is its own nearest.
     k = min(neighbour_count(len(chosen), unimodality(rows)) + 1, len(chosen))
-    return np.asarray(index.search(rows, k)[0][:, -1], np.float64)
+    with one_faiss_thread():
+        return np.asarray(index.search(rows, k)[0][:, -1], np.float64)
 
 
 def pooled(layer: Tensor, grid: int = 1) -> Tensor:

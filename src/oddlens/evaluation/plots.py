@@ -12,7 +12,7 @@ from typing import Any
 from oddlens.errors import MissingExtra
 from oddlens.files import write_atomically
 
-OWN, RIVAL, QUIET = "#b3402a", "#6d7f8f", "#c9ced3"  # colours: ours, theirs, AUROC
+OWN, BASELINE, QUIET = "#b3402a", "#6d7f8f", "#c9ced3"  # colours: ours, theirs, AUROC
 ACROSS = 3  # panels a row
 
 
@@ -45,7 +45,7 @@ def write_plot(path: Path, panels: Sequence[Bars]) -> None:
 def _draw(axes: Any, panel: Bars) -> None:
     names = list(panel.values)
     precision, errors, auroc = zip(*panel.values.values(), strict=True)
-    colours = [OWN if name.startswith("oddlens") else RIVAL for name in names]
+    colours = [OWN if name.startswith("oddlens") else BASELINE for name in names]
     axes.barh(names, precision, xerr=[error or 0 for error in errors], color=colours, height=0.7)
     axes.plot(auroc, range(len(names)), "o", markerfacecolor="none", markeredgecolor="black", markersize=4)
     axes.set_xlim(0, 1.02)

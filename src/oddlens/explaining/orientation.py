@@ -26,6 +26,7 @@ from scipy.special import logsumexp
 from torch.nn import functional
 
 from oddlens.explaining.image_measures import resized
+from oddlens.learning.training import one_thread
 from oddlens.progress import advance
 from oddlens.protocols import Doubles
 
@@ -172,9 +173,7 @@ def folds(count: int) -> NDArray[np.int64]:
 def _learned(features: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
     """One network's weights. One thread and generators of its own: the same each time."""
     draws = torch.Generator().manual_seed(seed)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         rows, ways = torch.from_numpy((features - np.float32(MIDDLE)) / np.float32(SPREAD)), torch.from_numpy(turns())
         inner = (torch.rand(FEATURES, HIDDEN, generator=draws) * 2 - 1) / FEATURES**0.5
         outer = (torch.rand(HIDDEN, generator=draws) * 2 - 1) / HIDDEN**0.5
@@ -191,8 +190,6 @@ def _learned(features: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
             optimizer.param_groups[0]["lr"] = LEARNING_RATE * (1 - step / steps)
             optimizer.step()
         return torch.cat([weight.detach().ravel() for weight in weights]).numpy()
-    finally:
-        torch.set_num_threads(threads)
 
 
 def reference(n: int) -> NDArray[np.int64]:

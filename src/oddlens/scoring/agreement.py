@@ -47,9 +47,9 @@ class AnswerWeights:
     lead: float
     stouffer: float
     fused: float
-    lead_freedom: float = 14.0
-    stouffer_freedom: float = 12.0
-    fused_freedom: float = 6.0
+    lead_freedom: float
+    stouffer_freedom: float
+    fused_freedom: float
 
     def towards(self, other: AnswerWeights, share: float) -> AnswerWeights:
         """A share of 0 to 1 of the way to another."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from oddlens.kernels import one_blas_thread
+
 SAMPLED_ROWS = 1000  # rows that are compared with each other
 NEAR_RANK = 10  # the neighbour whose distance is compared with that to the middle
 # The ratio of these distances: 0.80 to 0.85 in ten classes of digits or clothes, 0.85 to 1.04 in one class.
@@ -27,7 +29,8 @@ def unimodality(embedding: NDArray[np.float32]) -> float:
     if len(rows) <= NEAR_RANK:
         return 0.0
     squares = (rows**2).sum(1)
-    apart = np.maximum(squares[:, None] + squares - 2 * rows @ rows.T, 0)
+    with one_blas_thread():
+        apart = np.maximum(squares[:, None] + squares - 2 * rows @ rows.T, 0)
     near = float(np.median(np.sqrt(np.partition(apart, NEAR_RANK, axis=1)[:, NEAR_RANK])))  # 0 is the row itself
     middle = float(np.median(np.linalg.norm(rows - rows.mean(0), axis=1)))
     if not middle > 0:

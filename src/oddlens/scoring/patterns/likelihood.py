@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oddlens.errors import OptionError, SavedModelError
+from oddlens.kernels import one_blas_thread
 from oddlens.protocols import Bools, Doubles, State
 from oddlens.scoring.activity import Layers, pack, rarity, shares_on, thresholds, unpack
 
@@ -68,6 +69,7 @@ class Likelihood:
         self.ones_, self.counts_, self.cuts_, self.on_ = ones, counts, cuts, on
         return self
 
+    @one_blas_thread()
     def _mixture(self, bits: NDArray[np.uint8]) -> tuple[Doubles, Doubles]:
         """(components, nodes) how many images of each component have each node on, and how many it has."""
         n, nodes = len(bits), len(self.cuts_)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cholesky, solve_triangular
 
 from oddlens.errors import SavedModelError
+from oddlens.kernels import one_blas_thread
 from oddlens.protocols import Bools, Doubles, State
 from oddlens.scoring.activity import Layers, blocks, reference, tail_shares
 
@@ -30,6 +31,7 @@ class Pathway:
     def __init__(self, whiten: bool) -> None:
         self.whiten = whiten
 
+    @one_blas_thread()
     def fit(self, layers: Layers, node_types: Mapping[str, str]) -> Doubles:  # noqa: ARG002  differences, not bits
         """Find the differences' mean and scatter; give (n,) own scores, each image left out of both, exactly."""
         n, width = len(next(iter(layers.values()))), sum(layer.shape[1] for layer in layers.values())
@@ -47,10 +49,12 @@ class Pathway:
         self.sorted_ = np.sort(np.ascontiguousarray(reference(layers)[1].T), axis=1)
         return self._over(layers, own=True)
 
+    @one_blas_thread()
     def score(self, layers: Layers) -> Doubles:
         """(m,) other images' lengths."""
         return self._over(layers, own=False)
 
+    @one_blas_thread()
     def evidence(self, block: NDArray[np.float32], inside: Bools) -> tuple[Doubles, Doubles, Bools]:
         """(b, nodes) each node's part in the length, the share of images as far out there, and whether above."""
         if self.whiten:

@@ -1,0 +1,129 @@
+import itertools
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from oddlens import ensemble
+from oddlens.ensemble import Ensemble
+from oddlens.errors import OptionError
+from oddlens.progress import listening
+from oddlens.protocols import Encoded
+from oddlens.scoring.structure import unimodality
+
+PIXELS = np.zeros((40, 4, 4, 1), np.uint8)
+
+
+class Giving:
+    """An encoder that gives what it was told to, and what it was asked for."""
+
+    def __init__(self, seed=0, **given):
+        self.embedding = np.random.default_rng(seed).normal(size=(40, 4)).astype(np.float32)
+        self.given, self.asked = given, []
+
+    def fit(self, pixels):
+        self.asked.append("fit")
+        return self
+
+    def encode(self, pixels, needs):
+        self.asked.append(needs)
+        return Encoded(**{"embedding": self.embedding[: len(pixels)], **self.given})
+
+
+class Constant:
+    """A detector with one score for all, or with what it was told to give."""
+
+    def __init__(self, score=1.0, needs=("embedding",), gives=None):
+        self.score, self.needs, self.gives = score, frozenset(needs), gives
+
+    def fit(self, encoded):
+        self.seen = encoded
+        return self
+
+    def score_own(self):
+        return self.score_new(self.seen)
+
+    def score_new(self, encoded):
+        return np.full(len(encoded), self.score) if self.gives is None else self.gives
+
+
+def crossed(one=None, two=None):
+    """Two encoders whose detectors stand in turns."""
+    return Ensemble({"one": one or Giving(), "two": two or Giving(1, residual=np.zeros(40))},
+                    {"a": Constant(1), "b": Constant(2, {"embedding", "residual"}), "c": Constant(3)},
+                    {"a": "one", "b": "two", "c": "one"}, {})
+
+
+def single(detector, encoder=None):
+    return Ensemble({"one": encoder or Giving()}, {"a": detector}, {"a": "one"}, {})
+
+
+def test_each_encoder_learns_and_encodes_once_and_columns_keep_their_order():
+    views, reports = crossed(), []
+    with listening(lambda *report: reports.append(report)):
+        own = views.fit(PIXELS, {})
+    assert {column: (scores.tolist(), scores.dtype) for column, scores in own.items()} == {
+        column: ([score] * 40, np.float64) for column, score in (("a", 1), ("b", 2), ("c", 3))}
+    assert list(own) == ["a", "b", "c"]
+    assert views.encoders["one"].asked == ["fit", frozenset({"embedding"})]
+    assert views.encoders["two"].asked == ["fit", frozenset({"embedding", "residual"})]
+    assert views.columns("one") == ["a", "c"]
+    assert reports == [("scoring", 1, 3), ("scoring", 2, 3), ("scoring", 3, 3)]
+    views.encoders["two"].given["residual"] = np.zeros(7)
+    scores = views.score(PIXELS[:7])
+    assert list(scores) == ["a", "b", "c"]
+    assert [column.tolist() for column in scores.values()] == [[1] * 7, [2] * 7, [3] * 7]
+    assert views.encoders["one"].asked[2:] == [frozenset({"embedding"})], "what is fitted learns no more"
+
+
+def test_how_many_kinds_there_are_is_told_by_the_first_view():
+    kinds = Giving(1, residual=np.zeros(40))
+    kinds.embedding = np.repeat(np.eye(2, 4, dtype=np.float32), 20, axis=0)
+    assert unimodality(kinds.embedding) == 0
+    views = crossed(two=kinds)
+    assert views.unimodality == 0
+    views.fit(PIXELS, {})
+    assert views.unimodality == unimodality(Giving().embedding) > 0
+    blind = single(Constant(needs={"residual"}), Giving(embedding=None, residual=np.zeros(40)))
+    blind.fit(PIXELS, {})
+    assert blind.unimodality == 0
+
+
+def test_each_stage_is_timed_in_all(monkeypatch):
+    monkeypatch.setattr(ensemble, "time", SimpleNamespace(perf_counter=itertools.count(100.0, 3.0).__next__))
+    timings = {"reading": 5.0, "learning": 10.0}
+    crossed().fit(PIXELS, timings)  # the clock goes on by three at each look
+    assert timings == {"reading": 5.0, "learning": 16.0, "encoding": 6.0, "scoring": 6.0}
+
+
+@pytest.mark.parametrize(("need", "given", "got"), [
+    ("embedding", {"embedding": None}, "embedding of 40 images and gave none"),
+    ("residual", {"residual": np.zeros(39)}, r"residual of 40 images and gave an array of \(39,\)"),
+    ("surprise", {"surprise": None}, "surprise of 40 images and gave none"),
+    ("activations", {}, "activations of 40 images and gave none"),
+    ("activations", {"activations": {"a": np.zeros((40, 2)), "b": np.zeros((41, 2))}},
+     r"activations of 40 .* an array of \(41, 2\)"),
+    ("pathway", {"pathway": {"a": None}}, "pathway of 40 images and gave none"),
+])
+def test_an_encoder_that_does_not_give_what_it_was_asked_for_is_named(need, given, got):
+    views = single(Constant(needs={need}), Giving(**given))
+    for ask in (lambda: views.fit(PIXELS, {}), lambda: views.score(PIXELS)):
+        with pytest.raises(OptionError, match=rf"Encoder one was asked for {got}: oddlens.testing.check_encoder"):
+            ask()
+
+
+def test_what_an_encoder_was_not_asked_for_may_be_missing():
+    encoder = Giving(embedding=None, activations={"a": np.zeros((40, 1))})
+    single(Constant(needs={"activations"}), encoder).fit(PIXELS, {})
+
+
+@pytest.mark.parametrize(("gives", "got"), [
+    (np.zeros(39), r"\(39,\) with 0 that are not finite"), (np.zeros((40, 1)), r"\(40, 1\) with 0"),
+    (np.r_[np.zeros(37), np.nan, np.inf, -np.inf], r"\(40,\) with 3"), (["high"] * 40, r"\(40,\) with 0"),
+    ({"a": 1}, r"\(\) with 0"), (1.0, r"\(\) with 0"),
+])
+def test_a_detector_whose_scores_are_none_is_named(gives, got):
+    views = single(Constant(gives=gives))
+    for ask in (lambda: views.fit(PIXELS, {}), lambda: views.score(PIXELS)):
+        with pytest.raises(OptionError, match=rf"Detector a was asked for the scores of 40 images and gave {got}"):
+            ask()
