@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 import oddlens
 
 PACKAGE = Path(oddlens.__file__).parent
+READING = {"reading", "sources.py"}  # what brings files to pixels
 
 
 def images_digest(*arrays: NDArray[Any] | None) -> str:
@@ -30,13 +31,14 @@ def code_digest(root: Path = PACKAGE) -> str:
     """16 hexadecimal digits of all of our code that can change a score, without comments and docstrings.
 
     That is what the model, the encoders and the detectors define, and whatever these import. It is taken of what is
-    written, wherever it stands: a definition that moves to another file changes nothing.
+    written, wherever it stands: a definition that moves to another file changes nothing. How files are read is
+    left out: a row holds for images as they were read, and :func:`images_digest` tells these.
     """
     waiting = [root / "model.py", *root.glob("encoders/*.py"), *root.glob("detectors/*.py")]
     found: dict[Path, list[str]] = {}
     while waiting:
         path = waiting.pop()
-        if path not in found and path.is_file():
+        if path not in found and path.is_file() and path.relative_to(root).parts[0] not in READING:
             code = path.read_text("utf-8")
             found[path] = meaning(code)
             waiting += _imported(code, root)
