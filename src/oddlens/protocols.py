@@ -171,6 +171,13 @@ class Encoder(Protocol):
 
 
 @runtime_checkable
+class SeesDetail(Protocol):
+    """An encoder that takes the larger copy of the images, where there is one (``AnomalyModel``'s ``detail``)."""
+
+    sees_detail: bool
+
+
+@runtime_checkable
 class HeavyTailed(Protocol):
     """Optional, of an encoder: ordinary images lie far out by its features more often than by others'."""
 
@@ -241,6 +248,17 @@ class Seeks(Protocol):
     """Optional, of a detector: what it looks for, to be read after "it looks for": "images whose ..."."""
 
     seeks: str
+
+
+@runtime_checkable
+class ShowsPlaces(Protocol):
+    """A detector on maps that says where in the picture an image is strange."""
+
+    def places_own(self, index: int) -> Doubles | None:
+        """(rows, columns) how strange each place of a fitted image is; None where that is not known any more."""
+
+    def places_new(self, encoded: Encoded) -> NDArray[np.float32]:
+        """(m, rows, columns) the same of other images."""
 
 
 @runtime_checkable

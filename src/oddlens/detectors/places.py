@@ -1,14 +1,14 @@
 """A Gaussian at each place of the picture: an image is strange where a place does not look as it does in the others.
 
-In pictures that show the same thing in the same frame (parts, cells, scenes by a fixed camera) each place has a look of its
-own: a mean and a covariance of its features, over the images. How far an image's place lies from that, as Mahalanobis
-measures it, is how strange it is there; the strangest places make the image's score. The strangest tenth of the images at
-each place is left out once, so that defects do not widen what is usual. Where there are few images the covariance of a
-place is drawn towards that of all places together.
+In pictures that show the same thing in the same frame (parts, cells, scenes by a fixed camera) each place has a look of
+its own: a mean and a covariance of its features, over the images. How far an image's place lies from that, as
+Mahalanobis measures it, is how strange it is there; the strangest places make the image's score. Each image is judged
+by the mean and covariance of the others. Leaving the strangest tenth out at each place was tried and made it worse: the
+ordinary images' own extremes then lie far out (docs/lab/maps.md).
 
-Defard, Setkov, Loesch, Audigier, *PaDiM*, 2021; Rousseeuw, Van Driessen, *A fast algorithm for the minimum covariance
-determinant estimator*, 1999 (leaving out the farthest); Ledoit, Wolf, *A well-conditioned estimator for
-large-dimensional covariance matrices*, 2004 (shrinking).
+Defard, Setkov, Loesch, Audigier, *PaDiM*, 2021; Ledoit, Wolf, *A well-conditioned estimator for large-dimensional
+covariance matrices*, 2004 (shrinking); Sherman, Morrison, *Adjustment of an inverse matrix corresponding to a change in
+one element of a given matrix*, 1950 (taking one image out).
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from oddlens.progress import advance
 from oddlens.protocols import Doubles, Encoded, State
 
 BATCH = 8  # images whose places are looked at at a time
+LEAST_VARIANCE = 1e-6  # added in each direction: what never varies is not infinitely strange when it does
 LEAST_LEFT = 0.05  # of a place's spread along an image that is left when it is taken out
 
 
@@ -36,7 +37,6 @@ class Places(BaseEstimator):
     """Scores an image by the Mahalanobis distance of its strangest places from what is usual at each.
 
     share:   of the places, the strangest, whose mean is the score.
-    trim:    the share of the images, at each place the strangest, that is left out once; 0 to 0.5.
     shrink:  how far a place's covariance is drawn towards a multiple of the identity, 0 to 1.
 
     Fitted: ``own_``, (n,) float64, each fitted image judged by the others; ``own_places_``, (n, rows, columns) float32,
@@ -54,15 +54,14 @@ class Places(BaseEstimator):
     judges = "place by place"
     seeks = "images in which some places do not look as these places do in the others"
 
-    def __init__(self, share: float = 0.02, trim: float = 0.1, shrink: float = 0.1) -> None:
+    def __init__(self, share: float = 0.02, shrink: float = 0.1) -> None:
         self.share = share
-        self.trim = trim
         self.shrink = shrink
 
     def fit(self, encoded: Encoded) -> Self:
         """Learn from (n, rows, columns, d) maps."""
         require_numbers(self)
-        for name, low, high in (("share", 0, 1), ("trim", 0, 0.5), ("shrink", 0, 1)):
+        for name, low, high in (("share", 0, 1), ("shrink", 0, 1)):
             value = getattr(self, name)
             if not low <= value <= high or (name == "share" and not value):
                 raise OptionError(f"{name} must be from {low} to {high}, got {value!r}.")
@@ -77,12 +76,13 @@ class Places(BaseEstimator):
                 for column in range(columns):
                     place = row * columns + column
                     values = line[:, column].double()
-                    mean, inverse, left = self._usual(values)
+                    mean, shrink = values.mean(0), self._shrink(*values.shape)
+                    inverse = torch.linalg.inv(_covariance(values - mean, shrink))
                     means[place], inverses[place] = mean.float().numpy(), inverse.float().numpy()
-                    apart[:, place] = _without_itself(values, mean, inverse, left, self.shrink).float().numpy()
+                    apart[:, place] = _without_itself(values - mean, inverse, shrink).float().numpy()
                 advance("scoring", row + 1, rows)
         self.means_, self.inverses_ = torch.from_numpy(means), torch.from_numpy(inverses)
-        self.own_places_ = apart.reshape(n, rows, columns)
+        self.own_places_: NDArray[np.float32] | None = apart.reshape(n, rows, columns)
         self.own_ = self._scores(apart)
         return self
 
@@ -93,9 +93,14 @@ class Places(BaseEstimator):
 
     def score_new(self, encoded: Encoded) -> Doubles:
         """(m,) other images' scores."""
-        return self._scores(self.places(encoded).reshape(len(encoded), -1))
+        return self._scores(self.places_new(encoded).reshape(len(encoded), -1))
 
-    def places(self, encoded: Encoded) -> NDArray[np.float32]:
+    def places_own(self, index: int) -> Doubles | None:
+        """(rows, columns) how far each place of a fitted image lies from what is usual; None of a loaded detector."""
+        check_is_fitted(self, "own_")
+        return None if self.own_places_ is None else np.asarray(self.own_places_[index], np.float64)
+
+    def places_new(self, encoded: Encoded) -> NDArray[np.float32]:
         """(m, rows, columns) how far each place of other images lies from what is usual there."""
         check_is_fitted(self, "own_")
         maps = _maps(encoded)
@@ -134,6 +139,7 @@ class Places(BaseEstimator):
         if not all(np.isfinite(array).all() for array in (means, inverses, own)):
             raise SavedModelError("The saved places hold numbers that are not finite.")
         self.means_, self.inverses_ = torch.from_numpy(np.array(means)), torch.from_numpy(np.array(inverses))
+        self.own_places_ = None
         self.own_, self.grid_ = own, (int(grid[0]), int(grid[1]))
         return self
 
@@ -141,41 +147,31 @@ class Places(BaseEstimator):
         """(m,) the mean of each image's strangest places, of (m, places)."""
         count = max(1, round(self.share * apart.shape[1]))
         ordered = np.sort(apart, axis=1)[:, ::-1]
-        return np.ascontiguousarray(ordered[:, :count], np.float64).mean(1)
+        return np.asarray(np.ascontiguousarray(ordered[:, :count], np.float64).mean(1))
 
-    def _usual(self, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The mean and the inverse covariance of (n, d) values, and which of them these are of."""
-        left = torch.ones(len(values), dtype=torch.bool)
-        for trimmed in (False, True):
-            mean = values[left].mean(0)
-            inverse = torch.linalg.inv(self._covariance(values[left] - mean))
-            if trimmed or not self.trim:
-                break
-            away = values - mean
-            square = (away @ inverse * away).sum(1)
-            left = square <= torch.quantile(square, 1 - self.trim)
-        return mean, inverse, left
-
-    def _covariance(self, centred: Tensor) -> Tensor:
-        n, d = centred.shape
-        found = centred.T @ centred / n
-        # Of n rows in d dimensions, the fewer the rows the less is known of single directions.
-        shrink = max(self.shrink, min(0.9, d / (d + n)))
-        return found * (1 - shrink) + (shrink * found.trace() / d + 1e-6) * torch.eye(d, dtype=found.dtype)
+    def _shrink(self, n: int, d: int) -> float:
+        """How far the covariance of n images in d dimensions is shrunk: the fewer, the less single directions say."""
+        return max(self.shrink, min(0.9, d / (d + n)))
 
 
-def _without_itself(values: Tensor, mean: Tensor, inverse: Tensor, left: Tensor, shrink: float) -> Tensor:
-    """(n,) distances, each from the mean and covariance of the others (Sherman, Morrison 1950)."""
-    m, d = int(left.sum()), values.shape[1]
-    away = values - mean
+def _covariance(centred: Tensor, shrink: float) -> Tensor:
+    n, d = centred.shape
+    found = centred.T @ centred / n
+    return found * (1 - shrink) + (shrink * found.trace() / d + LEAST_VARIANCE) * torch.eye(d, dtype=found.dtype)
+
+
+def _without_itself(away: Tensor, inverse: Tensor, shrink: float) -> Tensor:
+    """(n,) how far each of (n, d) differences from the mean lies by the mean and covariance of the others.
+
+    To take one out of n is to add a multiple of the product of its difference with itself, so one inverse serves all.
+    """
+    n = len(away)
     square = (away @ inverse * away).sum(1)
-    if m < 3:
+    if n < 3:
         return square.clamp_min(0).sqrt()
-    grown = m / (m - 1)
-    pulled = (1 - max(shrink, min(0.9, d / (d + m)))) * m / (m - 1) ** 2
-    scaled = square / grown
-    alone = grown**2 * scaled / (1 - pulled * scaled).clamp_min(LEAST_LEFT)
-    return torch.where(left, alone, square).clamp_min(0).sqrt()
+    grown = n / (n - 1)  # of the others' mean it is farther by so much, and their covariance is larger by so much
+    left = (1 - (1 - shrink) / (n - 1) * square).clamp_min(LEAST_LEFT)
+    return (grown * square / left).clamp_min(0).sqrt()
 
 
 def _maps(encoded: Encoded) -> NDArray[np.float16]:

@@ -1,8 +1,9 @@
 """Maps of patches: at each place of a detailed picture, how much of each atom of a dictionary is there.
 
-Small patches are cut from the pictures at full detail, brought to the same mean and contrast and clustered on the sphere;
-the cluster centres are the atoms. What the atoms answer is averaged over places about an eighth of an inch of the picture
-wide, half overlapping, and not over the whole picture: so a detector can say of each place whether it is usual there.
+Small patches are cut from the larger copy of the pictures, brought to the same mean and contrast and clustered on the
+sphere; the cluster centres are the atoms. What the atoms answer is averaged over small places that overlap by half, not
+over large parts of the picture: so a detector can say of each place whether it is usual there. The atoms see neither
+light nor contrast, so the mean of each channel and the contrast at each place stand beside them.
 
 Coates, Lee, Ng, *An analysis of single-layer networks in unsupervised feature learning*, 2011 (the dictionary); Defard,
 Setkov, Loesch, Audigier, *PaDiM: a patch distribution modeling framework for anomaly detection and localization*, 2021
@@ -29,6 +30,7 @@ from oddlens.options import require_numbers
 from oddlens.progress import advance
 from oddlens.protocols import Encoded, Pixels, State
 
+LEAST_CONTRAST = 0.01  # added before the logarithm of a contrast: fainter is none
 FLAT_CONTRAST = 0.02  # the standard deviation up to which a patch has nothing in it
 LEARNED_IMAGES = 400  # that patches and components are learned from
 LEARNED_PLACES = 100_000
@@ -37,19 +39,19 @@ BATCH = 8
 
 
 class PatchMaps(BaseEstimator):
-    """Learns atoms from patches of detailed pictures and says of each place how much of each atom is there.
+    """Learns atoms from patches of the larger pictures; says how much of each atom is at each place, and how light it is.
 
     atoms:         how many patches the dictionary holds.
     patch:         their side in pixels, odd.
     places:        about how many places there are along the longer side; they overlap by half.
-    latent:        principal components kept of each place, at most.
+    latent:        principal components kept of the answers at each place, at most.
     random_state:  fixes the patches and the first atoms.
 
     It computes on one thread: the same features on any machine with the same libraries. Maps are in half precision.
 
     >>> images = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 1), dtype=np.uint8)
     >>> PatchMaps(atoms=8, places=8, latent=4).fit(images).encode(images, frozenset({"maps"})).maps.shape
-    (20, 7, 7, 4)
+    (20, 7, 7, 6)
     """
 
     gives = frozenset({"maps"})
@@ -80,10 +82,7 @@ class PatchMaps(BaseEstimator):
             places = torch.cat([self._places(part).flatten(0, 2) for part in torch.split(images, BATCH)])
             places = places[torch.from_numpy(rng.permutation(len(places))[:LEARNED_PLACES])].double()
             self.mean_ = places.mean(0).float()
-            centred = places - self.mean_
-            self.axes_ = torch.linalg.eigh(centred.T @ centred)[1].flip(1)[:, : self.latent].float().contiguous()
-            # Half precision ends at 65,504 and is coarse below 0.00006: numbers about 1 lose nothing that matters.
-            self.axes_ /= (centred.float() @ self.axes_).std().clamp_min(1e-6)
+            self.axes_ = self._axes(places - places.mean(0))
         advance("learning", 2, 2)
         return self
 
@@ -114,9 +113,10 @@ class PatchMaps(BaseEstimator):
             shape = saved_shape(state)
             self._check(shape)
             atoms, mean, axes = (state[key] for key in ("atoms", "mean", "axes"))
-            if atoms.shape != (self.atoms, self.patch**2 * shape[2]) or mean.shape != (self.atoms,):
+            light = shape[2] + 1
+            if atoms.shape != (self.atoms, self.patch**2 * shape[2]) or mean.shape != (self.atoms + light,):
                 raise ValueError(f"atoms of {atoms.shape} and a mean of {mean.shape}")
-            if axes.shape != (self.atoms, min(self.latent, self.atoms)):
+            if axes.shape != (self.atoms + light, min(self.latent, self.atoms) + light):
                 raise ValueError(f"components of {axes.shape}")
             if not all(array.dtype == np.float32 and np.isfinite(array).all() for array in (atoms, mean, axes)):
                 raise ValueError("numbers that are not finite")
@@ -132,6 +132,17 @@ class PatchMaps(BaseEstimator):
         if not isinstance(self.patch, int | np.integer) or not self.patch % 2 or not 1 <= self.patch <= min(shape[:2]):
             raise OptionError(f"patch must be odd and at most the images' {min(shape[:2])} pixels, got {self.patch!r}.")
 
+    def _axes(self, centred: Tensor) -> Tensor:
+        """(atoms + light, d): the answers' main components, and light and contrast as they are, each of variance 1.
+
+        Half precision ends at 65,504 and is coarse below 0.00006: numbers about 1 lose nothing that matters.
+        """
+        answered = centred[:, : self.atoms]
+        components = torch.linalg.eigh(answered.T @ answered)[1].flip(1)[:, : self.latent]
+        components /= (answered @ components).std().clamp_min(1e-6)
+        light = torch.diag(1 / centred[:, self.atoms :].std(0).clamp_min(1e-6))
+        return torch.block_diag(components, light).float().contiguous()
+
     def _window(self) -> tuple[int, int]:
         """The side of a place and the step to the next, counted in answers."""
         stride = max(1, round(max(self.shape_[:2]) / STEP / self.places))
@@ -143,7 +154,13 @@ class PatchMaps(BaseEstimator):
         return down, across
 
     def _places(self, images: Tensor) -> Tensor:
-        """(n, rows, columns, atoms) the atoms' mean answers at each place."""
+        """(n, rows, columns, atoms + channels + 1) each place's mean answers of the atoms, mean light and contrast."""
         side, stride = self._window()
         found = answers(images, self.dictionary_, self.patch, STEP)
-        return functional.avg_pool2d(found, side, stride).permute(0, 2, 3, 1)
+        size = (found.shape[2], found.shape[3])
+        light = functional.adaptive_avg_pool2d(images, size)
+        square = functional.adaptive_avg_pool2d(images.square().mean(1, keepdim=True), size)
+        pooled = functional.avg_pool2d(torch.cat([found, light, square], 1), side, stride).permute(0, 2, 3, 1)
+        mean = pooled[..., self.atoms : -1].mean(3, keepdim=True)
+        contrast = (pooled[..., -1:] - mean.square()).clamp_min(0).sqrt()
+        return torch.cat([pooled[..., :-1], torch.log(contrast + LEAST_CONTRAST)], 3)
