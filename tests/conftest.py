@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 
 import oddlens
@@ -17,6 +18,10 @@ PACKAGE = Path(oddlens.__file__).parent
 # The networks of these tests are so small that a second thread gains nothing, and where other programs want the cores
 # it waits most of the time. Tests that are about threads set a number of their own.
 torch.set_num_threads(1)
+
+# No test depends on time, neither on how long an example takes nor on how long one is looked for.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

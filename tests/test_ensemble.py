@@ -114,7 +114,7 @@ def test_an_encoder_that_does_not_give_what_it_was_asked_for_is_named(need, give
 
 def test_what_an_encoder_was_not_asked_for_may_be_missing():
     encoder = Giving(embedding=None, activations={"a": np.zeros((40, 1))})
-    single(Constant(needs={"activations"}), encoder).fit(PIXELS, {})
+    assert single(Constant(needs={"activations"}), encoder).fit(PIXELS, {})["a"].tolist() == [1] * 40
 
 
 @pytest.mark.parametrize(("gives", "got"), [

@@ -53,8 +53,8 @@ def test_blas_has_one_thread_within_and_what_it_had_after_even_after_an_error(th
 def test_blocks_in_several_threads_take_turns():
     def free():
         with ThreadPoolExecutor(1) as other:
-            if entered := other.submit(kernels._blas.acquire, blocking=False).result():
-                other.submit(kernels._blas.release).result()
+            if entered := other.submit(kernels._blas_lock.acquire, blocking=False).result():
+                other.submit(kernels._blas_lock.release).result()
         return entered
 
     with one_blas_thread(), one_blas_thread():

@@ -124,7 +124,8 @@ def test_what_cannot_be_saved_is_said_before_anything_is_read(dots, tmp_path, in
 
 def test_a_run_can_keep_no_model(dots, tmp_path, instant):
     rank_into(dots, tmp_path / "run", AnomalyModel("pixels", "neighbors"))
-    result = rank_into(dots, tmp_path / "run", AnomalyModel(instant, "neighbors"), save_model=False)
+    result = rank_into(dots, tmp_path / "run", AnomalyModel(instant, "neighbors"), save_model=False,
+                       overwrite=True)
     assert "model" not in result.summary["files"]
     assert not (tmp_path / "run" / "model").exists(), "the model of the run before"
     assert not (tmp_path / "run" / "reasons.safetensors").exists()

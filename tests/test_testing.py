@@ -319,13 +319,18 @@ BROKEN_DETECTORS = [
 
 
 def shut(self, index):
-    if vars(self).setdefault("lock", threading.Lock()).acquire(blocking=False):
-        try:
-            threading.Event().wait(0.02)
-            return Slides.read(self, index)
-        finally:
-            self.lock.release()
-    return np.zeros((9, 12, 3), np.uint8)
+    """Another image while a thread is reading; which in other threads than the first waits until one came by."""
+    new = {"home": threading.get_ident(), "lock": threading.Lock(), "met": threading.Event()}
+    home, lock, met = (vars(self).setdefault(*each) for each in new.items())
+    if not lock.acquire(blocking=False):
+        met.set()
+        return np.zeros((9, 12, 3), np.uint8)
+    try:
+        if threading.get_ident() != home:
+            met.wait()
+        return Slides.read(self, index)
+    finally:
+        lock.release()
 
 
 BROKEN_SOURCES = [

@@ -86,8 +86,8 @@ def set_apart(values: Doubles) -> float:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             power = np.log((last + 1) / (below + 1)) / np.log(near / base)
             expected = above * np.expm1(np.minimum(power * np.log(far / near), 20))
-            exponent = expected - within - np.where(within > 0, within * np.log(expected / np.maximum(within, 1)), 0)
-        known = (near > -np.log(1 - TAIL_LOW)) & (base > 0.1) & (near > base) & (expected > within)
+            exponent = expected - within - within * np.log(expected / np.maximum(within, 1))
+        known = (base > 0.1) & (near > base) & (expected > within)
         exponent = np.where(known, exponent, 0)
         if len(exponent) and exponent.max() > best:
             at = int(exponent.argmax())

@@ -31,6 +31,8 @@ def _shared(*names: str) -> Callable[[F], F]:
                                help="Device that networks run on: auto, cpu, cuda, mps."),
         "jobs": click.option("--jobs", type=int, default=None, help="Threads.  [default: one for each core]"),
         "json": click.option("--json", "as_json", is_flag=True, help="Print a machine-readable summary."),
+        "overwrite": click.option("--overwrite", is_flag=True,
+                                  help="Replace the finished run in --out, when the new one is whole."),
         "quiet": click.option("--quiet", is_flag=True, help="No progress bar."),
         "seed": click.option("--seed", type=int, default=0, show_default=True, help="Random seed."),
         "top": click.option("--top", type=click.IntRange(min=0), default=20, show_default=True,
@@ -78,12 +80,12 @@ def cli() -> None:
               help="Inject synthetic anomalies and report which of them this run detects; five times slower.")
 @click.option("--no-model", is_flag=True,
               help="Save no model and no pixels: `oddlens score` cannot use the run.")
-@_shared("top", "seed", "device", "jobs", "quiet", "json")
+@_shared("overwrite", "top", "seed", "device", "jobs", "quiet", "json")
 def rank_command(
     images: str, out: Path, fast: bool, thorough: bool, encoder: str | None, detectors: tuple[str, ...],
     views: tuple[str, ...], settings: tuple[str, ...],
-    image_size: str | None, fdr: float, contamination: float | None, check: bool, no_model: bool, top: int, seed: int,
-    device: str, jobs: int | None, quiet: bool, as_json: bool,
+    image_size: str | None, fdr: float, contamination: float | None, check: bool, no_model: bool, overwrite: bool,
+    top: int, seed: int, device: str, jobs: int | None, quiet: bool, as_json: bool,
 ) -> None:
     """Rank the images in IMAGES from the strangest to the most ordinary.
 
@@ -107,7 +109,7 @@ def rank_command(
     )
     with _progress(quiet or as_json):
         result = rank_into(images, out, model, top=top, command=_command(), check=check,
-                           save_model=not no_model)
+                           save_model=not no_model, overwrite=overwrite)
     _show(result.ranking, min(top, 20), result.summary, as_json)
 
 
@@ -116,9 +118,9 @@ def rank_command(
 @click.argument("images")
 @click.option("--out", type=click.Path(path_type=Path), default=None,
               help="Folder for the table, pictures and report.  [default: only print]")
-@_shared("top", "jobs", "quiet", "json")
+@_shared("overwrite", "top", "jobs", "quiet", "json")
 def score_command(
-    model: Path, images: str, out: Path | None, top: int, jobs: int | None, quiet: bool, as_json: bool
+    model: Path, images: str, out: Path | None, overwrite: bool, top: int, jobs: int | None, quiet: bool, as_json: bool
 ) -> None:
     """Score new images, each on its own, with the model of an earlier run.
 
@@ -130,20 +132,20 @@ def score_command(
     from oddlens.run import score_with
 
     with _progress(quiet or as_json):
-        result = score_with(model, images, out, top=top, n_jobs=jobs, command=_command())
+        result = score_with(model, images, out, top=top, n_jobs=jobs, command=_command(), overwrite=overwrite)
     _show(result.ranking, top, result.summary, as_json)
 
 
 @cli.command("demo")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("demo-run"), show_default=True,
               help="Folder for the figure, report, table and model.")
-@_shared("seed", "jobs", "quiet", "json")
-def demo_command(out: Path, seed: int, jobs: int | None, quiet: bool, as_json: bool) -> None:
+@_shared("overwrite", "seed", "jobs", "quiet", "json")
+def demo_command(out: Path, overwrite: bool, seed: int, jobs: int | None, quiet: bool, as_json: bool) -> None:
     """Run the paper's experiment on 10,000 bundled MNIST digits."""
     from oddlens.demo import run_demo
 
     with _progress(quiet or as_json):
-        result = run_demo(out, random_state=seed, n_jobs=jobs, command=_command())
+        result = run_demo(out, random_state=seed, n_jobs=jobs, command=_command(), overwrite=overwrite)
     _show(result.ranking, 10, result.summary, as_json)
 
 

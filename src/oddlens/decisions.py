@@ -203,7 +203,7 @@ def benjamini_hochberg(p_values: ArrayLike, rate: float) -> Bools:
         raise OptionError(f"The false-discovery rate must be above 0 and below 0.5, got {rate!r}.")
     p = _p_values(p_values)
     ordered = np.sort(p)
-    passed = np.flatnonzero(ordered <= rate * np.arange(1, len(p) + 1) / max(len(p), 1))
+    passed = np.flatnonzero(ordered <= rate * np.arange(1, len(p) + 1) / len(p))
     return np.asarray(p <= ordered[passed[-1]]) if len(passed) else np.zeros(len(p), bool)
 
 
@@ -241,7 +241,7 @@ def shared(p: Doubles, values: Doubles) -> Share:
 def excess(p_values: ArrayLike, allowed: Any = None) -> float:
     """The largest (F(t) - t - allowed(t)) / (1 - t) over t < .2, at least 0; allowed: t -> allowance, by default 0."""
     ordered = np.sort(_p_values(p_values))
-    known = np.arange(1, len(ordered) + 1) / max(len(ordered), 1)
+    known = np.arange(1, len(ordered) + 1) / len(ordered)
     tail = ordered < TAIL_P_VALUE
     t, spare = ordered[tail], known[tail] - ordered[tail]
     if allowed is not None:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from threading import RLock
 from typing import Any, TypeVar
 
 import faiss
 import numba
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from oddlens.errors import OptionError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_blas = RLock()
+_blas_lock = RLock()
 
 
 def kernel(function: F) -> F:
@@ -65,8 +66,16 @@ def one_blas_thread() -> Iterator[None]:
     of magnitude. And sums on one thread are the same to the last digit on any number of cores. It is one number for the
     whole process, so blocks in several threads take turns: else the last one out would put back what another had set.
     """
-    with _blas, threadpool_limits(1, user_api="blas"):
+    with _blas_lock, _blas().limit(limits=1):
         yield
+
+
+@cache
+def _blas() -> Any:
+    """Every BLAS there is. To look for them takes a hundred times as long as to limit them."""
+    from scipy import linalg  # noqa: F401  it may bring a BLAS of its own, which is held too then
+
+    return ThreadpoolController().select(user_api="blas")
 
 
 def resolve_jobs(n_jobs: int | None) -> int:

@@ -19,6 +19,7 @@ Optional, and used where it is there:
     Explains      a detector that says what made an image strange
     ReadsNear     a source that can read an image reduced
     InFolder      a source that knows the folder of its images
+    InFolders     a source that knows all folders that its images come from
     Skips         a source that counts the files that it passed over
     HoldsPixels   a source whose images are an array already
 
@@ -29,7 +30,7 @@ before ``fit``, both raise scikit-learn's ``NotFittedError``. ``oddlens.testing`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeAlias, runtime_checkable
@@ -71,6 +72,15 @@ class InFolder(Protocol):
     """Optional, of a source: the folder that its images lie in, which nothing is ever written to; None: in none."""
 
     root: Path | None
+
+
+@runtime_checkable
+class InFolders(Protocol):
+    """Optional, of a source: every folder that one of its images lies in. Nothing is ever written into one or below."""
+
+    @property
+    def folders(self) -> Iterable[Path]:
+        """The folders, in any order."""
 
 
 @runtime_checkable

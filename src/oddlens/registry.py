@@ -9,6 +9,8 @@ refused with an error that names it.
 from __future__ import annotations
 
 import inspect
+import sys
+from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal, TypeAlias
@@ -129,6 +131,12 @@ def untold(thing: object) -> list[str]:
 
 def _theirs(role: Role) -> dict[str, EntryPoint]:
     """What other packages give, by name; raises ``OptionError`` where a name is taken."""
+    return _given(role, tuple(sys.path))
+
+
+@lru_cache(16)
+def _given(role: Role, path: tuple[str, ...]) -> dict[str, EntryPoint]:  # noqa: ARG001  packages are found along it
+    """The same, looked up once for a path: to go through all that is installed takes milliseconds each time."""
     given: dict[str, EntryPoint] = {}
     for point in entry_points(group=f"oddlens.{role}s"):
         if point.name in OURS[role]:

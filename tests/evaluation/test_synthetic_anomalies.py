@@ -96,7 +96,7 @@ def test_background_and_stroke():
     assert not stroke(np.full((5, 5, 1), 3, np.uint8)).any()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(kind=st.sampled_from(sorted(ANOMALIES)), height=st.integers(1, 12), width=st.integers(1, 12),
        channels=st.sampled_from([1, 3]), seed=st.integers(0, 5), flat=st.booleans())
 def test_any_size_works(kind, height, width, channels, seed, flat):

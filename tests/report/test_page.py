@@ -1,5 +1,4 @@
 import re
-import time
 from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
@@ -225,14 +224,19 @@ def test_no_shape_is_too_extreme(page, shape):
     assert all(int(a["width"]) >= 1 <= int(a["height"]) for a in shown.all("image"))
 
 
-def test_a_hundred_thousand_images_make_a_light_page_quickly(page):
+def test_a_hundred_thousand_images_make_a_light_page_of_which_few_are_read(page):
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 256, (200, 200, 3), dtype=np.uint8)  # nothing is harder to make small
     names = [f"folder/{i:06}.jpg" for i in range(100_000)]
     ranking = many(100_000, ("neighbors", "forest", "reconstruction"), names)
-    start = time.perf_counter()
-    shown = page(report_of(ranking, read=lambda row: np.roll(noise, row, 0), top=60))
-    assert time.perf_counter() - start < 15
+    reads = []
+
+    def read(row):
+        reads.append(row)
+        return np.roll(noise, row, 0)
+
+    shown = page(report_of(ranking, read=read, top=60))
+    assert 60 <= len(reads) <= 4 * 60 + 10
     assert len(shown.source) < 15 * 2**20
     assert len(shown.all("svg", role="img")) == 4 * 60 + 10 + 1
 

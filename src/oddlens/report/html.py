@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,19 @@ LONGEST_NAME = 120  # characters shown of a name; a longer one loses its middle
 
 def fill(template: str, **values: Any) -> str:
     """A template of ours with its values put in, each escaped. Raises if one is missing."""
+    return _environment().get_template(template).render(**values)
+
+
+@cache
+def _environment() -> Environment:
+    """One for all pages: it keeps the templates, which take longer to compile than to fill."""
     environment = Environment(
         loader=PackageLoader("oddlens.report"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )
     shown: dict[str, Callable[..., str]] = {"visible": visible, "short": short, "called": called, "number": number}
     environment.filters |= shown
-    return environment.get_template(template).render(**values)
+    return environment
 
 
 def script(name: str) -> str:
