@@ -75,6 +75,7 @@ DEFAULT = (
          options={"share": 0.99}),
     View("statistics", "burnout", lead=0, tail_weight=TailWeight(0.0125, 0.2, 1.0), options={"local": 0.0}),
     View("statistics", "forest", lead=0, tail_weight=TailWeight(0.0, 0.15, 0.5), options={"n_estimators": 500}),
+    View("patch_maps", "places", lead=1.0, detail=True),
     View("hog", "burnout", lead=0, tail_weight=TailWeight(0.05, 0.02, 0.5), options={"local": 0.0}),
 )
 # Dictionaries of other patches find no more on average, but what they find depends less on the seed

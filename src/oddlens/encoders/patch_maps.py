@@ -39,7 +39,7 @@ BATCH = 8
 
 
 class PatchMaps(BaseEstimator):
-    """Learns atoms from patches of the larger pictures; says how much of each atom is at each place, and how light it is.
+    """Learns atoms from patches of the larger pictures; says how much of each is at each place, and how light it is.
 
     atoms:         how many patches the dictionary holds.
     patch:         their side in pixels, odd.
@@ -141,7 +141,10 @@ class PatchMaps(BaseEstimator):
         components = torch.linalg.eigh(answered.T @ answered)[1].flip(1)[:, : self.latent]
         components /= (answered @ components).std().clamp_min(1e-6)
         light = torch.diag(1 / centred[:, self.atoms :].std(0).clamp_min(1e-6))
-        return torch.block_diag(components, light).float().contiguous()
+        axes = torch.zeros(centred.shape[1], components.shape[1] + len(light), dtype=centred.dtype)
+        axes[: self.atoms, : components.shape[1]] = components
+        axes[self.atoms :, components.shape[1] :] = light
+        return axes.float()
 
     def _window(self) -> tuple[int, int]:
         """The side of a place and the step to the next, counted in answers."""
