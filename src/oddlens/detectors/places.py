@@ -109,13 +109,11 @@ class Places(BaseEstimator):
                               f"{maps.shape[1:]}.")
         found = np.empty((len(maps), len(self.means_)), np.float32)
         with torch.inference_mode(), one_thread():
-            for start in range(0, len(maps), BATCH):
-                part = np.zeros((BATCH, *maps.shape[1:]), np.float32)  # always as many: rounding is the same
-                part[: len(maps) - start] = maps[start : start + BATCH]
-                away = torch.from_numpy(part).reshape(BATCH, -1, part.shape[3]).transpose(0, 1) - self.means_[:, None]
-                square = (away @ self.inverses_ * away).sum(2)  # (places, BATCH)
-                found[start : start + BATCH] = square.clamp_min(0).sqrt().T[: len(maps) - start].numpy()
-                advance("scoring", min(start + BATCH, len(maps)), len(maps))
+            for number, image in enumerate(maps):  # one at a time: rounding does not depend on the others
+                away = torch.from_numpy(image.astype(np.float32)).reshape(len(self.means_), -1) - self.means_
+                square = (torch.bmm(self.inverses_, away[:, :, None])[:, :, 0] * away).sum(1)
+                found[number] = square.clamp_min(0).sqrt().numpy()
+                advance("scoring", number + 1, len(maps))
         return found.reshape(-1, *self.grid_)
 
     def get_state(self) -> State:
