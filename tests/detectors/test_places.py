@@ -91,7 +91,8 @@ def test_it_knows_where_the_fitted_images_are_strange_until_it_is_saved():
 
 def test_a_state_that_does_not_fit_is_refused():
     state = Places().fit(Encoded(maps=maps_of())).get_state()
-    for key, value in (("means", state["means"][1:]), ("inverses", state["inverses"][:, :1]), ("own", state["own"][None]),
+    for key, value in (("means", state["means"][1:]), ("inverses", state["inverses"][:, :1]),
+                       ("own", state["own"][None]),
                        ("grid", np.array([4, 4])), ("grid", np.array([-3, -4])), ("own", state["own"] * np.nan),
                        ("means", state["means"].astype(float)), ("inverses", state["inverses"] * np.inf)):
         with pytest.raises(SavedModelError, match="saved places"):
