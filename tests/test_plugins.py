@@ -196,7 +196,7 @@ def test_a_class_may_be_named_by_another_module_than_its_own(tmp_path, monkeypat
 @pytest.mark.parametrize(("change", "message"), [
     ("encoded.embedding)[:-1]", r"scores of 12. images and gave .11.,"),
     ("encoded.embedding)[:, None]", r"gave .12., 1."),
-    ("encoded.embedding) * np.nan", "120 that are not finite"),
+    ("encoded.embedding) * np.nan", "120 that are nan or beyond"),
 ])
 def test_scores_that_are_none_are_refused(change, message, dots, tmp_path, monkeypatch):
     code = blocks("write-a-detector.md", "python")[0].replace("self.own_ = self._distance(encoded.embedding)",

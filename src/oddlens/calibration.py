@@ -19,6 +19,7 @@ GAP_UNIT = 0.75  # the quantile that gives the unit when a gap is searched for: 
 FEWEST_APART, MOST_APART = 2, 0.2  # the fewest values that may form a group above the gap, and the largest share
 MOST_IN_GAP = 0.1  # values inside the gap, as a share of those above it
 GAP_CERTAINTY = 12.0  # minus the log of the largest probability at which a gap counts as one
+LARGEST_SURPRISAL = 1e50  # its square is still a number, and a sum of squares too
 ORDINARY_SLOPE = 0.02  # slope of the score in a leading surprisal below 0: just enough to keep the order
 
 
@@ -35,11 +36,14 @@ class Tail:
 
         0.69 (one half) at the fitted median and 2.3 (one tenth) at the ninth decile, straight on beyond, so that what
         lies twice as far out is twice as surprising, also beyond every fitted score. Strictly increasing (but for
-        scores below ``floor``), so no order is lost; below the median it falls below 0.
+        scores below ``floor``, and for surprisals beyond 1e50), so no order is lost; below the median it falls
+        below 0.
         """
         scores = np.asarray(scores, np.float64)
         values = np.log(np.maximum(scores, self.floor)) if self.floor else scores
-        return np.asarray((values - self.middle) / self.slope - np.log(1 - TAIL_LOW))
+        with np.errstate(over="ignore"):  # fitted scores that hardly differ make any other infinitely far
+            far = (values - self.middle) / self.slope
+        return np.asarray(np.clip(far, -LARGEST_SURPRISAL, LARGEST_SURPRISAL) - np.log(1 - TAIL_LOW))
 
 
 def fit_tail(fitted: Doubles) -> Tail:
@@ -75,7 +79,8 @@ def set_apart(values: Doubles) -> float:
     if not high > middle:
         return float("inf")
     unit = (high - middle) / np.log((1 - TAIL_LOW) / (1 - GAP_UNIT))
-    ordered = np.sort((values - middle) / unit - np.log(1 - TAIL_LOW))[::-1]
+    with np.errstate(over="ignore"):
+        ordered = np.sort((values - middle) / unit - np.log(1 - TAIL_LOW))[::-1]
     above = np.arange(FEWEST_APART, int(MOST_APART * n) + 1)  # how many lie above the gap
     best, cut = GAP_CERTAINTY, float("inf")
     for within in (np.zeros_like(above), (MOST_IN_GAP * above).astype(np.int64)):  # how many lie in it

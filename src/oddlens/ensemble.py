@@ -12,7 +12,7 @@ import numpy as np
 
 from oddlens.errors import OptionError
 from oddlens.progress import advance
-from oddlens.protocols import Detector, Doubles, Encoded, Encoder, Pixels, SeesDetail
+from oddlens.protocols import LARGEST_SCORE, Detector, Doubles, Encoded, Encoder, Pixels, SeesDetail
 from oddlens.scoring.structure import unimodality
 from oddlens.views import View
 
@@ -116,13 +116,14 @@ def _require_encoded(name: str, encoded: Encoded, needs: frozenset[str], n: int)
 
 
 def _as_scores(column: str, scores: Any, n: int) -> Doubles:
-    """(n,) a detector's scores as float64; raises ``OptionError`` where they are not n finite numbers."""
+    """(n,) a detector's scores as float64; raises ``OptionError`` where they are not n numbers within bounds."""
     try:
         found = np.asarray(scores, np.float64)
     except (TypeError, ValueError):
         found = np.full(0, np.nan)
-    if found.shape != (n,) or not np.isfinite(found).all():
-        got = f"{np.shape(scores)} with {np.size(found) - np.isfinite(found).sum()} that are not finite"
+    within = np.abs(found) <= LARGEST_SCORE  # which nan is not
+    if found.shape != (n,) or not within.all():
+        got = f"{np.shape(scores)} with {np.size(found) - within.sum()} that are nan or beyond {LARGEST_SCORE:g}"
         raise OptionError(f"Detector {column} was asked for the scores of {n} images and gave {got}: "
                           "oddlens.testing.check_detector says what it has to give.")
     return found

@@ -44,6 +44,8 @@ Doubles: TypeAlias = NDArray[np.float64]
 Bools: TypeAlias = NDArray[np.bool_]
 State: TypeAlias = dict[str, NDArray[Any]]  # what is saved of a fitted encoder or detector: arrays only
 
+LARGEST_SCORE = 1e100  # of an image, either sign: squares and sums of what is larger would leave the range of floats
+
 
 @runtime_checkable
 class ImageSource(Protocol):

@@ -35,7 +35,7 @@ from oddlens.errors import OddlensError, OptionError, SavedModelError
 from oddlens.files import write_atomically
 from oddlens.model import AnomalyModel
 from oddlens.pixels import Collection
-from oddlens.protocols import State
+from oddlens.protocols import LARGEST_SCORE, State
 from oddlens.scoring.exact_copies import Known
 from oddlens.specifications import described, revived, written
 from oddlens.views import TailWeight, View
@@ -210,8 +210,8 @@ def _try_out(model: AnomalyModel) -> None:
 
 def _scores(own: State, column: str, count: int) -> Any:
     scores = own[column]
-    if scores.dtype != np.float64 or scores.shape != (count,) or not np.isfinite(scores).all():
-        raise ValueError(f"scores of {column} are {scores.dtype} {scores.shape}, not {count} finite numbers")
+    if scores.dtype != np.float64 or scores.shape != (count,) or not (np.abs(scores) <= LARGEST_SCORE).all():
+        raise ValueError(f"scores of {column} are {scores.dtype} {scores.shape}, not {count} numbers within bounds")
     return scores
 
 

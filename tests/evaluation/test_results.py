@@ -3,7 +3,7 @@
 import pytest
 
 from oddlens.errors import OutputError
-from oddlens.evaluation.results import SUMMARY, Results, claim
+from oddlens.evaluation.results import Results, claimed
 
 
 def row(method="oddlens", digest="d1", settings="s1", **others):
@@ -48,12 +48,14 @@ def test_a_file_that_holds_no_rows_is_named(tmp_path, content):
 
 
 def test_a_folder_is_claimed_only_if_it_is_new_empty_or_of_an_evaluation(tmp_path):
-    out = claim(tmp_path / "new")
-    assert (out / SUMMARY).is_file()
-    assert claim(out) == out
+    with claimed(tmp_path / "new") as out:
+        (out / "rows.json").write_text("[]")
+    with claimed(out) as again:
+        assert again == out
     (tmp_path / "thesis.txt").write_text("mine")
     for bad, message in ((tmp_path, "not of an evaluation"), (tmp_path / "thesis.txt", "is a file")):
-        with pytest.raises(OutputError, match=message):
-            claim(bad)
-    with pytest.raises(OutputError, match="never written to"):
-        claim(tmp_path / "photos" / "out", tmp_path / "photos")
+        with pytest.raises(OutputError, match=message), claimed(bad):
+            pytest.fail("claimed")
+    photos = tmp_path / "photos"
+    with pytest.raises(OutputError, match="never written to"), claimed(photos / "out", photos):
+        pytest.fail("claimed")

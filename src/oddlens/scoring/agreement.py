@@ -104,6 +104,8 @@ class StepNull:
 
     def score_at(self, p: float) -> float:
         """The least score that has this p-value or a smaller one: inf where no null could be read."""
+        if not self.known:
+            return float("inf")
         reached = np.flatnonzero(self.p <= p)
         if len(reached):
             return float(self.scores[reached[0]])
