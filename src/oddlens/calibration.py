@@ -7,7 +7,7 @@ collection, never within the batch being scored.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -111,6 +111,15 @@ class Fusion:
 
     leads: Mapping[str, float]
     tails: Mapping[str, float]
+
+    def only(self, views: Collection[str]) -> Fusion:
+        """The same of some of the views; raises ``ValueError`` where none of these leads."""
+        leads = {view: share for view, share in self.leads.items() if view in views}
+        if not leads:
+            raise ValueError("none of these views leads")
+        total = sum(leads.values())
+        return Fusion({view: share / total for view, share in leads.items()},
+                      {view: weight for view, weight in self.tails.items() if view in views})
 
     def lead(self, surprisals: Mapping[str, Doubles]) -> Doubles:
         """(m,) the leading surprisal."""

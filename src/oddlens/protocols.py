@@ -107,6 +107,7 @@ class Encoded:
 
     embedding:    (n, d) float32, the learned features.
     residual:     (n,) float64, the mean squared error of the reconstruction, in units of the pixel range.
+    maps:         (n, rows, columns, d) float16, what is to be said of each place of the picture, d numbers a place.
     activations:  layer name -> (n, units) float32, the output of every hidden node.
     pathway:      layer name -> (n, units) float32, the activations of an image less those of its own
                   reconstruction.
@@ -117,6 +118,7 @@ class Encoded:
 
     embedding: NDArray[np.float32] | None = None
     residual: Doubles | None = None
+    maps: NDArray[np.float16] | None = None
     activations: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     pathway: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     node_types: Mapping[str, str] = field(default_factory=dict)
@@ -124,7 +126,7 @@ class Encoded:
 
     def __len__(self) -> int:
         layers = (*self.activations.values(), *self.pathway.values())
-        for array in (self.embedding, self.residual, self.surprise, *layers):
+        for array in (self.embedding, self.residual, self.maps, self.surprise, *layers):
             if array is not None:
                 return len(array)
         return 0
@@ -178,6 +180,13 @@ class Encoder(Protocol):
 
     def set_state(self, state: State) -> Self:
         """Take back what ``get_state`` gave; raises ``SavedModelError`` where it does not fit."""
+
+
+@runtime_checkable
+class SeesDetail(Protocol):
+    """An encoder that takes the larger copy of the images, where there is one (``AnomalyModel``'s ``detail``)."""
+
+    sees_detail: bool
 
 
 @runtime_checkable
@@ -251,6 +260,17 @@ class Seeks(Protocol):
     """Optional, of a detector: what it looks for, to be read after "it looks for": "images whose ..."."""
 
     seeks: str
+
+
+@runtime_checkable
+class ShowsPlaces(Protocol):
+    """A detector on maps that says where in the picture an image is strange."""
+
+    def places_own(self, index: int) -> Doubles | None:
+        """(rows, columns) how strange each place of a fitted image is; None where that is not known any more."""
+
+    def places_new(self, encoded: Encoded) -> NDArray[np.float32]:
+        """(m, rows, columns) the same of other images."""
 
 
 @runtime_checkable

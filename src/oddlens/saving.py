@@ -40,7 +40,7 @@ from oddlens.scoring.exact_copies import Known
 from oddlens.specifications import described, revived, written
 from oddlens.views import TailWeight, View
 
-FORMAT = 4
+FORMAT = 5
 LARGEST_IMAGE = 2**26  # values in one image that a saved model may ask for
 _FILE = re.compile(r"(own|known|(?:encoder|detector)-\d{1,3})-[0-9a-f]{16}\.safetensors")
 
@@ -69,7 +69,8 @@ def save_model(model: AnomalyModel, path: str | Path) -> None:
         "unimodality": model.ensemble_.unimodality,
         "fusion": {"leads": dict(model.fusion_.leads), "tails": dict(model.fusion_.tails)},
         "pixels": {"height": model.format_.height, "width": model.format_.width,
-                   "channels": model.format_.channels, "resize": model.format_.resize},
+                   "channels": model.format_.channels, "resize": model.format_.resize,
+                   "detail": model.format_.detail and list(model.format_.detail)},
         "names": list(model.names_),
         "unreadable": [list(pair) for pair in model.unreadable_],
         "indices": [int(i) for i in model.indices_],
@@ -134,13 +135,23 @@ def load_model(path: str | Path) -> AnomalyModel:
 def _images(content: dict[str, Any], names: tuple[str, ...], unreadable: tuple[tuple[str, str], ...]) -> Collection:
     """What is known of the fitted images beside their pixels."""
     pixels = content["pixels"]
-    size = (pixels["height"], pixels["width"], pixels["channels"])
-    if not all(isinstance(side, int) and side >= 1 for side in size) or np.prod(size, dtype=object) > LARGEST_IMAGE:
-        raise ValueError(f"images of {size}")
+    size = _size((pixels["height"], pixels["width"], pixels["channels"]))
     indices, shapes = np.array(content["indices"], np.int64), np.array(content["shapes"], np.int32)
     if indices.shape != (len(names),) or shapes.shape != (len(names), 2):
         raise ValueError(f"{indices.shape} indices and {shapes.shape} shapes for {len(names)} names")
-    return Collection(np.empty((0, *size), np.uint8), names, unreadable, shapes, indices, str(pixels["resize"]))
+    detail = None
+    if pixels["detail"] is not None:
+        height, width = pixels["detail"]
+        detail = np.empty((0, *_size((height, width, pixels["channels"]))), np.uint8)
+    return Collection(np.empty((0, *size), np.uint8), names, unreadable, shapes, indices, str(pixels["resize"]),
+                      detail=detail)
+
+
+def _size(size: tuple[Any, ...]) -> tuple[int, ...]:
+    """The shape of an image, if one of it can be scored here."""
+    if not all(isinstance(side, int) and side >= 1 for side in size) or np.prod(size, dtype=object) > LARGEST_IMAGE:
+        raise ValueError(f"images of {size}")
+    return size
 
 
 def _asked(model: AnomalyModel) -> dict[str, Any]:
@@ -159,7 +170,8 @@ def _parts(seen: Ensemble) -> dict[str, Any]:
 
 
 def _weights(view: View) -> dict[str, Any]:
-    return {"lead": view.lead, "tail": list(astuple(view.tail_weights)), "unimodality": view.unimodal}
+    return {"lead": view.lead, "tail": list(astuple(view.tail_weights)), "unimodality": view.unimodal,
+            "detail": view.detail}
 
 
 def _seen(content: dict[str, Any], states: dict[str, State]) -> Ensemble:
@@ -173,7 +185,8 @@ def _seen(content: dict[str, Any], states: dict[str, State]) -> Ensemble:
         raise ValueError("no detectors, or detectors without encoders")
     asked = {str(item["column"]): View(
         encoders[item["sees"]], detectors[item["column"]], float(item["lead"]),
-        TailWeight(*map(float, item["tail"])), bool(item["unimodality"])) for item in content["detectors"]}
+        TailWeight(*map(float, item["tail"])), bool(item["unimodality"]), bool(item["detail"]))
+        for item in content["detectors"]}
     return Ensemble(encoders, detectors, sees, asked, float(content["unimodality"]))
 
 
@@ -190,7 +203,9 @@ def _fusion(item: dict[str, Any], seen: Ensemble) -> Fusion:
 def _try_out(model: AnomalyModel) -> None:
     """Send one blank image all the way, so that parts that do not fit each other are found now."""
     form = model.format_
-    model.ensemble_.score(np.zeros((1, form.height, form.width, form.channels), np.uint8))
+    blank = np.zeros((1, form.height, form.width, form.channels), np.uint8)
+    detail = None if form.detail is None else np.zeros((1, *form.detail, form.channels), np.uint8)
+    model.ensemble_.score(blank, detail)
 
 
 def _scores(own: State, column: str, count: int) -> Any:
