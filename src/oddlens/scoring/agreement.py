@@ -184,5 +184,5 @@ def stepwise(fused: Doubles, p: Doubles, weights: AnswerWeights) -> StepNull:
     falling = isotonic_regression(np.add.reduceat(p[order], first) / count, sample_weight=count, increasing=False)
     step = np.r_[True, np.diff(falling) < 0]
     step[-1] = True  # where what is farther than all begins
-    return StepNull(scores[step], np.clip(falling[step], 0, 1), fit_null(fused, False, weights.fused_freedom),
+    return StepNull(scores[step], np.minimum(falling[step], 1), fit_null(fused, False, weights.fused_freedom),
                     weights.fused, 1 / (RARITY_FACTOR * len(fused)))
