@@ -55,10 +55,10 @@ def test_csv_holds_every_digit_in_input_order(ranking, tmp_path):
     assert [row["rank"] for row in rows] == ["3", "1", "4", "2"]
 
 
-def test_csv_survives_names_with_newlines_and_defuses_formulas(tmp_path):
+def test_csv_survives_names_with_newlines_and_leaves_formulas_as_they_are(tmp_path):
     Ranking(("two\nlines, \"quoted\".png", "=1+1.png"), np.array([1.0, 2.0])).to_csv(tmp_path / "s.csv")
     rows = list(csv.DictReader(io.StringIO((tmp_path / "s.csv").read_text(), newline="")))
-    assert rows[0]["name"] == "two\nlines, \"quoted\".png"
+    assert rows[0]["name"] == "two\\nlines, \"quoted\".png"
     assert rows[1]["name"] == "=1+1.png", "as it is, so that it can be found again"
 
 
