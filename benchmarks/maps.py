@@ -3,7 +3,7 @@
     python benchmarks/maps.py              the sets that settings were chosen on, then those that confirm
     python benchmarks/maps.py poly-2 ...   some of them
 
-mono-SEED, poly-SEED: solar cells at 256 pixels with 5 % defective ones (elpv-dataset). brick-, grass-, gravel-DAMAGE: 300
+mono-SEED, poly-SEED: solar cells at 256 pixels, 5 % defective (elpv-dataset). brick-, grass-, gravel-DAMAGE: 300
 crops of 128 pixels of scikit-image's textures, 5 % with a blob, a scratch or a pasted patch of 1 to 5 % of the area.
 stamps-CATEGORY: Tux Paint's stamps of one category with 5 % others.
 """

@@ -5,6 +5,7 @@ Hostile images, IDX headers and file names are attacked in test_pixels, test_sou
 
 import hashlib
 import json
+import os
 import pickle
 
 import numpy as np
@@ -139,8 +140,8 @@ def test_a_model_json_that_lies_is_refused(folder, change):
     (lambda c: c["detectors"][0].update(sees="another"), "no detectors, or detectors without encoders"),
     (lambda c: c.update(detectors=[]), "no detectors, or detectors without encoders"),
     (lambda c: c["fusion"].update(leads={}), "a fusion without weights"),
-    (lambda c: c["fusion"]["leads"].update(forest=float("inf")), "a fusion without weights"),
-    (lambda c: c["fusion"]["tails"].update(forest=float("nan")), "a fusion without weights"),
+    (lambda c: c["fusion"]["leads"].update(forest=float("inf")), "Infinity is no number"),
+    (lambda c: c["fusion"]["tails"].update(forest=float("nan")), "NaN is no number"),
     (lambda c: c["fusion"]["tails"].update(forest=-0.5), "a fusion without weights"),
     (lambda c: c["fusion"]["tails"].update(other=0.5), "a fusion of other views"),
     (lambda c: c["fusion"]["leads"].update(other=0.5), "a fusion of other views"),
@@ -171,7 +172,7 @@ def test_an_encoder_that_nobody_sees_by_is_refused(folder):
 
 def test_an_image_of_64_million_values_may_be_asked_for_and_no_larger_one():
     def asked(*size):
-        pixels = {**dict(zip(("height", "width", "channels"), size, strict=True)), "resize": "squash"}
+        pixels = {**dict(zip(("height", "width", "channels"), size, strict=True)), "resize": "squash", "detail": None}
         return saving._images({"pixels": pixels, "indices": [0], "shapes": [[1, 1]]}, ("a",), ()).pixels.shape
 
     assert asked(8192, 8192, 1) == (0, 8192, 8192, 1)
@@ -185,9 +186,9 @@ def test_an_image_of_64_million_values_may_be_asked_for_and_no_larger_one():
     ("known", "digests", np.zeros((119, 16), np.uint8), "119 digests for 120 names"),
     ("known", "digests", np.zeros((121, 16), np.uint8), "121 digests for 120 names"),
     ("known", "digests", np.zeros((120, 16), np.int8), "digests"),
-    ("own", "forest", np.zeros(120, np.float32), r"scores of forest are float32 \(120,\), not 120 finite numbers"),
+    ("own", "forest", np.zeros(120, np.float32), r"forest are float32 \(120,\), not 120 numbers within bounds"),
     ("own", "forest", np.zeros(119), r"float64 \(119,\)"), ("own", "forest", np.zeros((120, 1)), r"\(120, 1\)"),
-    ("own", "forest", np.r_[np.zeros(119), np.inf], "not 120 finite"),
+    ("own", "forest", np.r_[np.zeros(119), np.inf], "not 120 numbers within"),
 ])
 def test_what_is_said_of_the_fitted_images_must_be_of_all(folder, part, key, bad, message):
     arrays = load(part_of(folder, part).read_bytes())
@@ -201,6 +202,36 @@ def test_parts_that_do_not_fit_each_other_are_found_before_the_first_image(folde
     replace_file(folder, "encoder-0", part_of(tmp_path / "other", "encoder-0").read_bytes())
     edit(folder, lambda content: content["encoders"][0]["options"].update(latent=3))
     with pytest.raises(SavedModelError, match="features"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("change", [
+    lambda c: c["detectors"][0].update(lead=float("nan")), lambda c: c["detectors"][0].update(lead=-1),
+    lambda c: c["detectors"][0].update(tail=[float("inf"), 0, 0]), lambda c: c.update(unimodality=float("nan")),
+    lambda c: c["pixels"].update(resize="stretch"), lambda c: c["pixels"].update(resize=None),
+    lambda c: c["names"].__setitem__(1, c["names"][0]),
+    lambda c: c["indices"].__setitem__(0, -1), lambda c: c["indices"].__setitem__(0, 5),
+])
+def test_values_that_no_fit_can_give_are_refused(folder, change):
+    edit(folder, change)
+    with pytest.raises(SavedModelError):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])
+def test_numbers_that_json_does_not_have_are_refused(folder, value):
+    path = folder / "model.json"
+    path.write_text(path.read_text().replace('"fdr": 0.1', f'"fdr": {value}'))
+    with pytest.raises(SavedModelError, match="is no number"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("part", ["model.json", "encoder-0"])
+def test_a_pipe_in_the_place_of_a_file_is_refused_and_not_waited_for(folder, part):
+    path = folder / part if part == "model.json" else part_of(folder, part)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(SavedModelError, match="not a file"):
         load_model(folder)
 
 

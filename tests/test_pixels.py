@@ -190,7 +190,7 @@ def test_progress_is_told():
 
 
 @pytest.mark.parametrize(("shapes", "size"), [
-    ([(64, 3)], (64, 3)), ([(65, 65)], (64, 64)), ([(9, 7), (9, 7)], (9, 7)),
+    ([(64, 9)], (64, 9)), ([(64, 3)], (64, 8)), ([(65, 65)], (64, 64)), ([(9, 8), (9, 8)], (9, 8)),
     ([(10, 30), (12, 29), (22, 40)], (12, 32)),  # the medians, 12 and 30, to multiples of 4
     ([(9, 30), (13, 29)], (12, 28)),  # 11 and 29.5
     ([(2, 100)], (8, 64)),  # never below 8
@@ -365,3 +365,12 @@ def test_pixels_that_need_no_change_are_copied_in_blocks(dots, monkeypatch):
     other = read_pixels(ArraySource(dots), PixelFormat(4, 8, 1))
     assert other.pixels.shape == (120, 4, 8, 1)
     assert other.shapes.tolist() == [[8, 8]] * 120
+
+
+@pytest.mark.parametrize(("shape", "expected"), [
+    ((4, 4), (8, 8)), ((1, 30), (8, 30)), ((30, 1), (30, 8)), ((1, 1), (8, 8)),
+    ((8, 8), (8, 8)), ((64, 7), (64, 8))])
+def test_images_of_a_few_pixels_are_enlarged_to_what_can_be_learned_from(shape, expected):
+    form = look(ArraySource(np.zeros((12, *shape), np.uint8)))
+    assert (form.height, form.width) == expected
+    assert look(ArraySource(np.zeros((12, *shape), np.uint8)), image_size=5).height == 5, "as asked for"

@@ -7,7 +7,7 @@ from oddlens.reading.limits import LEAST_MEMORY, Limits
 
 
 def test_the_defaults_and_the_least_are_taken():
-    assert Limits() == Limits(memory=2**30, seconds=30, isolate=True)
+    assert Limits() == Limits(memory=2**30, seconds=30, isolate=False)
     assert Limits(memory=LEAST_MEMORY, seconds=0.1).seconds == 0.1
 
 
