@@ -147,6 +147,7 @@ def test_bad_use_is_one_line_and_exit_code_2(oddlens, folder, tmp_path, monkeypa
 
 
 def test_a_bug_keeps_its_traceback_and_exits_with_1(tmp_path):
+    Image.new("L", (8, 8)).save(tmp_path / "a.png")
     code = ("import sys, oddlens.cli, oddlens.run\n"
             "def bug(*a, **k): raise ZeroDivisionError\n"
             "oddlens.run.rank_into = bug\nsys.argv = ['oddlens', 'rank', '.']\noddlens.cli.main()")
