@@ -6,7 +6,7 @@ INSTALLED := .venv/installed
 .PHONY: demo test check bench mutants docs clean
 
 demo: $(INSTALLED)            ## the paper's experiment on 10,000 bundled digits
-	$(BIN)/oddlens demo --out demo-run
+	$(BIN)/oddlens demo --out demo-run --overwrite
 
 test: $(INSTALLED)            ## all tests
 	$(BIN)/python -m pytest

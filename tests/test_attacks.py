@@ -5,13 +5,14 @@ Hostile images, IDX headers and file names are attacked in test_pixels, test_sou
 
 import hashlib
 import json
+import os
 import pickle
 
 import numpy as np
 import pytest
 from safetensors.numpy import load, save
 
-from oddlens import AnomalyModel, load_model, save_model
+from oddlens import AnomalyModel, load_model, save_model, saving
 from oddlens.detectors.forest import Forest
 from oddlens.encoders.autoencoder import Autoencoder
 from oddlens.errors import SavedModelError
@@ -129,6 +130,108 @@ def test_missing_and_misshapen_arrays_are_refused(folder, part):
 def test_a_model_json_that_lies_is_refused(folder, change):
     edit(folder, change)
     with pytest.raises(SavedModelError):
+        load_model(folder)
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    (lambda c: c["detectors"].append(c["detectors"][0]), "detector-3"),
+    (lambda c: c["detectors"][1].update(column="reconstruction"), "no detectors, or detectors without encoders"),
+    (lambda c: c["files"].update({"encoder-1": c["files"]["encoder-0"]}), "not a file of a saved model"),
+    (lambda c: c["detectors"][0].update(sees="another"), "no detectors, or detectors without encoders"),
+    (lambda c: c.update(detectors=[]), "no detectors, or detectors without encoders"),
+    (lambda c: c["fusion"].update(leads={}), "a fusion without weights"),
+    (lambda c: c["fusion"]["leads"].update(forest=float("inf")), "Infinity is no number"),
+    (lambda c: c["fusion"]["tails"].update(forest=float("nan")), "NaN is no number"),
+    (lambda c: c["fusion"]["tails"].update(forest=-0.5), "a fusion without weights"),
+    (lambda c: c["fusion"]["tails"].update(other=0.5), "a fusion of other views"),
+    (lambda c: c["fusion"]["leads"].update(other=0.5), "a fusion of other views"),
+    (lambda c: c.update(shapes=[[1, 2]]), r"\(120,\) indices and \(1, 2\) shapes for 120 names"),
+    (lambda c: c.update(shapes=[[1, 2, 3]] * 120), r"\(120, 3\) shapes"),
+    (lambda c: c.update(indices=[0]), r"\(1,\) indices"),
+    (lambda c: c.update(shapes=[[2**40, 1]] * 120), "OverflowError"),
+    (lambda c: c.update(timings=None), "AttributeError"),
+    (lambda c: c.update(files=[]), "AttributeError"),
+    (lambda c: c.update(unreadable=[["one"]]), "ValueError"),
+    (lambda c: c.update(names=7), "TypeError"),
+    (lambda c: c.pop("names"), "KeyError"),
+    (lambda c: c.update(model={"encoder": {"role": "encoder", "name": "gone", "options": {}}}), "OptionError"),
+])
+def test_a_model_json_that_contradicts_itself_is_refused_for_that(folder, change, message):
+    edit(folder, change)
+    with pytest.raises(SavedModelError, match=message):
+        load_model(folder)
+
+
+def test_an_encoder_that_nobody_sees_by_is_refused(folder):
+    data = part_of(folder, "encoder-0").read_bytes()
+    edit(folder, lambda content: content["encoders"].append({**content["encoders"][0], "called": "idle"}))
+    replace_file(folder, "encoder-1", data)
+    with pytest.raises(SavedModelError, match="detectors without encoders"):
+        load_model(folder)
+
+
+def test_an_image_of_64_million_values_may_be_asked_for_and_no_larger_one():
+    def asked(*size):
+        pixels = {**dict(zip(("height", "width", "channels"), size, strict=True)), "resize": "squash", "detail": None}
+        return saving._images({"pixels": pixels, "indices": [0], "shapes": [[1, 1]]}, ("a",), ()).pixels.shape
+
+    assert asked(8192, 8192, 1) == (0, 8192, 8192, 1)
+    assert asked(1, 1, 1) == (0, 1, 1, 1)
+    for size in ((8192, 8193, 1), (2**40, 2**40, 2**40), (0, 8, 1), (8, -1, 1), (8, 8, 0), (8.0, 8, 1), ("8", 8, 1)):
+        with pytest.raises(ValueError, match="images of"):
+            asked(*size)
+
+
+@pytest.mark.parametrize(("part", "key", "bad", "message"), [
+    ("known", "digests", np.zeros((119, 16), np.uint8), "119 digests for 120 names"),
+    ("known", "digests", np.zeros((121, 16), np.uint8), "121 digests for 120 names"),
+    ("known", "digests", np.zeros((120, 16), np.int8), "digests"),
+    ("own", "forest", np.zeros(120, np.float32), r"forest are float32 \(120,\), not 120 numbers within bounds"),
+    ("own", "forest", np.zeros(119), r"float64 \(119,\)"), ("own", "forest", np.zeros((120, 1)), r"\(120, 1\)"),
+    ("own", "forest", np.r_[np.zeros(119), np.inf], "not 120 numbers within"),
+])
+def test_what_is_said_of_the_fitted_images_must_be_of_all(folder, part, key, bad, message):
+    arrays = load(part_of(folder, part).read_bytes())
+    replace_file(folder, part, save({**arrays, key: bad}))
+    with pytest.raises(SavedModelError, match=message):
+        load_model(folder)
+
+
+def test_parts_that_do_not_fit_each_other_are_found_before_the_first_image(folder, dots, tmp_path):
+    save_model(AnomalyModel(Autoencoder(latent=3, steps=5), ["neighbors"]).fit(dots), tmp_path / "other")
+    replace_file(folder, "encoder-0", part_of(tmp_path / "other", "encoder-0").read_bytes())
+    edit(folder, lambda content: content["encoders"][0]["options"].update(latent=3))
+    with pytest.raises(SavedModelError, match="features"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("change", [
+    lambda c: c["detectors"][0].update(lead=float("nan")), lambda c: c["detectors"][0].update(lead=-1),
+    lambda c: c["detectors"][0].update(tail=[float("inf"), 0, 0]), lambda c: c.update(unimodality=float("nan")),
+    lambda c: c["pixels"].update(resize="stretch"), lambda c: c["pixels"].update(resize=None),
+    lambda c: c["names"].__setitem__(1, c["names"][0]),
+    lambda c: c["indices"].__setitem__(0, -1), lambda c: c["indices"].__setitem__(0, 5),
+])
+def test_values_that_no_fit_can_give_are_refused(folder, change):
+    edit(folder, change)
+    with pytest.raises(SavedModelError):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])
+def test_numbers_that_json_does_not_have_are_refused(folder, value):
+    path = folder / "model.json"
+    path.write_text(path.read_text().replace('"fdr": 0.1', f'"fdr": {value}'))
+    with pytest.raises(SavedModelError, match="is no number"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("part", ["model.json", "encoder-0"])
+def test_a_pipe_in_the_place_of_a_file_is_refused_and_not_waited_for(folder, part):
+    path = folder / part if part == "model.json" else part_of(folder, part)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(SavedModelError, match="not a file"):
         load_model(folder)
 
 

@@ -24,6 +24,7 @@ def test_scores_whose_tail_is_known_by_hand():
     assert (tail.middle, tail.floor) == (0, 0)
     assert tail.slope == pytest.approx(4 / np.log(5))
     assert tail.surprisal([-4.0, 0.0, 4.0, 8.0]) == pytest.approx(np.log([2 / 5, 2, 10, 50]))
+    assert fit_tail(np.arange(-5.0, 6) / 10).floor == 0
     # the same of the logarithms, with a zero that is taken for the least score above
     tail = fit_tail(np.r_[0.0, np.exp(np.arange(-4.0, 6))])
     assert tail.floor == pytest.approx(np.exp(-4))
@@ -143,10 +144,12 @@ def apart_one_by_one(values):
 @pytest.mark.parametrize("n", [12, 15, 40, 200])
 def test_what_is_set_apart_is_what_counting_one_by_one_sets_apart(n):
     rng, cut = np.random.default_rng(n), 0
-    for _ in range(150):
+    for draw in range(150):
         odd, far = rng.integers(1, n // 4 + 2), 10 ** rng.uniform(0, 2)
         stragglers = 2 + far * rng.random(rng.integers(0, 1 + (n - odd) // 20))
         values = np.r_[rng.normal(size=n - odd - len(stragglers)), stragglers, 2 + far + rng.normal(0, 0.3, odd)]
+        if draw % 10 == 0:
+            values[values < np.median(values)] = np.median(values)  # half of them are one value
         values = rng.uniform(0.1, 10) * values - rng.uniform(-50, 50)
         expected = apart_one_by_one(values)
         assert set_apart(values) == pytest.approx(expected)

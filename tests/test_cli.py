@@ -102,8 +102,15 @@ def test_the_folder_of_images_is_never_written_to(oddlens, folder):
 
 
 def test_a_run_may_be_made_again_but_other_folders_are_left_alone(oddlens, folder, tmp_path):
-    for _ in range(2):
-        assert oddlens("rank", folder, "--out", tmp_path / "run", *QUICK)[0] == 0
+    assert oddlens("rank", folder, "--out", tmp_path / "run", *QUICK)[0] == 0
+    before = (tmp_path / "run" / "run.json").read_bytes()
+    code, _, err = oddlens("rank", folder, "--out", tmp_path / "run", *QUICK)
+    assert code == 2
+    assert "finished run" in err
+    assert "--overwrite" in err
+    assert (tmp_path / "run" / "run.json").read_bytes() == before
+    assert oddlens("rank", folder, "--out", tmp_path / "run", "--overwrite", *QUICK)[0] == 0
+    assert (tmp_path / "run" / "run.json").read_bytes() != before
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter").write_text("1")
     code, _, err = oddlens("rank", folder, "--out", tmp_path / "thesis", *QUICK)

@@ -172,6 +172,16 @@ def test_a_decision_by_hand():
     assert nothing.threshold == null.score_at(0.1 / 6)  # what a single image of six would have needed
 
 
+def test_one_image_and_none_are_judged_as_any_number():
+    assert benjamini_hochberg([0.1], 0.1).tolist() == [True]
+    assert benjamini_hochberg([0.101], 0.1).tolist() == [False]
+    assert benjamini_hochberg([], 0.1).tolist() == []
+    null = fit_null(np.arange(1.0, 30))
+    for own in ([1.0], []):
+        assert judged(np.array(own), null, np.full(len(own), 0.9), 0.1, Share(0, 0, 1)).threshold == null.score_at(0.1)
+        assert (fit_null(own).freedom, fit_null(own).least) == (1 / 20, 1 / 10)
+
+
 def test_a_score_that_rounding_gave_two_p_values_is_flagged_each_time():
     decision = judged(np.array([1.0, 9, 9, 2]), fit_null([]), np.array([0.5, 0.02, 0.2, 0.6]), 0.1, Share(0, 0, 1))
     assert decision.flagged.tolist() == [False, True, True, False]
@@ -341,6 +351,9 @@ def test_the_excess_of_a_known_mixture_and_its_allowance():
     assert excess(even, allowance(9000)) == 0
     assert excess([]) == excess([0.2]) == 0
     assert excess([0.05]) == 1
+    many, few = allowance(100)(np.array([0.1, 0.001])), allowance(10)(np.array([0.1]))
+    assert many == pytest.approx([np.sqrt(2 * np.log(np.log(100)) / 100 * 0.09), 0.02])
+    assert few == allowance(16)(np.array([0.1])) == pytest.approx([0.3 * np.sqrt(np.log(np.log(16)) / 8)])
     assert excess([0.1, 0.15, 0.4, 0.6]) == pytest.approx(0.35 / 0.85)
     assert excess([0.15, 0.19, 0.21, 0.22]) == pytest.approx(0.31 / 0.81)
     assert share_of_odd(mixture(0)[0], fit_null(mixture(0)[0])).low > 0

@@ -90,7 +90,7 @@ def test_how_many_kinds_there_are_is_told_by_the_first_view():
 
 
 def test_each_stage_is_timed_in_all(monkeypatch):
-    monkeypatch.setattr(ensemble, "time", SimpleNamespace(perf_counter=itertools.count(100.0, 3.0).__next__))
+    monkeypatch.setattr(ensemble, "time", SimpleNamespace(perf_counter=itertools.count(1.0, 3.0).__next__))
     timings = {"reading": 5.0, "learning": 10.0}
     crossed().fit(PIXELS, timings)  # the clock goes on by three at each look
     assert timings == {"reading": 5.0, "learning": 16.0, "encoding": 6.0, "scoring": 6.0}
@@ -114,7 +114,7 @@ def test_an_encoder_that_does_not_give_what_it_was_asked_for_is_named(need, give
 
 def test_what_an_encoder_was_not_asked_for_may_be_missing():
     encoder = Giving(embedding=None, activations={"a": np.zeros((40, 1))})
-    single(Constant(needs={"activations"}), encoder).fit(PIXELS, {})
+    assert single(Constant(needs={"activations"}), encoder).fit(PIXELS, {})["a"].tolist() == [1] * 40
 
 
 @pytest.mark.parametrize(("gives", "got"), [

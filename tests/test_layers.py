@@ -12,9 +12,9 @@ PACKAGE = Path(oddlens.__file__).parent
 
 # From the ground up: a file at the top or a room may import from lower floors only, or from its own where it says so.
 FLOORS = [
-    {"arrays", "errors", "progress", "protocols"},
-    {"files", "kernels", "options", "registry", "statement"},
-    {"calibration", "decisions", "ranking", "reading"},
+    {"arrays", "errors", "interruption", "progress", "protocols"},
+    {"files", "folder_lock", "kernels", "options", "registry", "statement"},
+    {"calibration", "decisions", "ranking", "reading", "result_marks"},
     {"learning", "pixels", "scoring", "sources"},
     {"detectors", "encoders", "views"},
     {"ensemble", "specifications"},
@@ -27,11 +27,13 @@ FLOORS = [
     {"cli"},
     {"__main__"},
 ]
+# Rooms whose files are tested together, and where.
+TOGETHER = {"testing": "test_testing.py"}
 # Methods are read alone: none imports its sibling.
 ALONE = {"detectors", "encoders", "scoring.patterns"}
 # And with little beside it: at most so many modules of the package, ``protocols`` and ``errors`` not counted.
 LARGEST_RADIUS = 5
-WIDER = {"detectors.activations": 8, "detectors.neighbors": 6, "encoders.dictionary": 6,
+WIDER = {"detectors.activations": 8, "detectors.neighbors": 6, "encoders.dictionary": 6, "encoders.patch_maps": 6,
          "encoders.statistics": 6, "encoders.transforms": 10}
 FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}
 
@@ -64,6 +66,17 @@ def imported(path):
 def ours(path):
     names = (name.split(".") for name in imported(path) if name == "oddlens" or name.startswith("oddlens."))
     return [parts[1:] for parts in names if len(parts) > 1 and parts[1] != "__version__"]
+
+
+@pytest.mark.parametrize("path", [path for path in files() if not path.stem.startswith("__")],
+                         ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_every_file_has_its_tests_at_the_same_place(path):
+    tests = Path(__file__).parent
+    mirror = tests / path.relative_to(PACKAGE).parent / f"test_{path.name}"
+    if room(path) in TOGETHER:
+        mirror = tests / TOGETHER[room(path)]
+    assert mirror.is_file(), f"write {mirror.relative_to(tests.parent)}"
+    assert re.search(r"^ *def test_", mirror.read_text(), re.MULTILINE), f"{mirror.name} tests nothing"
 
 
 def test_every_file_has_a_floor():
@@ -131,5 +144,6 @@ def test_no_file_uses_what_is_private_to_another(path):
     own |= {node.attr for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
             and isinstance(node.value, ast.Name) and node.value.id == "self"}
     used = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    used -= {"_exit"}  # the standard library's, and documented
     used |= {alias.name for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names}
     assert not [name for name in used - own if name.startswith("_") and not name.startswith("__")]

@@ -1,21 +1,18 @@
-import io
-import struct
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import messy
-from oddlens import arrays
+from oddlens import arrays, pixels
 from oddlens.errors import OptionError, SourceError, TooFewImages, UnreadableImage
 from oddlens.pixels import PixelFormat, fit_to, look, read_near, read_pixels, require_enough
 from oddlens.progress import listening
-from oddlens.reading import decoding
-from oddlens.reading.decoding import as_picture, decode, is_grey
+from oddlens.reading.decoding import is_grey
 from oddlens.sources import ArraySource, open_source
 
 RED, GREEN, BLUE, GREY = messy.quarters(messy.QUARTERS)
-WHITE = [255, 255, 255]
 
 
 @pytest.fixture(scope="module")
@@ -23,54 +20,8 @@ def folder(tmp_path_factory):
     return messy.make(tmp_path_factory.mktemp("messy") / "photos")
 
 
-def read(folder, name):
-    return decode(folder / name, name)[0]
-
-
 def near(image, expected, tolerance=6):
     assert np.abs(np.array(messy.quarters(image)) - np.array(expected)).max() <= tolerance
-
-
-@pytest.mark.parametrize(("name", "tolerance"), [
-    ("deep/er/rgb.png", 0), ("webp.webp", 0), ("bmp.bmp", 0), ("tiff.tif", 0), ("wrong-suffix.txt", 0),
-    ("no-suffix", 0), ("plain.jpg", 6), ("turned.jpg", 6), ("palette.png", 4), ("moving.gif", 4),
-    ("moving.webp", 0), ("cmyk.jpg", 12), ("two\nlines.png", 0), ("turned.tif", 0), ("camera.mpo", 6),
-    ("lab.tif", 8), ("linked.png", 0), ("UPPER.JPEG", 6),
-])
-def test_every_colour_format_shows_the_same_picture_upright(folder, name, tolerance):
-    image = read(folder, name)
-    assert image.shape == (32, 48, 3)
-    assert image.dtype == np.uint8
-    near(image, [RED, GREEN, BLUE, GREY], tolerance)
-
-
-@pytest.mark.parametrize("name", ["grey.png", "16-bit.png", "16-bit-big-endian.tif", "float.tif"])
-def test_grey_formats_of_any_depth_show_the_same_grey(folder, name):
-    image = read(folder, name)
-    assert image.shape == (32, 48, 1)
-    expected = np.asarray(Image.fromarray(messy.QUARTERS).convert("L"))[..., None]
-    assert np.abs(image.astype(int) - expected).max() <= 1
-
-
-def test_one_bit_is_black_and_white(folder):
-    assert set(np.unique(read(folder, "one-bit.png"))) == {0, 255}
-
-
-def test_transparency_is_white_paper(folder):
-    near(read(folder, "alpha.png"), [WHITE, GREEN, BLUE, GREY], 0)
-    near(read(folder, "palette-alpha.png"), [WHITE, GREEN, BLUE, GREY], 4)
-    image = read(folder, "grey-alpha.png")
-    assert image.shape == (32, 48, 1)
-    assert image[8, 12, 0] == 255
-
-
-@pytest.mark.parametrize(("name", "reason"), [
-    ("bad-half.jpg", "ends early"), ("bad-half.png", "ends early|damaged"), ("bad-empty.png", "the file is empty"),
-    ("bad-text.png", "text, not an image"), ("bad-bytes.gif", "not an image"), ("bad-bomb.png", "megapixels"),
-])
-def test_what_cannot_be_read_says_why(folder, name, reason):
-    with pytest.raises(UnreadableImage, match=reason):
-        read(folder, name)
 
 
 def test_a_run_over_the_messy_folder_reads_all_that_can_be_read(folder):
@@ -94,152 +45,6 @@ def test_the_number_of_jobs_changes_nothing(folder):
     assert (one.names, one.unreadable) == (two.names, two.unreadable)
 
 
-def test_a_jpeg_is_decoded_no_larger_than_needed_and_looks_the_same(tmp_path):
-    rng = np.random.default_rng(0)
-    blobs = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8))
-    blobs.resize((1600, 1200), Image.Resampling.BICUBIC).save(tmp_path / "large.jpg", quality=92)
-    blobs.resize((1600, 1200), Image.Resampling.BICUBIC).convert("RGBA").save(tmp_path / "large.png")
-    whole, shape = decode(tmp_path / "large.jpg", "x")
-    small, also = decode(tmp_path / "large.jpg", "x", side=64)
-    assert whole.shape == (1200, 1600, 3)
-    assert small.shape == (150, 200, 3)
-    assert shape == also == (1200, 1600)
-    blobs.resize((1600, 1200)).save(tmp_path / "camera.mpo", save_all=True, append_images=[blobs])
-    assert decode(tmp_path / "camera.mpo", "x", side=64)[0].shape == (150, 200, 3), "by libjpeg, as any JPEG"
-    averaged, also = decode(tmp_path / "large.png", "x", side=64)
-    assert averaged.shape[0] in range(128, 200)
-    assert also == (1200, 1600)
-    form = PixelFormat(64, 64, 3)
-    for other in (small, averaged):
-        assert np.abs(fit_to(whole, form).astype(int) - fit_to(other, form)).mean() < 2
-
-
-def exif(value):
-    """A JPEG whose metadata give its orientation as ``value``, or hold ``value`` where they are bytes."""
-    if isinstance(value, bytes):
-        return b"Exif\0\0" + value
-    block = Image.Exif()
-    block[0x0112] = value
-    return block.tobytes()
-
-
-@pytest.mark.parametrize("turn", range(1, 9))
-@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
-def test_each_of_the_eight_orientations_comes_upright(turn, kind):
-    undo = {6: 8, 8: 6}.get(turn, turn)  # all others undo themselves
-    upright = Image.fromarray(messy.QUARTERS)
-    back = decoding.UPRIGHT.get(undo)
-    stored = upright if back is None else upright.transpose(back)
-    content = messy.encoded(stored, kind, exif=exif(turn), **({"lossless": True} if kind == "WEBP" else {}))
-    image, shape = decode(content, "x")
-    assert np.array_equal(image, messy.QUARTERS)
-    assert shape == (32, 48)
-
-
-@pytest.mark.parametrize("value", [
-    0, 9, 99, b"garbage", b"II*\0\x08\0\0\0\x01\0" + struct.pack("<HHI4s", 0x0112, 2, 4, b"six") + bytes(4)])
-def test_nonsense_in_the_metadata_costs_no_image(value):
-    image, _ = decode(messy.encoded(Image.fromarray(messy.QUARTERS), "JPEG", quality=95, exif=exif(value)), "x")
-    near(image, [RED, GREEN, BLUE, GREY])
-
-
-@pytest.mark.parametrize(("values", "expected"), [
-    ([0.0, 0.5, 1.0], [0, 128, 255]), ([0.0, 100.0, 255.0], [0, 100, 255]), ([0.0, 25700.0, 65535.0], [0, 100, 255]),
-    ([-1.0, 0.0, 1.0], [0, 128, 255]), ([0.5, 0.5, 0.5], [128, 128, 128]),
-])
-def test_numbers_without_a_stated_range(values, expected):
-    stored = Image.fromarray(np.array([values], np.float32))
-    assert decode(messy.encoded(stored, "TIFF"), "x")[0].ravel().tolist() == expected
-
-
-def test_whole_numbers_of_32_bits_are_never_taken_for_shares_of_white():
-    stored = Image.fromarray(np.array([[0, 1, 1]], np.int32))
-    assert decode(messy.encoded(stored, "TIFF"), "x")[0].ravel().tolist() == [0, 1, 1]
-
-
-def test_numbers_that_are_none_are_unreadable():
-    stored = Image.fromarray(np.array([[0, np.nan]], np.float32))
-    with pytest.raises(UnreadableImage, match="not finite"):
-        decode(messy.encoded(stored, "TIFF"), "x")
-
-
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP"])
-@pytest.mark.parametrize("side", [None, 16])
-def test_half_a_file_is_never_read_as_a_whole_one(kind, side):
-    noise = np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)
-    content = messy.encoded(Image.fromarray(noise), kind)
-    assert decode(content, "x", side)[1] == (200, 300)
-    with pytest.raises(UnreadableImage, match=r"ends early|damaged"):
-        decode(content[: len(content) // 2], "x", side)
-
-
-@pytest.mark.parametrize(("content", "reason"), [
-    ("<html>größe – «not found»</html>".encode(), "text, not an image"),
-    (("é" * 300).encode(), "text, not an image"),  # cut in the middle of a character
-    (b"\x80\x00\x81" * 50, "not an image in a format"),
-    (b"\0\0\0\x1cftypavif" + bytes(100), "begins as an image does"),
-])
-def test_what_is_no_image_is_told_in_words(content, reason):
-    with pytest.raises(UnreadableImage, match=reason):
-        decode(content, "x")
-
-
-def test_a_decoder_may_fail_in_any_way(monkeypatch):
-    for error in (AssertionError("of memory"), SystemError("of memory"), KeyError("of memory"), MemoryError()):
-        def fail(*_, error=error):
-            raise error
-
-        monkeypatch.setattr(decoding.Image, "open", fail)
-        with pytest.raises(UnreadableImage, match="memory"):
-            decode(b"x", "x")
-
-
-@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "P", "PA", "CMYK"])
-def test_reducing_by_bands_is_reducing_at_once(mode, monkeypatch):
-    rng = np.random.default_rng(0)
-    colours = Image.fromarray(rng.integers(0, 256, (157, 203, 4), dtype=np.uint8), "RGBA")
-    picture = colours.convert("RGB").convert(mode) if mode in ("P", "CMYK") else colours.convert(mode)
-    once = np.asarray(decoding._reduced(picture, 16))
-    assert once.shape[:2] == (40, 51)
-    if mode not in ("P", "PA"):
-        assert np.array_equal(once, np.asarray(picture.reduce(4)))
-    monkeypatch.setattr(decoding, "BAND_PIXELS", 1000)
-    assert np.array_equal(np.asarray(decoding._reduced(picture, 16)), once)
-
-
-def test_hidden_colours_do_not_bleed_when_transparent_images_are_reduced():
-    image = np.zeros((200, 200, 4), np.uint8)  # transparent, black underneath
-    image[::2] = (200, 30, 30, 255)
-    seen, _ = decode(messy.encoded(Image.fromarray(image, "RGBA"), "PNG"), "x", 16)
-    assert np.abs(seen[8, 8].astype(int) - [228, 142, 142]).max() <= 2, "half red, half white paper"
-
-
-@pytest.mark.parametrize("huge", [True, False])
-def test_huge_images_alone_are_decoded_one_at_a_time(monkeypatch, tmp_path, huge):
-    if huge:
-        monkeypatch.setattr(decoding, "ALONE_PIXELS", 100)
-    Image.fromarray(messy.QUARTERS).save(tmp_path / "0.png")
-    held, real = [], decoding._as_array
-
-    def watched(picture):
-        held.append(decoding._one_at_a_time.locked())
-        return real(picture)
-
-    monkeypatch.setattr(decoding, "_as_array", watched)
-    assert len(read_pixels(open_source(tmp_path), PixelFormat(8, 8, 3), jobs=1).names) == 1
-    assert held == [huge]
-
-
-def test_warnings_of_the_decoder_do_not_leak_and_filters_are_restored(tmp_path, monkeypatch):
-    import warnings
-
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # Pillow warns above this
-    Image.new("L", (40, 40)).save(tmp_path / "large.png")
-    before = list(warnings.filters)
-    assert decode(tmp_path / "large.png", "x")[0].shape == (40, 40, 1)
-    assert warnings.filters == before
-
-
 def test_looking_finds_size_and_channels():
     grey = np.random.default_rng(0).integers(0, 256, (30, 28, 20), dtype=np.uint8)
     colour = np.random.default_rng(0).integers(0, 256, (30, 28, 20, 3), dtype=np.uint8)
@@ -261,6 +66,7 @@ def test_one_colourful_image_among_grey_ones_does_not_make_a_colour_collection()
 
 
 @pytest.mark.parametrize("options", [
+    {"image_size": 4097}, {"image_size": (0, 8)}, {"image_size": (8, 4097)}, {"image_size": (8,)}, {"image_size": "8"},
     {"image_size": 0}, {"image_size": (8, 8, 8)}, {"image_size": 10**6}, {"image_size": 1.5}, {"channels": 4},
     {"resize": "stretch"},
 ])
@@ -338,13 +144,15 @@ def test_interrupting_works():
 
 
 def test_names_must_be_unique_and_are_asked_for_before_anything_is_read():
-    with pytest.raises(SourceError, match="'a' stands for 2"):
-        read_pixels(Own([KeyboardInterrupt(), GOOD], ["a", "a"]), PixelFormat(8, 8, 1))
+    with pytest.raises(SourceError, match="'a' stands for 3"):
+        read_pixels(Own([KeyboardInterrupt()] * 6, ["b", "a", "a", "b", "a", "c"]), PixelFormat(8, 8, 1))
 
 
 def test_looking_survives_what_reading_does_and_does_not_depend_on_jobs(folder):
     assert look(Own([MemoryError(), RuntimeError(), GOOD])) == PixelFormat(8, 8, 1)
     assert look(Own([MemoryError()])) == PixelFormat(64, 64, 1)
+    assert look(Own([MemoryError()]), (10, 20), resize="pad") == PixelFormat(10, 20, 1, "pad")
+    assert look(Own([MemoryError()]), channels=3) == PixelFormat(64, 64, 3)
     assert look(open_source(folder), jobs=1) == look(open_source(folder), jobs=3)
 
 
@@ -362,6 +170,16 @@ def test_too_few_images_name_the_broken_ones():
     assert "torn" in str(error.value)
     assert "and 2 more" in str(error.value)
     require_enough(collection, 4)
+    with pytest.raises(TooFewImages, match="5 are needed"):
+        require_enough(collection, 5)
+    for broken, said in ((5, ""), (6, "\n  and 1 more")):
+        short = read_pixels(Own([GOOD] + [RuntimeError("torn")] * broken), PixelFormat(8, 8, 1))
+        with pytest.raises(TooFewImages) as error:
+            require_enough(short)
+        lines = "".join(f"\n  {name}: RuntimeError: torn" for name in range(1, 6))
+        assert str(error.value).endswith(f" {broken} could not be read:{lines}{said}")
+    with pytest.raises(TooFewImages, match=r"ordinary\.$"):
+        require_enough(read_pixels(Own([GOOD]), PixelFormat(8, 8, 1)))
 
 
 def test_progress_is_told():
@@ -371,8 +189,188 @@ def test_progress_is_told():
     assert reports[-1] == ("reading", 6, 6)
 
 
-def test_bytes_decode_as_files_do(folder):
-    file = io.BytesIO()
-    as_picture(messy.QUARTERS).save(file, "PNG")
-    assert np.array_equal(decode(file.getvalue(), "x")[0], messy.QUARTERS)
-    assert read_near(ArraySource(messy.QUARTERS[None]), 0, 8)[0].shape == (32, 48, 3)
+@pytest.mark.parametrize(("shapes", "size"), [
+    ([(64, 9)], (64, 9)), ([(64, 3)], (64, 8)), ([(65, 65)], (64, 64)), ([(9, 8), (9, 8)], (9, 8)),
+    ([(10, 30), (12, 29), (22, 40)], (12, 32)),  # the medians, 12 and 30, to multiples of 4
+    ([(9, 30), (13, 29)], (12, 28)),  # 11 and 29.5
+    ([(2, 100)], (8, 64)),  # never below 8
+    ([(640, 320), (64, 64), (200, 400)], (40, 64)),  # 200 and 320, by a fifth
+])
+def test_the_size_is_the_one_shape_or_the_median_on_at_most_64_pixels(shapes, size):
+    assert look(Own([np.zeros((*shape, 1), np.uint8) for shape in shapes])) == PixelFormat(*size, 1)
+
+
+def test_nineteen_grey_images_in_twenty_are_a_grey_collection():
+    colour = np.full((8, 8, 3), (200, 0, 0), np.uint8)
+    assert look(Own([GOOD] * 19 + [colour])).channels == 1
+    assert look(Own([GOOD] * 18 + [colour] * 2)).channels == 3
+
+
+class Asked:
+    """A source that remembers which images were asked for."""
+
+    def __init__(self, n):
+        self.n, self.asked = n, []
+
+    def __len__(self):
+        return self.n
+
+    def name(self, index):
+        return str(index)
+
+    def read(self, index):
+        self.asked.append(index)
+        return GOOD
+
+
+def test_images_are_looked_at_all_over_the_source_and_not_where_all_is_said():
+    source = Asked(101)
+    look(source, sample=5)
+    assert source.asked == [0, 25, 50, 75, 100]
+    few, many = Asked(3), Asked(1000)
+    look(few)
+    look(many)
+    assert few.asked == [0, 1, 2]
+    assert (len(many.asked), many.asked[0], many.asked[-1]) == (256, 0, 999)
+    unasked = Asked(10)
+    assert look(unasked, (3, 4), 3, "crop") == PixelFormat(3, 4, 3, "crop")
+    assert not unasked.asked
+
+
+@pytest.mark.parametrize("size", [1, 4096, np.int64(20), (1, 4096), [7, np.uint8(9)]])
+def test_sizes_that_may_be_asked_for(size):
+    form = look(Asked(3), size)
+    pair = size if isinstance(size, tuple | list) else (size, size)
+    assert [form.height, form.width] == [int(side) for side in pair]
+    assert type(form.height) is type(form.width) is int
+
+
+def test_smaller_is_the_mean_of_what_a_pixel_covers_and_larger_has_no_steps():
+    image = np.random.default_rng(0).integers(0, 256, (4, 4, 1), dtype=np.uint8)
+    for height, width in ((2, 2), (4, 2), (2, 4)):
+        means = image.reshape(height, 4 // height, width, 4 // width).mean((1, 3))
+        assert np.abs(fit_to(image, PixelFormat(height, width, 1))[..., 0] - means).max() <= 1
+    ramp = np.tile(np.uint8([0, 100, 200]), (4, 1))[..., None]
+    for height in (2, 8):  # also where the other axis is made smaller
+        found = fit_to(ramp, PixelFormat(height, 12, 1))[..., 0].astype(int)
+        assert (np.diff(found[:, 1:-1]) > 0).all()
+
+
+@pytest.mark.parametrize("side", [2, 8])
+def test_a_cut_or_padded_image_is_scaled_as_any_other(side):
+    image = np.random.default_rng(0).integers(0, 256, (4, 4, 3), dtype=np.uint8)
+    wide = np.concatenate([np.full((4, 2, 3), 9, np.uint8), image, np.full((4, 2, 3), 9, np.uint8)], axis=1)
+    expected = fit_to(image, PixelFormat(side, side, 3))
+    assert np.array_equal(fit_to(image, PixelFormat(side, 2 * side, 3, "pad"))[:, side // 2 : -side // 2], expected)
+    if side == 2:  # where pixels are averaged the rim has no say in the middle
+        assert np.array_equal(fit_to(wide, PixelFormat(side, side, 3, "crop")), expected)
+
+
+def test_the_border_has_the_mean_colour_of_the_rim():
+    image = np.full((3, 3, 3), 40, np.uint8)
+    image[0, 1] = (100, 40, 10)  # 60 more and 30 less, in 12 pixels, for corners are of two sides
+    image[1, 1] = 255  # no part of the rim
+    padded = fit_to(image, PixelFormat(3, 9, 3, "pad"))
+    assert padded[:, 0].tolist() == padded[:, -1].tolist() == [[45, 40, 38]] * 3
+    assert np.array_equal(padded[:, 3:6], image)
+    grey = fit_to(image[..., :1], PixelFormat(3, 9, 1, "pad"))
+    assert (grey[:, [0, 1, 2, 6, 7, 8]] == 45).all()
+
+
+@pytest.mark.parametrize(("error", "reason"), [
+    (MemoryError(), "too large for this machine's memory"), (RuntimeError("on fire"), "RuntimeError: on fire"),
+    (UnreadableImage("x", "torn"), "torn"),
+])
+def test_why_an_image_of_a_source_cannot_be_read(error, reason):
+    with pytest.raises(UnreadableImage) as caught:
+        read_near(Own([error], ["x"]), 0, 8)
+    assert (caught.value.name, caught.value.reason) == ("x", reason)
+
+
+@pytest.mark.parametrize(("result", "got"), [
+    (None, "NoneType"), (GOOD[..., 0], r"uint8 \(8, 8\)"), (GOOD.astype(float), r"float64 \(8, 8, 1\)"),
+    (np.zeros((8, 8, 2), np.uint8), r"uint8 \(8, 8, 2\)"), (GOOD[:0], r"uint8 \(0, 8, 1\)"),
+    (GOOD[:, :0], r"uint8 \(8, 0, 1\)"),
+    (np.zeros((8, 8, 4), np.uint8), r"uint8 \(8, 8, 4\)"), (GOOD.astype(np.int8), "int8"),
+])
+def test_what_is_no_image_is_said(result, got):
+    with pytest.raises(UnreadableImage, match=rf"^x: the source gave {got}.* not uint8 \(height, width, 1 or 3\)"):
+        read_near(Own([result], ["x"]), 0, 8)
+
+
+def test_a_source_may_read_reduced_and_says_how_large_the_whole_was():
+    class Reduced(Own):
+        def read_near(self, index, side):
+            return np.zeros((side, side + 1, 3), np.uint8), (100, 200)
+
+    image, shape = read_near(Reduced([None]), 0, 9)
+    assert (image.shape, shape) == ((9, 10, 3), (100, 200))
+    assert read_near(Own([GOOD[:5]]), 0, 9)[1] == (5, 8)
+    collection = read_pixels(Reduced([None] * 2), PixelFormat(4, 6, 1))
+    assert collection.shapes.tolist() == [[100, 200]] * 2
+
+
+@pytest.mark.parametrize("jobs", [2, 3])
+def test_images_are_read_at_once_but_only_a_few_ahead_and_none_after_an_error(jobs, monkeypatch):
+    together, let_go, started = threading.Barrier(jobs, timeout=20), threading.Event(), []
+
+    class Pool(ThreadPoolExecutor):
+        """Says that it is about to wait for its threads."""
+
+        def __exit__(self, *error):
+            let_go.set()
+            return super().__exit__(*error)
+
+    def work(index):
+        started.append(index)
+        if index < jobs:
+            together.wait()
+        if index == 0:
+            raise UnreadableImage("0", "torn")
+        assert let_go.wait(20)
+
+    monkeypatch.setattr(pixels, "ThreadPoolExecutor", Pool)
+    with pytest.raises(UnreadableImage, match="torn"):
+        list(pixels._in_order(work, 100, jobs))
+    assert len(started) <= jobs + 1
+
+
+def test_no_more_results_wait_than_four_for_each_thread():
+    started = []
+    results = pixels._in_order(lambda index: started.append(index) or index, 100, 2)
+    for taken in range(100):
+        assert next(results) == taken
+        assert len(started) <= taken + 8
+    assert next(results, None) is None
+
+
+def test_ten_images_are_the_fewest(dots):
+    require_enough(read_pixels(ArraySource(dots[:10]), PixelFormat(8, 8, 1)))
+    with pytest.raises(TooFewImages, match="Found 9"):
+        require_enough(read_pixels(ArraySource(dots[:9]), PixelFormat(8, 8, 1)))
+
+
+def test_pixels_that_need_no_change_are_copied_in_blocks(dots, monkeypatch):
+    monkeypatch.setattr(pixels, "BLOCK", 50)
+    reports = []
+    with listening(lambda *report: reports.append(report)):
+        found = read_pixels(ArraySource(dots), PixelFormat(8, 8, 1, "crop"))
+    assert reports == [("reading", 50, 120), ("reading", 100, 120), ("reading", 120, 120)]
+    assert np.array_equal(found.pixels, dots)
+    assert found.shapes.tolist() == [[8, 8]] * 120
+    assert found.shapes.dtype == np.int32
+    assert found.indices.tolist() == [*range(120)]
+    assert (found.unreadable, found.seconds, found.format) == ((), 0, PixelFormat(8, 8, 1, "crop"))
+    assert not np.shares_memory(found.pixels, dots)
+    other = read_pixels(ArraySource(dots), PixelFormat(4, 8, 1))
+    assert other.pixels.shape == (120, 4, 8, 1)
+    assert other.shapes.tolist() == [[8, 8]] * 120
+
+
+@pytest.mark.parametrize(("shape", "expected"), [
+    ((4, 4), (8, 8)), ((1, 30), (8, 30)), ((30, 1), (30, 8)), ((1, 1), (8, 8)),
+    ((8, 8), (8, 8)), ((64, 7), (64, 8))])
+def test_images_of_a_few_pixels_are_enlarged_to_what_can_be_learned_from(shape, expected):
+    form = look(ArraySource(np.zeros((12, *shape), np.uint8)))
+    assert (form.height, form.width) == expected
+    assert look(ArraySource(np.zeros((12, *shape), np.uint8)), image_size=5).height == 5, "as asked for"

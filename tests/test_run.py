@@ -6,7 +6,7 @@ import pytest
 
 from oddlens.errors import OptionError, OutputError, SavedModelError
 from oddlens.run import rank_into, score_with
-from oddlens.run_folder import claim
+from oddlens.run_folder import claimed
 from oddlens.settings import build_model
 from oddlens.sources import open_source
 
@@ -63,7 +63,7 @@ def test_a_run_that_was_cut_off_can_be_made_again(model, dots, tmp_path, monkeyp
     monkeypatch.setattr("oddlens.run.write_report", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         rank_into(dots, tmp_path / "run", model)
-    assert json.loads((tmp_path / "run" / "run.json").read_text()) == {"finished": False}
+    assert not (tmp_path / "run").exists()
     monkeypatch.undo()
     rank_into(dots, tmp_path / "run", model)
     assert json.loads((tmp_path / "run" / "run.json").read_text())["finished"] is True
@@ -71,8 +71,8 @@ def test_a_run_that_was_cut_off_can_be_made_again(model, dots, tmp_path, monkeyp
 
 def test_a_file_is_no_folder_for_a_run(dots, tmp_path):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(OutputError, match="is a file"):
-        claim(tmp_path / "file", open_source(dots))
+    with pytest.raises(OutputError, match="is a file"), claimed(tmp_path / "file", open_source(dots)):
+        pass
 
 
 def test_new_images_are_explained_beside_the_fitted_ones(ranked, dots, tmp_path):
@@ -99,7 +99,7 @@ def test_what_was_kept_of_other_images_is_refused(model, ranked, dots, tmp_path)
     shutil.copytree(ranked[1], tmp_path / "run")
     rank_into(dots[:40], tmp_path / "other", model)
     (tmp_path / "other" / "reasons.safetensors").replace(tmp_path / "run" / "reasons.safetensors")
-    with pytest.raises(SavedModelError, match=r"reasons\.safetensors does not fit"):
+    with pytest.raises(SavedModelError, match=r"reasons\.safetensors does not belong to the run"):
         score_with(tmp_path / "run", dots[:5])
 
 

@@ -1,3 +1,4 @@
+import hashlib
 import json
 from dataclasses import fields, is_dataclass
 
@@ -13,7 +14,8 @@ from oddlens.detectors.subspace import Subspace
 from oddlens.encoders.autoencoder import Autoencoder
 from oddlens.encoders.hog import Hog
 from oddlens.errors import OptionError, SavedModelError
-from oddlens.views import View
+from oddlens.saving import remove_model
+from oddlens.views import TailWeight, View
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +54,9 @@ def same(one, other):
     {"detector": "forest", "image_size": (8, 6), "channels": 3, "resize": "pad", "random_state": 3},
     {"encoder": Hog(orientations=5), "detector": [Neighbors(k=3), "forest"], "contamination": 0.1},
     {"views": ["pixels+neighbors", ("hog", Subspace(share=0.7)),
-               View("statistics", "neighbors", lead=0.0, tail_weight=0.5,
-                    options={"k": 2, "combine": "mean"})], "n_jobs": 1},
+               View("statistics", "neighbors", lead=0.0, tail_weight=TailWeight(0.5, 0.25, 1.0),
+                    options={"k": 2, "combine": "mean"}),
+               View("pixels", "subspace", lead=2.0, unimodal=True)], "n_jobs": 1},
     {"effort": "fast", "fdr": 0.2},
 ])
 def test_what_comes_back_equals_what_was_saved(options, dots, tmp_path):
@@ -70,6 +73,9 @@ def test_what_comes_back_equals_what_was_saved(options, dots, tmp_path):
         assert all(same(sorted(one[name].get_state().items()), sorted(other[name].get_state().items()))
                    for name in other), parts
     assert loaded.ensemble_.unimodality == model.ensemble_.unimodality
+    for column, view in model.ensemble_.views.items():
+        found = loaded.ensemble_.views[column]
+        assert (found.lead, found.tail_weights, found.unimodal) == (view.lead, view.tail_weights, view.unimodal)
     assert same(loaded.fit(dots).rank().scores, model.rank().scores), "and it learns again as it did"
 
 
@@ -96,9 +102,23 @@ def test_a_state_without_axes_comes_back_without_axes(dots, tmp_path):
 
 
 def test_a_state_that_is_no_array_is_named(tmp_path):
-    for bad in (np.array(["a", "b"]), np.array([None]), object()):
+    for bad in ({"words": np.array(["a", "b"])}, {"words": np.array([None])}, {"words": object()}, None,
+                {"ragged": [[1], [1, 2]]}, {1: np.zeros(2)}, {"complex": np.zeros(2, np.clongdouble)}):
         with pytest.raises(OptionError, match=r"get_state of detector-1 gave cannot be saved"):
-            saving._write_state(tmp_path, "detector-1", {"words": bad})
+            saving._write_state(tmp_path, "detector-1", bad)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_is_named_by_its_part_and_the_start_of_its_hash(tmp_path):
+    file = saving._write_state(tmp_path, "own", {"a": np.arange(3)})
+    digest = hashlib.sha256((tmp_path / file["name"]).read_bytes()).hexdigest()
+    assert file == {"name": f"own-{digest[:16]}.safetensors", "sha256": digest}
+    for other in ("known", "encoder-0"):
+        with pytest.raises(SavedModelError, match=f"names '{file['name']}', which is not a file of a saved model"):
+            saving._read_state(tmp_path, other, file)
+    (tmp_path / file["name"]).unlink()
+    with pytest.raises(SavedModelError, match="cannot be loaded"):
+        saving._read_state(tmp_path, "own", file)
 
 
 def test_names_that_are_hardly_text_come_back(model, tmp_path):
@@ -139,6 +159,51 @@ def test_other_files_are_never_overwritten(model, tmp_path):
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
+def test_only_what_a_saved_model_holds_is_replaced_or_removed(model, tmp_path):
+    folder = tmp_path / "model"
+    folder.mkdir()  # an empty one will do
+    save_model(model, folder)
+    content = json.loads((folder / "model.json").read_text())
+    assert content["format"] == 5, "raise it with every change that older versions cannot read"
+    named = {file["name"] for file in content["files"].values()}
+    assert {file.name for file in folder.iterdir()} == {"model.json", *named}
+    (folder / ".model.json.x.part").write_text("a save that was cut off")
+    (folder / "own-0123456789abcdef.safetensors").write_text("of a model before")
+    save_model(model, folder)
+    assert load_model(folder).names_ == model.names_
+    assert not (folder / "own-0123456789abcdef.safetensors").exists()
+    for other in ("own.safetensors", "notes.txt", "encoder-1234-0123456789abcdef.safetensors"):
+        (folder / other).write_text("mine")
+        with pytest.raises(OptionError, match="other files"):
+            save_model(model, folder)
+        remove_model(folder)
+        assert (folder / other).read_text() == "mine"
+        (folder / other).unlink()
+    (tmp_path / "link").symlink_to(folder)
+    remove_model(tmp_path / "link")
+    assert (folder / "model.json").exists()
+    remove_model(folder)
+    remove_model(folder)  # there is none any more
+    assert not folder.exists()
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(OptionError, match="other files"):
+        save_model(model, tmp_path / "file")
+    remove_model(tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_link_is_never_written_through(model, tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for target in (tmp_path / "thesis.txt", tmp_path / "nowhere"):
+        (folder / "model.json").symlink_to(target)
+        with pytest.raises(OptionError, match="other files"):
+            save_model(model, folder)
+        (folder / "model.json").unlink()
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
 def test_what_is_not_registered_cannot_be_saved(dots, tmp_path):
     with pytest.raises(OptionError, match=r"entry point of the group oddlens\.encoders"):
         save_model(AnomalyModel(InstantEncoder()).fit(dots), tmp_path / "model")
@@ -149,4 +214,13 @@ def test_a_folder_that_is_no_model_is_named(tmp_path):
         load_model(tmp_path)
     (tmp_path / "model.json").write_text(json.dumps({"format": 99}))
     with pytest.raises(SavedModelError, match="format 99"):
+        load_model(tmp_path)
+    for text, message in (("[4]", "format 'list'"), ("{}", "format None"), ("{", "cannot be read"),
+                          ("[" * 200_000, "cannot be read")):
+        (tmp_path / "model.json").write_text(text)
+        with pytest.raises(SavedModelError, match=message):
+            load_model(tmp_path)
+    (tmp_path / "model.json").unlink()
+    (tmp_path / "model.json").mkdir()
+    with pytest.raises(SavedModelError, match="cannot be read"):
         load_model(tmp_path)

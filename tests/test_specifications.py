@@ -52,7 +52,7 @@ def test_what_json_cannot_hold_is_named(bad):
 
 
 def test_what_is_not_registered_is_named_with_the_way_out():
-    with pytest.raises(OptionError, match=r"InstantEncoder .* group oddlens.encoders.*docs/write-an-encoder.md.*--no"):
+    with pytest.raises(OptionError, match=r"InstantEncoder .* group oddlens.encoders.*docs/write-an-encoder.md"):
         described("encoder", InstantEncoder())
 
     class Own(BaseEstimator):
@@ -88,3 +88,12 @@ def test_what_nobody_wrote_makes_nothing(bad, error, message):
 def test_a_package_is_not_asked_for_where_its_name_is_known():
     item = {"role": "detector", "name": "neighbors", "options": {"k": 3}, "package": ["elsewhere", "2.0"]}
     assert revived(item).k == 3
+
+
+def test_the_first_option_that_is_not_told_is_named():
+    class Silent:
+        def __init__(self, power=1, base=2, root=3): ...
+
+    Silent.__module__, Silent.__qualname__ = "oddlens.detectors.neighbors", "Neighbors"  # as if it were registered
+    with pytest.raises(OptionError, match=r"neighbors .* its option base\. .* the attribute base, or .*--no-model"):
+        described("detector", Silent())

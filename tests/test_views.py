@@ -1,7 +1,9 @@
+import numpy as np
 import pytest
 
 from oddlens import registry
 from oddlens.errors import OptionError
+from oddlens.protocols import Encoded
 from oddlens.views import EFFORTS, TailWeight, View, chosen, columns, fusion, parsed
 
 
@@ -11,6 +13,9 @@ def test_every_view_of_every_effort_can_be_made_and_fits_together(effort):
         encoder = registry.create("encoder", view.encoder, **view.encoder_options)
         detector = registry.create("detector", view.detector, **view.options)
         assert detector.needs <= encoder.gives
+        rows = np.random.default_rng(0).normal(size=(60, 20)).astype(np.float32)
+        detector.set_params(**{"n_estimators": 5} if "n_estimators" in view.options else {})
+        assert len(detector.fit(Encoded(embedding=rows)).score_own()) == 60, "its options are allowed"
 
 
 def test_an_unknown_effort_is_refused_with_the_list():
@@ -64,6 +69,7 @@ def test_how_loud_the_default_views_are():
     assert weights("one") == {
         "dictionary+burnout": 0, "dictionary+self_training": 0, "dictionary+subspace": 0.025, "pixels+subspace": 0.025,
         "pixels+forest": 0.05, "hog+burnout": 0.05, "statistics+burnout": 0.0125, "statistics+forest": 0}
+    assert {view.options["n_estimators"] for view in chosen("default") if view.detector == "forest"} == {500}
     many, colour = weights("many"), weights("colour")
     assert all(0 <= weight < 0.1 for view, weight in many.items() if not view.startswith("statistics"))
     assert all(0.1 < many[view] < 0.5 for view in many if view.startswith("statistics"))

@@ -7,7 +7,7 @@ collection, never within the batch being scored.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ GAP_UNIT = 0.75  # the quantile that gives the unit when a gap is searched for: 
 FEWEST_APART, MOST_APART = 2, 0.2  # the fewest values that may form a group above the gap, and the largest share
 MOST_IN_GAP = 0.1  # values inside the gap, as a share of those above it
 GAP_CERTAINTY = 12.0  # minus the log of the largest probability at which a gap counts as one
+LARGEST_SURPRISAL = 1e50  # its square is still a number, and a sum of squares too
 ORDINARY_SLOPE = 0.02  # slope of the score in a leading surprisal below 0: just enough to keep the order
 
 
@@ -35,11 +36,14 @@ class Tail:
 
         0.69 (one half) at the fitted median and 2.3 (one tenth) at the ninth decile, straight on beyond, so that what
         lies twice as far out is twice as surprising, also beyond every fitted score. Strictly increasing (but for
-        scores below ``floor``), so no order is lost; below the median it falls below 0.
+        scores below ``floor``, and for surprisals beyond 1e50), so no order is lost; below the median it falls
+        below 0.
         """
         scores = np.asarray(scores, np.float64)
         values = np.log(np.maximum(scores, self.floor)) if self.floor else scores
-        return np.asarray((values - self.middle) / self.slope - np.log(1 - TAIL_LOW))
+        with np.errstate(over="ignore"):  # fitted scores that hardly differ make any other infinitely far
+            far = (values - self.middle) / self.slope
+        return np.asarray(np.clip(far, -LARGEST_SURPRISAL, LARGEST_SURPRISAL) - np.log(1 - TAIL_LOW))
 
 
 def fit_tail(fitted: Doubles) -> Tail:
@@ -75,7 +79,8 @@ def set_apart(values: Doubles) -> float:
     if not high > middle:
         return float("inf")
     unit = (high - middle) / np.log((1 - TAIL_LOW) / (1 - GAP_UNIT))
-    ordered = np.sort((values - middle) / unit - np.log(1 - TAIL_LOW))[::-1]
+    with np.errstate(over="ignore"):
+        ordered = np.sort((values - middle) / unit - np.log(1 - TAIL_LOW))[::-1]
     above = np.arange(FEWEST_APART, int(MOST_APART * n) + 1)  # how many lie above the gap
     best, cut = GAP_CERTAINTY, float("inf")
     for within in (np.zeros_like(above), (MOST_IN_GAP * above).astype(np.int64)):  # how many lie in it
@@ -86,8 +91,8 @@ def set_apart(values: Doubles) -> float:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             power = np.log((last + 1) / (below + 1)) / np.log(near / base)
             expected = above * np.expm1(np.minimum(power * np.log(far / near), 20))
-            exponent = expected - within - np.where(within > 0, within * np.log(expected / np.maximum(within, 1)), 0)
-        known = (near > -np.log(1 - TAIL_LOW)) & (base > 0.1) & (near > base) & (expected > within)
+            exponent = expected - within - within * np.log(expected / np.maximum(within, 1))
+        known = (base > 0.1) & (near > base) & (expected > within)
         exponent = np.where(known, exponent, 0)
         if len(exponent) and exponent.max() > best:
             at = int(exponent.argmax())
@@ -106,6 +111,15 @@ class Fusion:
 
     leads: Mapping[str, float]
     tails: Mapping[str, float]
+
+    def only(self, views: Collection[str]) -> Fusion:
+        """The same of some of the views; raises ``ValueError`` where none of these leads."""
+        leads = {view: share for view, share in self.leads.items() if view in views}
+        if not leads:
+            raise ValueError("none of these views leads")
+        total = sum(leads.values())
+        return Fusion({view: share / total for view, share in leads.items()},
+                      {view: weight for view, weight in self.tails.items() if view in views})
 
     def lead(self, surprisals: Mapping[str, Doubles]) -> Doubles:
         """(m,) the leading surprisal."""

@@ -24,7 +24,7 @@ from scipy.special import stdtr, stdtrit
 from scipy.stats import false_discovery_control
 
 from oddlens.errors import OptionError
-from oddlens.protocols import Bools, Doubles
+from oddlens.protocols import LARGEST_SCORE, Bools, Doubles
 from oddlens.statement import RARITY_FACTOR, Finding
 
 FEWEST_SCORES = 10  # scores; with fewer nothing is ever flagged
@@ -69,7 +69,7 @@ class Null:
     def raw(self, scores: ArrayLike) -> Doubles:
         """(m,) the same as the curve has it, however small: to decide and to combine by, not to state."""
         values = _values(_checked(scores, "the scores to judge"), self.floor)
-        return np.asarray(stdtr(self.freedom, (self.location - values) / self.scale))
+        return _upper_tail(values, self.location, self.scale, self.freedom)
 
     def score_at(self, p: float) -> float:
         """The score that has this p-value: inf where no null could be read."""
@@ -150,7 +150,7 @@ def fit_null(scores: ArrayLike, log: bool | None = None, freedom: float = NULL_F
     odd images are left as well, which makes it too wide rather than too narrow.
 
     Fewer than 10 scores, or no spread in the upper half: nothing is known, and every p-value is 1/2.
-    Raises ``OptionError`` for scores that are not finite.
+    Raises ``OptionError`` for scores that are nan or beyond 1e100.
     """
     checked = _finite(scores)
     floor = _floor(checked, log)
@@ -160,7 +160,7 @@ def fit_null(scores: ArrayLike, log: bool | None = None, freedom: float = NULL_F
     if len(values) < FEWEST_SCORES:
         return Null(0.0, float("inf"), freedom, floor, least)
     location, scale = _line(values, freedom, 0.0)
-    certain = excess(stdtr(freedom, (location - values) / scale), allowance(len(values)))
+    certain = excess(_upper_tail(values, location, scale, freedom), allowance(len(values)))
     return Null(*_line(values, freedom, min(certain, MOST_ODD)), freedom, floor, least)
 
 
@@ -203,7 +203,7 @@ def benjamini_hochberg(p_values: ArrayLike, rate: float) -> Bools:
         raise OptionError(f"The false-discovery rate must be above 0 and below 0.5, got {rate!r}.")
     p = _p_values(p_values)
     ordered = np.sort(p)
-    passed = np.flatnonzero(ordered <= rate * np.arange(1, len(p) + 1) / max(len(p), 1))
+    passed = np.flatnonzero(ordered <= rate * np.arange(1, len(p) + 1) / len(p))
     return np.asarray(p <= ordered[passed[-1]]) if len(passed) else np.zeros(len(p), bool)
 
 
@@ -234,14 +234,14 @@ def shared(p: Doubles, values: Doubles) -> Share:
     high = 0.0
     for _ in range(SHARE_ROUNDS):
         location, scale = _line(values, NORMAL_FREEDOM, min(high, MOST_ODD))
-        high = excess(stdtr(NORMAL_FREEDOM, (location - values) / scale))
+        high = excess(_upper_tail(values, location, scale, NORMAL_FREEDOM))
     return Share(value, low, max(high, value))
 
 
 def excess(p_values: ArrayLike, allowed: Any = None) -> float:
     """The largest (F(t) - t - allowed(t)) / (1 - t) over t < .2, at least 0; allowed: t -> allowance, by default 0."""
     ordered = np.sort(_p_values(p_values))
-    known = np.arange(1, len(ordered) + 1) / max(len(ordered), 1)
+    known = np.arange(1, len(ordered) + 1) / len(ordered)
     tail = ordered < TAIL_P_VALUE
     t, spare = ordered[tail], known[tail] - ordered[tail]
     if allowed is not None:
@@ -270,6 +270,12 @@ def conformal_p_values(own: ArrayLike, scores: ArrayLike) -> Doubles:
     fitted = np.sort(_finite(own))
     below = np.searchsorted(fitted, _checked(scores, "the scores to judge"), side="left")
     return np.asarray((1 + len(fitted) - below) / (len(fitted) + 1))
+
+
+def _upper_tail(values: Doubles, location: float, scale: float, freedom: float) -> Doubles:
+    """(m,) the share of location + scale * t that lies above each value."""
+    with np.errstate(over="ignore"):  # where the fitted scores hardly differ, any other is infinitely far
+        return np.asarray(stdtr(freedom, (location - values) / scale))
 
 
 def _line(values: Doubles, freedom: float, odd: float) -> tuple[float, float]:
@@ -305,9 +311,9 @@ def _checked(scores: ArrayLike, what: str) -> Doubles:
 
 def _finite(scores: ArrayLike) -> Doubles:
     array = _checked(scores, "the fitted scores")
-    if not np.isfinite(array).all():
-        raise OptionError("Decisions need finite scores of the fitted images; "
-                          f"{int(np.isinf(array).sum())} of {len(array)} are infinite.")
+    if (beyond := np.abs(array) > LARGEST_SCORE).any():
+        raise OptionError(f"Decisions need scores of the fitted images between -{LARGEST_SCORE:g} and "
+                          f"{LARGEST_SCORE:g}; {int(beyond.sum())} of {len(array)} lie beyond.")
     return array
 
 

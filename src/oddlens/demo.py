@@ -31,11 +31,13 @@ SHOWN_IMAGES = 20
 
 
 def run_demo(
-    out: str | Path, *, random_state: int = 0, n_jobs: int | None = None, command: str = "oddlens demo"
+    out: str | Path, *, random_state: int = 0, n_jobs: int | None = None, command: str = "oddlens demo",
+    overwrite: bool = False,
 ) -> RunResult:
     """Rank the bundled digits with the paper's methods and write the run, its figure as ``gallery.png``."""
     model = build_model("autoencoder", DETECTORS, {"forest.score": "depth"}, random_state=random_state, n_jobs=n_jobs)
-    return rank_into(DIGITS, out, model, top=SHOWN_IMAGES, command=command, title="The strangest of 10,000 digits",
+    return rank_into(DIGITS, out, model, top=SHOWN_IMAGES, command=command, overwrite=overwrite,
+                     title="The strangest of 10,000 digits",
                      what="the handwritten digits of MNIST that come with oddlens",
                      look=Look(panels=figure, notes=how_did_it_do))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 
 from oddlens.errors import OptionError
 from oddlens.progress import advance
-from oddlens.protocols import Detector, Doubles, Encoded, Encoder, Pixels
+from oddlens.protocols import LARGEST_SCORE, Detector, Doubles, Encoded, Encoder, Pixels, SeesDetail
 from oddlens.scoring.structure import unimodality
 from oddlens.views import View
 
@@ -34,14 +34,20 @@ class Ensemble:
     views: dict[str, View]
     unimodality: float = 0.0
 
-    def fit(self, pixels: Pixels, timings: dict[str, float]) -> dict[str, Doubles]:
-        """Learn, encode and score, one encoder after the other: column -> (n,) the images' own scores."""
+    def fit(self, pixels: Pixels, timings: dict[str, float], detail: Pixels | None = None) -> dict[str, Doubles]:
+        """Learn, encode and score, one encoder after the other: column -> (n,) the images' own scores.
+
+        detail:  the images in more detail, for encoders that see it; without it views that are for detail alone go.
+        """
+        if detail is None:
+            self._forget_detail()
         own: dict[str, Doubles] = {}
         for number, (name, encoder) in enumerate(self.encoders.items()):
+            shown = _shown(encoder, pixels, detail)
             with _timed("learning", timings):
-                encoder.fit(pixels)
+                encoder.fit(shown)
             with _timed("encoding", timings):
-                encoded = encoder.encode(pixels, self.needs(name))
+                encoded = encoder.encode(shown, self.needs(name))
                 _require_encoded(name, encoded, self.needs(name), len(pixels))
             with _timed("scoring", timings):
                 if number == 0 and encoded.embedding is not None:
@@ -52,15 +58,33 @@ class Ensemble:
                     advance("scoring", len(own), len(self.detectors))
         return {column: own[column] for column in self.detectors}
 
-    def score(self, pixels: Pixels) -> dict[str, Doubles]:
-        """Column -> (m,) the scores of other images, each independent of the rest."""
+    def score(self, pixels: Pixels, detail: Pixels | None = None, without: Collection[str] = ()) -> dict[str, Doubles]:
+        """Column -> (m,) the scores of other images, each independent of the rest.
+
+        without:  encoders whose views are left out.
+        """
         members: dict[str, Doubles] = {}
         for name, encoder in self.encoders.items():
-            encoded: Encoded = encoder.encode(pixels, self.needs(name))
+            if name in without:
+                continue
+            encoded: Encoded = encoder.encode(_shown(encoder, pixels, detail), self.needs(name))
             _require_encoded(name, encoded, self.needs(name), len(pixels))
             members |= {column: _as_scores(column, self.detectors[column].score_new(encoded), len(pixels))
                         for column in self.columns(name)}
-        return {column: members[column] for column in self.detectors}
+        return {column: members[column] for column in self.detectors if column in members}
+
+    @property
+    def detailed(self) -> tuple[str, ...]:
+        """The encoders that see the images in more detail."""
+        return tuple(name for name, encoder in self.encoders.items() if _sees_detail(encoder))
+
+    def _forget_detail(self) -> None:
+        """Take out the views that are for images in more detail alone."""
+        kept = [column for column, view in self.views.items() if not view.detail]
+        self.detectors = {column: self.detectors[column] for column in kept}
+        self.sees = {column: self.sees[column] for column in kept}
+        self.views = {column: self.views[column] for column in kept}
+        self.encoders = {name: encoder for name, encoder in self.encoders.items() if name in self.sees.values()}
 
     def columns(self, encoder: str) -> list[str]:
         """The columns whose detectors read an encoder's features."""
@@ -71,11 +95,19 @@ class Ensemble:
         return frozenset().union(*(self.detectors[column].needs for column in self.columns(encoder)))
 
 
+def _sees_detail(encoder: Encoder) -> bool:
+    return isinstance(encoder, SeesDetail) and encoder.sees_detail
+
+
+def _shown(encoder: Encoder, pixels: Pixels, detail: Pixels | None) -> Pixels:
+    return detail if detail is not None and _sees_detail(encoder) else pixels
+
+
 def _require_encoded(name: str, encoded: Encoded, needs: frozenset[str], n: int) -> None:
     """Raise ``OptionError`` where an encoder did not give what it was asked for, a row an image."""
     for need in sorted(needs):
         given = getattr(encoded, need)
-        arrays = [given] if need in ("embedding", "residual", "surprise") else [*given.values()] or [None]
+        arrays = [given] if need in ("embedding", "residual", "maps", "surprise") else [*given.values()] or [None]
         for array in arrays:
             if array is None or len(array) != n:
                 got = "none" if array is None else f"an array of {np.shape(array)}"
@@ -84,13 +116,14 @@ def _require_encoded(name: str, encoded: Encoded, needs: frozenset[str], n: int)
 
 
 def _as_scores(column: str, scores: Any, n: int) -> Doubles:
-    """(n,) a detector's scores as float64; raises ``OptionError`` where they are not n finite numbers."""
+    """(n,) a detector's scores as float64; raises ``OptionError`` where they are not n numbers within bounds."""
     try:
         found = np.asarray(scores, np.float64)
     except (TypeError, ValueError):
         found = np.full(0, np.nan)
-    if found.shape != (n,) or not np.isfinite(found).all():
-        got = f"{np.shape(scores)} with {np.size(found) - np.isfinite(found).sum()} that are not finite"
+    within = np.abs(found) <= LARGEST_SCORE  # which nan is not
+    if found.shape != (n,) or not within.all():
+        got = f"{np.shape(scores)} with {np.size(found) - within.sum()} that are nan or beyond {LARGEST_SCORE:g}"
         raise OptionError(f"Detector {column} was asked for the scores of {n} images and gave {got}: "
                           "oddlens.testing.check_detector says what it has to give.")
     return found

@@ -1,12 +1,37 @@
-"""Writing a file so that a crash leaves the old one or the new one, never half of either."""
+"""Files that others may have put in the way, or may read while they are written.
+
+Reading never waits: a pipe or a device in the place of a file is an error. Writing leaves, after a crash, the old file
+or the new one, never half of either.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import tempfile
 from pathlib import Path
+from typing import BinaryIO
 
 from oddlens.errors import OutputError
+
+
+def open_regular(path: str | Path) -> BinaryIO:
+    """A file opened to be read; ``OSError`` for a pipe, which would be waited for, and a device, which has no end."""
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "it is not a file", str(path))
+        return os.fdopen(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def read_regular(path: str | Path) -> bytes:
+    """All that a file holds; ``OSError`` for what is none."""
+    with open_regular(path) as file:
+        return file.read()
 
 
 def write_atomically(path: str | Path, content: bytes) -> None:

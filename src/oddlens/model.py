@@ -43,6 +43,8 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
     image_size:     the size that all images are resized to, one number for a square or (height, width), in
                     pixels; by default taken from the images, at most 64.
     channels:       1 for grey, 3 for colour; by default taken from the images.
+    detail:         the longer side, in pixels, of a second, larger copy of the images for views that look at fine
+                    detail; by default 128 where the images' longer side is above 96, otherwise none; 0: none.
     resize:         "squash", "pad" or "crop": how images of other shapes are resized.
     fdr:            the false-discovery rate: the expected share of ordinary images among the flagged, at most; above 0
                     and below 0.5.
@@ -81,6 +83,7 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         effort: str = "default",
         image_size: int | tuple[int, int] | None = None,
         channels: int | None = None,
+        detail: int | None = None,
         resize: str = "squash",
         fdr: float = 0.1,
         contamination: float | None = None,
@@ -94,6 +97,7 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         self.effort = effort
         self.image_size = image_size
         self.channels = channels
+        self.detail = detail
         self.resize = resize
         self.fdr = fdr
         self.contamination = contamination
@@ -111,8 +115,8 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         collection = images if isinstance(images, Collection) else self.read(images)
         require_enough(collection)
         timings = {"reading": collection.seconds}
-        own = ensemble.fit(collection.pixels, timings)
-        known = Known(digests(collection.pixels))
+        own = ensemble.fit(collection.pixels, timings, collection.detail)
+        known = Known(digests(collection.finest))
         first = known.first()
         own = {column: scores[first] for column, scores in own.items()}  # the same picture has the same score
         fusion = views.fusion(ensemble.views, collection.format.channels, ensemble.unimodality)
@@ -141,7 +145,8 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         """
         start = time.perf_counter()
         source = open_source(images)
-        form = look(source, self.image_size, self.channels, self.resize, jobs=self.n_jobs)
+        detail = self.detail if self.build().detailed else 0
+        form = look(source, self.image_size, self.channels, self.resize, jobs=self.n_jobs, detail=detail)
         collection = read_pixels(source, form, jobs=self.n_jobs)
         require_enough(collection)
         return replace(collection, seconds=time.perf_counter() - start)
@@ -300,10 +305,14 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
     def score_pixels(self, pixels: Pixels) -> Doubles:
         """(m,) the scores of (m, height, width, channels) uint8 pixels of ``format_``, as new images.
 
-        The pixels of a fitted image get its own score.
+        The pixels of a fitted image get its own score. Views that look at images in more detail have no part in it.
         """
         self._require_fit()
-        return self._fuse(self._members(pixels))
+        detailed = self.ensemble_.detailed if self.format_.detail else ()
+        if not detailed:
+            return self._fuse(self._members(pixels, None))
+        members = self.ensemble_.score(pixels, without=detailed)
+        return fuse(self.fusion_.only(members), {column: self.own_[column] for column in members}, members)
 
     def _score(self, images: Any) -> tuple[Collection, dict[str, Doubles]]:
         collection = images if isinstance(images, Collection) else self.read_new(images)
@@ -312,13 +321,13 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
                               f"as {self.format_}: read them with the model's read_new.")
         if len(collection.names) == 0:
             return collection, {column: np.empty(0) for column in self.detectors_}
-        return collection, self._members(collection.pixels)
+        return collection, self._members(collection.pixels, collection.detail)
 
-    def _members(self, pixels: Pixels) -> dict[str, Doubles]:
+    def _members(self, pixels: Pixels, detail: Pixels | None) -> dict[str, Doubles]:
         """Column -> (m,) the scores of images, those of fitted ones where they are copies of these."""
-        row = self.known_.find(pixels)
+        row = self.known_.find(pixels if detail is None else detail)
         return {column: np.where(row >= 0, self.own_[column][row], scores)
-                for column, scores in self.ensemble_.score(pixels).items()}
+                for column, scores in self.ensemble_.score(pixels, detail).items()}
 
     def _ranking(
         self, names: tuple[str, ...], unreadable: tuple[tuple[str, str], ...], members: dict[str, Doubles]

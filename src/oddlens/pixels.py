@@ -20,12 +20,15 @@ from oddlens.errors import OptionError, SourceError, TooFewImages, UnreadableIma
 from oddlens.kernels import resolve_jobs
 from oddlens.progress import advance
 from oddlens.protocols import HoldsPixels, ImageSource, Pixels, ReadsNear
+from oddlens.reading.array_files import RowsInFile
 from oddlens.reading.decoding import as_picture, is_grey
 
 MINIMUM_IMAGES = 10  # images; fewer do not say what is ordinary
 BLOCK = 4096  # rows of an array that are copied at a time
 LARGEST_SIDE = 64  # pixels of the longer side, where the size is taken from the images
 SMALLEST_SIDE = 8
+DETAIL_ABOVE = 96  # pixels of the longer side: of images with more a second, larger copy is read,
+DETAIL_SIDE = 128  # with so many
 RESIZES = ("squash", "pad", "crop")
 
 T = TypeVar("T")
@@ -38,6 +41,7 @@ class PixelFormat:
     height, width:  in pixels.
     channels:       1 (grey) or 3 (RGB).
     resize:         how an image of another shape meets that size.
+    detail:         the (height, width) of a second, larger copy, for encoders that see fine detail; None: none.
 
     "squash" (the default) scales each axis on its own: nothing is cut off and nothing is added, so an anomaly at the
     rim stays in and no added border can look like one; the price is a changed aspect ratio. "pad" keeps the aspect
@@ -49,6 +53,7 @@ class PixelFormat:
     width: int
     channels: int
     resize: str = "squash"
+    detail: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,7 @@ class Collection:
     indices:     (n,) int64, their numbers in the source.
     resize:      how images of other shapes met that size; see ``PixelFormat``.
     seconds:     that reading them took, where it was measured.
+    detail:      (n, larger height, larger width, channels) uint8, the same images in more detail; None: as they are.
     """
 
     pixels: Pixels
@@ -71,15 +77,22 @@ class Collection:
     indices: NDArray[np.int64]
     resize: str = "squash"
     seconds: float = 0.0
+    detail: Pixels | None = None
 
     def __len__(self) -> int:
         return len(self.names)
 
     @property
+    def finest(self) -> Pixels:
+        """The images in the most detail that there is."""
+        return self.pixels if self.detail is None else self.detail
+
+    @property
     def format(self) -> PixelFormat:
         """The size that the images were brought to."""
         height, width, channels = self.pixels.shape[1:]
-        return PixelFormat(height, width, channels, self.resize)
+        detail = None if self.detail is None else (self.detail.shape[1], self.detail.shape[2])
+        return PixelFormat(height, width, channels, self.resize, detail)
 
 
 def look(
@@ -89,21 +102,25 @@ def look(
     resize: str = "squash",
     sample: int = 256,
     jobs: int | None = 1,
+    detail: int | None = 0,
 ) -> PixelFormat:
     """The format that suits a source, found from ``sample`` images spread over it.
 
-    Size: where all of them share one shape of at most 64 pixels a side, that shape; otherwise their median height
-    and width, scaled to 64 pixels on the longer side and rounded to multiples of 4. Channels: 1 where at least
-    95 % of them are grey in content, whatever their mode, and 3 otherwise. ``image_size`` and ``channels`` are
-    taken instead where given; ``image_size`` is one number for a square or (height, width). ``jobs`` is as in
-    ``read_pixels``, and changes nothing but the time.
+    Size: where all of them share one shape of at most 64 pixels a side, that shape, but no side below 8; otherwise
+    their median height and width, scaled to 64 pixels on the longer side and rounded to multiples of 4. Channels: 1
+    where at least 95 % of them are grey in content, whatever their mode, and 3 otherwise. ``image_size`` and
+    ``channels`` are taken instead where given; ``image_size`` is one number for a square or (height, width). ``jobs``
+    is as in ``read_pixels``, and changes nothing but the time. ``detail`` is the longer side
+    of the larger copy, in pixels; None: 128, where the images' longer side is above 96 in the median; 0: no copy.
     """
     if resize not in RESIZES:
         raise OptionError.unknown("resize", resize, RESIZES)
     if channels not in (None, 1, 3):
         raise OptionError(f"channels must be 1 (grey), 3 (colour) or None, got {channels!r}.")
     size = _size(image_size)
-    if size is not None and channels is not None:
+    if detail is not None and (not isinstance(detail, int | np.integer) or not (detail == 0 or 32 <= detail <= 1024)):
+        raise OptionError(f"detail must be 32 to 1024 pixels, 0 or None, got {detail!r}.")
+    if size is not None and channels is not None and detail == 0:
         return PixelFormat(*size, channels, resize)
     chosen = np.unique(np.linspace(0, len(source) - 1, min(sample, len(source))).astype(int)).tolist()
 
@@ -121,7 +138,7 @@ def look(
         return PixelFormat(*(size or (LARGEST_SIDE, LARGEST_SIDE)), channels or 1, resize)
     if channels is None:
         channels = 1 if np.mean(grey) >= 0.95 else 3
-    return PixelFormat(*(size or _usual(shapes)), channels, resize)
+    return PixelFormat(*(size or _usual(shapes)), channels, resize, _detailed(shapes, detail))
 
 
 def read_pixels(source: ImageSource, form: PixelFormat, jobs: int | None = None) -> Collection:
@@ -134,7 +151,8 @@ def read_pixels(source: ImageSource, form: PixelFormat, jobs: int | None = None)
     every = [source.name(index) for index in range(n)]
     _require_distinct(every)
     pixels: Pixels = allocate((n, form.height, form.width, form.channels), np.uint8)
-    if (rows := _as_they_stand(source, pixels.shape)) is not None:
+    detail = None if form.detail is None else allocate((n, *form.detail, form.channels), np.uint8)
+    if detail is None and (rows := _as_they_stand(source, pixels.shape)) is not None:
         for start in range(0, n, BLOCK):
             pixels[start : start + BLOCK] = rows[start : start + BLOCK]
             advance("reading", min(n, start + BLOCK), n)
@@ -145,10 +163,13 @@ def read_pixels(source: ImageSource, form: PixelFormat, jobs: int | None = None)
     shapes = np.empty((n, 2), np.int32)
     indices = np.empty(n, np.int64)
 
-    def read(index: int) -> tuple[NDArray[np.uint8], tuple[int, int]] | str:
+    finer = None if form.detail is None else PixelFormat(*form.detail, form.channels, form.resize)
+    side = max(form.height, form.width, *(form.detail or ()))
+
+    def read(index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None, tuple[int, int]] | str:
         try:
-            image, shape = read_near(source, index, max(form.height, form.width))
-            return fit_to(image, form), shape
+            image, shape = read_near(source, index, side)
+            return fit_to(image, form), None if finer is None else fit_to(image, finer), shape
         except UnreadableImage as error:
             return error.reason
 
@@ -157,18 +178,21 @@ def read_pixels(source: ImageSource, form: PixelFormat, jobs: int | None = None)
             unreadable.append((every[index], result))
         else:
             row = len(names)
-            pixels[row], shapes[row] = result
+            pixels[row], finely, shapes[row] = result
+            if detail is not None:
+                detail[row] = finely
             indices[row] = index
             names.append(every[index])
         advance("reading", index + 1, n)
     row = len(names)
-    return Collection(pixels[:row], tuple(names), tuple(unreadable), shapes[:row], indices[:row], form.resize)
+    return Collection(pixels[:row], tuple(names), tuple(unreadable), shapes[:row], indices[:row], form.resize,
+                      detail=None if detail is None else detail[:row])
 
 
 def _as_they_stand(source: ImageSource, shape: tuple[int, ...]) -> Pixels | None:
     """The rows of a source that says it holds nothing but pixels, if they have the shape that is wanted."""
     rows = source.pixels if isinstance(source, HoldsPixels) else None
-    fits = isinstance(rows, np.ndarray) and rows.dtype == np.uint8 and rows.shape == shape
+    fits = isinstance(rows, np.ndarray | RowsInFile) and rows.dtype == np.uint8 and rows.shape == shape
     return rows if fits else None
 
 
@@ -235,11 +259,20 @@ def _size(image_size: int | tuple[int, int] | None) -> tuple[int, int] | None:
 
 def _usual(shapes: list[tuple[int, int]]) -> tuple[int, int]:
     if len(set(shapes)) == 1 and max(shapes[0]) <= LARGEST_SIDE:
-        return shapes[0][0], shapes[0][1]
+        return max(SMALLEST_SIDE, shapes[0][0]), max(SMALLEST_SIDE, shapes[0][1])
     height, width = np.median(np.array(shapes), axis=0)
     scale = min(1.0, LARGEST_SIDE / max(height, width))
     rounded = [max(SMALLEST_SIDE, 4 * round(float(side) * scale / 4)) for side in (height, width)]
     return rounded[0], rounded[1]
+
+
+def _detailed(shapes: list[tuple[int, int]], wanted: int | None) -> tuple[int, int] | None:
+    """The size of the larger copy: of the images' median shape, its longer side as wanted."""
+    height, width = np.median(np.array(shapes), axis=0)
+    if wanted == 0 or (wanted is None and max(height, width) <= DETAIL_ABOVE):
+        return None
+    scale = (wanted or DETAIL_SIDE) / max(height, width)
+    return max(SMALLEST_SIDE, round(float(height) * scale)), max(SMALLEST_SIDE, round(float(width) * scale))
 
 
 def _rim(picture: Image.Image) -> Any:
@@ -255,18 +288,17 @@ def _in_order(work: Callable[[int], T], n: int, jobs: int) -> Iterator[T]:
     if jobs == 1:
         yield from map(work, range(n))
         return
-    with ThreadPoolExecutor(jobs) as pool:
-        waiting: deque[Future[T]] = deque()
-        try:
-            for index in range(n):
-                waiting.append(pool.submit(work, index))
-                if len(waiting) >= 4 * jobs:
-                    yield waiting.popleft().result()
-            while waiting:
+    pool = ThreadPoolExecutor(jobs)
+    waiting: deque[Future[T]] = deque()
+    try:
+        for index in range(n):
+            waiting.append(pool.submit(work, index))
+            if len(waiting) >= 4 * jobs:
                 yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # whoever interrupts does not wait for an image that takes long
 
 
 def _require_distinct(names: list[str]) -> None:

@@ -19,6 +19,7 @@ Optional, and used where it is there:
     Explains      a detector that says what made an image strange
     ReadsNear     a source that can read an image reduced
     InFolder      a source that knows the folder of its images
+    InFolders     a source that knows all folders that its images come from
     Skips         a source that counts the files that it passed over
     HoldsPixels   a source whose images are an array already
 
@@ -29,7 +30,7 @@ before ``fit``, both raise scikit-learn's ``NotFittedError``. ``oddlens.testing`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeAlias, runtime_checkable
@@ -42,6 +43,8 @@ Floats: TypeAlias = NDArray[np.floating[Any]]
 Doubles: TypeAlias = NDArray[np.float64]
 Bools: TypeAlias = NDArray[np.bool_]
 State: TypeAlias = dict[str, NDArray[Any]]  # what is saved of a fitted encoder or detector: arrays only
+
+LARGEST_SCORE = 1e100  # of an image, either sign: squares and sums of what is larger would leave the range of floats
 
 
 @runtime_checkable
@@ -74,6 +77,15 @@ class InFolder(Protocol):
 
 
 @runtime_checkable
+class InFolders(Protocol):
+    """Optional, of a source: every folder that one of its images lies in. Nothing is ever written into one or below."""
+
+    @property
+    def folders(self) -> Iterable[Path]:
+        """The folders, in any order."""
+
+
+@runtime_checkable
 class Skips(Protocol):
     """Optional, of a source: how many files it passed over because they are no images. The report says it."""
 
@@ -95,6 +107,7 @@ class Encoded:
 
     embedding:    (n, d) float32, the learned features.
     residual:     (n,) float64, the mean squared error of the reconstruction, in units of the pixel range.
+    maps:         (n, rows, columns, d) float16, what is to be said of each place of the picture, d numbers a place.
     activations:  layer name -> (n, units) float32, the output of every hidden node.
     pathway:      layer name -> (n, units) float32, the activations of an image less those of its own
                   reconstruction.
@@ -105,6 +118,7 @@ class Encoded:
 
     embedding: NDArray[np.float32] | None = None
     residual: Doubles | None = None
+    maps: NDArray[np.float16] | None = None
     activations: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     pathway: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     node_types: Mapping[str, str] = field(default_factory=dict)
@@ -112,7 +126,7 @@ class Encoded:
 
     def __len__(self) -> int:
         layers = (*self.activations.values(), *self.pathway.values())
-        for array in (self.embedding, self.residual, self.surprise, *layers):
+        for array in (self.embedding, self.residual, self.maps, self.surprise, *layers):
             if array is not None:
                 return len(array)
         return 0
@@ -166,6 +180,13 @@ class Encoder(Protocol):
 
     def set_state(self, state: State) -> Self:
         """Take back what ``get_state`` gave; raises ``SavedModelError`` where it does not fit."""
+
+
+@runtime_checkable
+class SeesDetail(Protocol):
+    """An encoder that takes the larger copy of the images, where there is one (``AnomalyModel``'s ``detail``)."""
+
+    sees_detail: bool
 
 
 @runtime_checkable
@@ -239,6 +260,17 @@ class Seeks(Protocol):
     """Optional, of a detector: what it looks for, to be read after "it looks for": "images whose ..."."""
 
     seeks: str
+
+
+@runtime_checkable
+class ShowsPlaces(Protocol):
+    """A detector on maps that says where in the picture an image is strange."""
+
+    def places_own(self, index: int) -> Doubles | None:
+        """(rows, columns) how strange each place of a fitted image is; None where that is not known any more."""
+
+    def places_new(self, encoded: Encoded) -> NDArray[np.float32]:
+        """(m, rows, columns) the same of other images."""
 
 
 @runtime_checkable

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from oddlens import run_folder, saving
+from oddlens.errors import OptionError, OutputError
 from oddlens.evaluation.self_check import check as self_check
 from oddlens.explaining.explainer import Explainer, NewExplainer
 from oddlens.explaining.reference_images import Memory
 from oddlens.files import write_atomically
 from oddlens.model import AnomalyModel
 from oddlens.progress import advance
-from oddlens.protocols import Skips
+from oddlens.protocols import ImageSource, Skips
 from oddlens.ranking import Ranking
 from oddlens.report import contents
 from oddlens.report.contact_sheet import write_gallery
@@ -23,7 +24,7 @@ from oddlens.report.contents import Look, Shown
 from oddlens.report.page import write_report
 from oddlens.report.summary import summary
 from oddlens.settings import reseeded
-from oddlens.sources import open_source
+from oddlens.sources import FileSource, open_source
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class RunResult:
 def rank_into(
     images: Any, out: str | Path, model: AnomalyModel, *, top: int = 20, command: str = "",
     title: str | None = None, what: str | None = None, look: Look | None = None, check: bool = False,
-    save_model: bool = True,
+    save_model: bool = True, overwrite: bool = False,
 ) -> RunResult:
     """Fit ``model`` to images, rank them and write the run into the folder ``out``.
 
@@ -46,17 +47,28 @@ def rank_into(
     strangest), and what the images are (by default their path). look changes what the pictures show; see
     :class:`Look`. check injects synthetic anomalies, made from copies of the images, and reports which of them such a
     run detects; it takes about five times as long again. save_model: False saves no model and no pixels, so that new
-    images cannot be scored by the run. Raises, before any work, ``OutputError`` if ``out`` lies in the folder of
-    images or holds other files, and ``OptionError`` for a model that cannot be fitted, or not saved.
+    images cannot be scored by the run. overwrite: a finished run in ``out`` is replaced, once the new one is whole.
+    Raises, before any work, ``OutputError`` if ``out`` lies in a folder of images, holds other files or, without
+    overwrite, a finished run, and ``OptionError`` for a model that cannot be fitted, or not saved.
     """
     model.build()  # an option that cannot work is reported before any image is read
     if save_model:
         saving.require_savable(model)
+    _require_top(top)
     source = open_source(images)
-    folder = run_folder.claim(out, source)
+    with run_folder.claimed(out, source, overwrite) as place:
+        return _fitted(place, source, model, top, command, title, what or described(images), look or Look(), check,
+                       save_model)
+
+
+def _fitted(
+    place: run_folder.Place, source: ImageSource, model: AnomalyModel, top: int, command: str, title: str | None,
+    what: str, look: Look, check: bool, save_model: bool,
+) -> RunResult:
+    """Fit, rank, explain and write."""
     collection = model.read(source)
     model.fit(collection)
-    run_folder.remove_model(folder)  # never the model of another run
+    folder = place.building
     if save_model:
         saving.save_model(model, folder / run_folder.MODEL)
     start = time.perf_counter()
@@ -70,20 +82,36 @@ def rank_into(
         start = time.perf_counter()
         checked = self_check(collection.pixels, lambda seed: reseeded(model, seed), random_state=model.random_state)
         model.timings_["checking"] = time.perf_counter() - start
-    shown = Shown(source, what or described(images), model.indices_, top, command, title, explainer, checked)
-    return _write(folder, model, ranking, shown, look or Look())
+    shown = Shown(source, what, model.indices_, top, command, title, explainer, checked)
+    return _write(place, model, ranking, shown, look)
 
 
 def score_with(
     path: str | Path, images: Any, out: str | Path | None = None, *, top: int = 20, n_jobs: int | None = None,
-    command: str = "",
+    command: str = "", what: str | None = None, overwrite: bool = False,
 ) -> RunResult:
-    """Score images with the saved model or the run at ``path``; write a run folder if ``out`` is given."""
+    """Score images with the saved model or the run at ``path``; write a run folder if ``out`` is given.
+
+    overwrite: a finished run in ``out`` is replaced. Raises ``SavedModelError`` for a run that was not finished.
+    """
+    _require_top(top)
     path = Path(path)
     model = saving.load_model(run_folder.model_of(path))
     model.n_jobs = n_jobs
     source = open_source(images)
-    folder = None if out is None else run_folder.claim(out, source)
+    if out is None:
+        return _scored(None, path, source, model, top, command, what or described(images))
+    if Path(out).resolve() == path.resolve():
+        raise OutputError(f"{out} is the run that is scored by: choose another place with --out.")
+    with run_folder.claimed(out, source, overwrite) as place:
+        return _scored(place, path, source, model, top, command, what or described(images))
+
+
+def _scored(
+    place: run_folder.Place | None, path: Path, source: ImageSource, model: AnomalyModel, top: int, command: str,
+    what: str,
+) -> RunResult:
+    """Read, score and explain new images, and write them where there is a place."""
     start = time.perf_counter()
     collection = model.read_new(source)
     ranking = model.rank(collection)
@@ -97,16 +125,22 @@ def score_with(
         explainer = NewExplainer(model, collection, ranking, memory)
         ranking = replace(ranking, causes=explainer.cause_names(), measures=explainer.measures())
         model.timings_["causes"] = time.perf_counter() - start
-    shown = Shown(source, described(images), collection.indices, top, command, "New images, scored", explainer,
+    shown = Shown(source, what, collection.indices, top, command, "New images, scored", explainer,
                   new=True)
-    if folder is None:
+    if place is None:
         return RunResult(ranking, model, _summary(model, ranking, shown))
-    return _write(folder, model, ranking, shown, Look())
+    return _write(place, model, ranking, shown, Look())
 
 
-def _write(folder: Path, model: AnomalyModel, ranking: Ranking, shown: Shown, look: Look) -> RunResult:
+def _require_top(top: int) -> None:
+    if not isinstance(top, int) or top < 0:
+        raise OptionError(f"top takes a number of images of 0 or more, got {top!r}.")
+
+
+def _write(place: run_folder.Place, model: AnomalyModel, ranking: Ranking, shown: Shown, look: Look) -> RunResult:
     """Write tables, pictures and report, and ``run.json`` last."""
-    summed = _summary(model, ranking, shown, folder)
+    folder = place.building
+    summed = _summary(model, ranking, shown, place)
     ranking.to_csv(folder / run_folder.FILES["table"])
     ranking.to_parquet(folder / run_folder.FILES["parquet"])
     advance("pictures", 0, 2)
@@ -118,12 +152,16 @@ def _write(folder: Path, model: AnomalyModel, ranking: Ranking, shown: Shown, lo
     return RunResult(ranking, model, summed)
 
 
-def _summary(model: AnomalyModel, ranking: Ranking, shown: Shown, folder: Path | None = None) -> dict[str, Any]:
-    return summary(
+def _summary(
+    model: AnomalyModel, ranking: Ranking, shown: Shown, place: run_folder.Place | None = None
+) -> dict[str, Any]:
+    summed = summary(
         model, ranking, images=shown.what, command=shown.command, top=shown.top, new=shown.new,
-        files={} if folder is None else run_folder.files(folder), duplicates=shown.duplicates,
+        files={} if place is None else place.files(), duplicates=shown.duplicates,
         skipped=shown.source.skipped if isinstance(shown.source, Skips) else 0,
+        passed_over=shown.source.passed_over if isinstance(shown.source, FileSource) else {},
         check=None if shown.check is None else shown.check.to_dict())
+    return summed if place is None else {**place.marks(), **summed}
 
 
 def described(images: Any) -> str:

@@ -1,62 +1,212 @@
-"""The folder of one run: what lies in it, and where one may be made.
+"""The folder of one run: what lies in it, where one may be made, and how it takes the place of an earlier one.
 
 scores.csv, scores.parquet   every image with its score and rank
 gallery.png                  the strangest images of each detector side by side
 report.html                  the same and more, one page that opens without a network
 model/                       what was learned, for ``oddlens score``
 reasons.safetensors          what is kept of the images, so that ``oddlens score`` can say why
-run.json                     a machine-readable summary; a folder that has one is a run
+run.json                     a machine-readable summary with the mark by which a run is known
+
+A run is built in ``.oddlens-partial/`` within its folder. When all is written that is renamed, in one step, to
+``.oddlens-ready/``; only then is the earlier run taken away and the new one put in its place. Ended at any moment
+before that step, the earlier run is whole and untouched; after it, the new one is whole, and the next command that
+opens the folder finishes what was left to do.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from oddlens import saving
 from oddlens.errors import OutputError, SavedModelError
-from oddlens.files import write_atomically
-from oddlens.protocols import ImageSource, InFolder
+from oddlens.files import read_regular, write_atomically
+from oddlens.folder_lock import LOCK, locked
+from oddlens.protocols import ImageSource
+from oddlens.result_marks import RUN, VERSION, content_of, is_marked, require_outside
 
 FILES = {"table": "scores.csv", "parquet": "scores.parquet", "gallery": "gallery.png", "report": "report.html"}
 MODEL = "model"
 REASONS = "reasons.safetensors"
 SUMMARY = "run.json"
+PARTIAL, READY = ".oddlens-partial", ".oddlens-ready"
 
 
-def claim(out: str | Path, source: ImageSource) -> Path:
-    """The folder ``out``, if a run may be written there: never among the images, never over other files."""
+@dataclass(frozen=True)
+class Place:
+    """Where a run is written and where it will lie."""
+
+    building: Path
+    final: Path
+
+    def files(self) -> dict[str, str]:
+        """What the run holds, by what it is: the paths that its summary tells."""
+        held = FILES | ({"model": MODEL} if (self.building / MODEL).is_dir() else {})
+        return {what: str(self.final / name) for what, name in held.items()}
+
+    def marks(self) -> dict[str, Any]:
+        """What says in the summary that this is a run of ours, and which model and reasons are its own."""
+        return {"format": RUN, "version": VERSION, "parts": _digests(self.building)}
+
+
+@contextmanager
+def claimed(out: str | Path, source: ImageSource, overwrite: bool = False) -> Iterator[Place]:
+    """A place to build a run for the folder ``out``; it takes the place of what is there when the block ends well.
+
+    Raises ``OutputError`` for a folder among the images, one with other files, one that another process writes into,
+    and, without ``overwrite``, one with a finished run. Where the block fails, what was there before is there still.
+    """
     folder = Path(out)
-    root = source.root if isinstance(source, InFolder) else None
-    if root is not None and folder.resolve().is_relative_to(Path(root).resolve()):
-        raise OutputError(f"{folder} lies in the folder of images {root}, which is never written to: "
-                          "choose another place with --out.")
+    require_outside(folder, source)
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder} is a file: choose a folder with --out.")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / SUMMARY).is_file():
-        raise OutputError(f"{folder} holds files that are not of a run: choose an empty or new folder with --out.")
-    if not (folder / SUMMARY).is_file():
-        write_atomically(folder / SUMMARY, b'{"finished": false}\n')
-    return folder
+    _require_ours(folder)
+    made = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or error
+        raise OutputError(f"Cannot make {folder}: {reason}. Choose another place with --out.") from error
+    try:
+        with locked(folder):
+            _require_ours(folder)
+            _settle(folder)
+            if _state(folder) == "finished" and not overwrite:
+                raise OutputError(f"{folder} holds a finished run: choose another place with --out, or replace it with "
+                                  "--overwrite (in Python overwrite=True).")
+            if _state(folder) == "none":
+                write_atomically(folder / SUMMARY, _unfinished())
+            for cut_off in folder.glob(f".{SUMMARY}.*.part"):  # while a summary was written
+                cut_off.unlink(missing_ok=True)
+            partial = folder / PARTIAL
+            _remove(partial)
+            partial.mkdir()
+            try:
+                yield Place(partial, folder)
+                _flush(partial)
+                partial.rename(folder / READY)
+            except BaseException:
+                _remove(partial)
+                raise
+            _settle(folder)
+    except BaseException:
+        if made:  # as if nothing had been asked for
+            _forget(folder)
+        raise
 
 
-def files(folder: Path) -> dict[str, str]:
-    """What a run at ``folder`` holds, by what it is: the paths that its summary tells."""
-    held = FILES | ({"model": MODEL} if (folder / MODEL).is_dir() else {})
-    return {what: str(folder / name) for what, name in held.items()}
+def _forget(folder: Path) -> None:
+    """Remove a folder that holds nothing but the mark of a run that was never finished."""
+    with suppress(OSError):
+        if _state(folder) == "unfinished" and [path.name for path in folder.iterdir()] == [SUMMARY]:
+            (folder / SUMMARY).unlink()
+            folder.rmdir()
 
 
 def model_of(path: Path) -> Path:
-    """Where the saved model of a run, or of a folder that is one, lies; raises ``SavedModelError`` where none does."""
+    """Where the saved model of a run, or of a folder that is one, lies; raises ``SavedModelError`` where none does.
+
+    A run that was cut off, or whose parts are of several runs, is refused.
+    """
     if not path.exists():
         raise SavedModelError(f"There is no {path}: give the folder of a run or of a saved model.")
-    if (path / MODEL).is_dir():
-        return path / MODEL
-    if (path / SUMMARY).is_file():
+    if (path / READY).is_dir() and is_marked(path, RUN):
+        with locked(path):
+            _settle(path)
+    if not is_marked(path, RUN):
+        return path / MODEL if (path / MODEL).is_dir() else path
+    content = content_of(path / SUMMARY)
+    if content.get("finished") is not True:
+        raise SavedModelError(f"{path} is a run that was not finished: rank the images into it again.")
+    if content.get("version") != VERSION:
+        raise SavedModelError(f"{path} is a run of version {content.get('version')!r}; this oddlens reads version "
+                              f"{VERSION}. Rank the images anew.")
+    if not (path / MODEL).is_dir():
         raise SavedModelError(f"{path} is a run without a model: make it again without --no-model (save_model=False).")
-    return path
+    parts = content.get("parts")
+    for part, digest in _digests(path).items():
+        if not isinstance(parts, dict) or parts.get(part) != digest:
+            raise SavedModelError(f"{path / part} does not belong to the run in {path}, whose {SUMMARY} names another: "
+                                  "it was exchanged or comes from a run that was cut off. Rank the images anew.")
+    return path / MODEL
 
 
-def remove_model(folder: Path) -> None:
-    """Take the saved model of an earlier run away, and what was kept of its images."""
-    (folder / REASONS).unlink(missing_ok=True)
-    saving.remove_model(folder / MODEL)
+def _digests(folder: Path) -> dict[str, str]:
+    """The parts that a later command reads, by their digests. A model's file names all its others by theirs."""
+    parts = (f"{MODEL}/model.json", REASONS)
+    try:
+        return {part: hashlib.sha256(read_regular(folder / part)).hexdigest()
+                for part in parts if (folder / part).exists()}
+    except OSError as error:
+        raise SavedModelError(f"{folder} cannot be read: {error}.") from error
+
+
+def _require_ours(folder: Path) -> None:
+    """Only a folder with our mark, or one that is empty, may be written into."""
+    try:
+        others = [path.name for path in folder.iterdir() if path.name != LOCK] if folder.is_dir() else []
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be listed: {error.strerror or error}.") from error
+    if others and not is_marked(folder, RUN):
+        raise OutputError(f"{folder} holds files that are not of a run: choose an empty or new folder with --out.")
+
+
+def _state(folder: Path) -> str:
+    """Whether the folder's run is "finished" or "unfinished", or there is "none"."""
+    if not is_marked(folder, RUN):
+        return "none"
+    return "finished" if content_of(folder / SUMMARY).get("finished") is True else "unfinished"
+
+
+def _unfinished() -> bytes:
+    return (json.dumps({"format": RUN, "version": VERSION, "finished": False}) + "\n").encode()
+
+
+def _settle(folder: Path) -> None:
+    """Put a run that is ready in the place of the earlier one; may be begun again at any point where it ended."""
+    ready = folder / READY
+    if not ready.is_dir():
+        return
+    try:
+        if (ready / SUMMARY).exists():  # the last that is moved
+            write_atomically(folder / SUMMARY, _unfinished())
+            parts = content_of(ready / SUMMARY).get("parts", {})
+            if (ready / MODEL).is_dir() or f"{MODEL}/model.json" not in parts:  # else it is in its place already
+                saving.remove_model(folder / MODEL)
+            if (ready / MODEL).is_dir():
+                (ready / MODEL).rename(folder / MODEL)
+            if REASONS not in parts:
+                (folder / REASONS).unlink(missing_ok=True)
+            for name in (*FILES.values(), REASONS):
+                if (ready / name).exists():
+                    (ready / name).replace(folder / name)
+            _flush(folder)
+            (ready / SUMMARY).replace(folder / SUMMARY)
+        _remove(ready)
+    except OSError as error:
+        raise OutputError(f"The finished run in {ready} cannot take its place: {error}. Remove what is in the way and "
+                          "run any oddlens command on the folder again.") from error
+
+
+def _remove(folder: Path) -> None:
+    if folder.is_symlink():
+        folder.unlink()
+    elif folder.exists():
+        shutil.rmtree(folder)
+
+
+def _flush(folder: Path) -> None:
+    """Have the names in a folder on the disk before anything relies on them, where the system knows how."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

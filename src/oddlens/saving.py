@@ -32,15 +32,15 @@ import oddlens
 from oddlens.calibration import Fusion
 from oddlens.ensemble import Ensemble
 from oddlens.errors import OddlensError, OptionError, SavedModelError
-from oddlens.files import write_atomically
+from oddlens.files import read_regular, write_atomically
 from oddlens.model import AnomalyModel
-from oddlens.pixels import Collection
-from oddlens.protocols import State
+from oddlens.pixels import RESIZES, Collection
+from oddlens.protocols import LARGEST_SCORE, State
 from oddlens.scoring.exact_copies import Known
 from oddlens.specifications import described, revived, written
 from oddlens.views import TailWeight, View
 
-FORMAT = 4
+FORMAT = 5
 LARGEST_IMAGE = 2**26  # values in one image that a saved model may ask for
 _FILE = re.compile(r"(own|known|(?:encoder|detector)-\d{1,3})-[0-9a-f]{16}\.safetensors")
 
@@ -69,7 +69,8 @@ def save_model(model: AnomalyModel, path: str | Path) -> None:
         "unimodality": model.ensemble_.unimodality,
         "fusion": {"leads": dict(model.fusion_.leads), "tails": dict(model.fusion_.tails)},
         "pixels": {"height": model.format_.height, "width": model.format_.width,
-                   "channels": model.format_.channels, "resize": model.format_.resize},
+                   "channels": model.format_.channels, "resize": model.format_.resize,
+                   "detail": model.format_.detail and list(model.format_.detail)},
         "names": list(model.names_),
         "unreadable": [list(pair) for pair in model.unreadable_],
         "indices": [int(i) for i in model.indices_],
@@ -134,13 +135,29 @@ def load_model(path: str | Path) -> AnomalyModel:
 def _images(content: dict[str, Any], names: tuple[str, ...], unreadable: tuple[tuple[str, str], ...]) -> Collection:
     """What is known of the fitted images beside their pixels."""
     pixels = content["pixels"]
-    size = (pixels["height"], pixels["width"], pixels["channels"])
-    if not all(isinstance(side, int) and side >= 1 for side in size) or np.prod(size, dtype=object) > LARGEST_IMAGE:
-        raise ValueError(f"images of {size}")
+    size = _size((pixels["height"], pixels["width"], pixels["channels"]))
     indices, shapes = np.array(content["indices"], np.int64), np.array(content["shapes"], np.int32)
+    if len(set(names)) < len(names):
+        raise ValueError("two images have one name")
+    if len(indices) and (indices.min() < 0 or (np.diff(indices) <= 0).any()):
+        raise ValueError("indices that are no places of images in their order")
+    if pixels["resize"] not in RESIZES:
+        raise ValueError(f"images resized by {pixels['resize']!r}")
     if indices.shape != (len(names),) or shapes.shape != (len(names), 2):
         raise ValueError(f"{indices.shape} indices and {shapes.shape} shapes for {len(names)} names")
-    return Collection(np.empty((0, *size), np.uint8), names, unreadable, shapes, indices, str(pixels["resize"]))
+    detail = None
+    if pixels["detail"] is not None:
+        height, width = pixels["detail"]
+        detail = np.empty((0, *_size((height, width, pixels["channels"]))), np.uint8)
+    return Collection(np.empty((0, *size), np.uint8), names, unreadable, shapes, indices, str(pixels["resize"]),
+                      detail=detail)
+
+
+def _size(size: tuple[Any, ...]) -> tuple[int, ...]:
+    """The shape of an image, if one of it can be scored here."""
+    if not all(isinstance(side, int) and side >= 1 for side in size) or np.prod(size, dtype=object) > LARGEST_IMAGE:
+        raise ValueError(f"images of {size}")
+    return size
 
 
 def _asked(model: AnomalyModel) -> dict[str, Any]:
@@ -159,7 +176,8 @@ def _parts(seen: Ensemble) -> dict[str, Any]:
 
 
 def _weights(view: View) -> dict[str, Any]:
-    return {"lead": view.lead, "tail": list(astuple(view.tail_weights)), "unimodality": view.unimodal}
+    return {"lead": view.lead, "tail": list(astuple(view.tail_weights)), "unimodality": view.unimodal,
+            "detail": view.detail}
 
 
 def _seen(content: dict[str, Any], states: dict[str, State]) -> Ensemble:
@@ -173,7 +191,11 @@ def _seen(content: dict[str, Any], states: dict[str, State]) -> Ensemble:
         raise ValueError("no detectors, or detectors without encoders")
     asked = {str(item["column"]): View(
         encoders[item["sees"]], detectors[item["column"]], float(item["lead"]),
-        TailWeight(*map(float, item["tail"])), bool(item["unimodality"])) for item in content["detectors"]}
+        TailWeight(*map(float, item["tail"])), bool(item["unimodality"]), bool(item["detail"]))
+        for item in content["detectors"]}
+    weights = [weight for view in asked.values() for weight in (view.lead, *astuple(view.tail_weights))]
+    if not all(np.isfinite(weight) and weight >= 0 for weight in (*weights, float(content["unimodality"]))):
+        raise ValueError("a view whose weight is no number of 0 or more")
     return Ensemble(encoders, detectors, sees, asked, float(content["unimodality"]))
 
 
@@ -190,16 +212,15 @@ def _fusion(item: dict[str, Any], seen: Ensemble) -> Fusion:
 def _try_out(model: AnomalyModel) -> None:
     """Send one blank image all the way, so that parts that do not fit each other are found now."""
     form = model.format_
-    size = (form.height, form.width, form.channels)
-    for column, scores in model.ensemble_.score(np.zeros((1, *size), np.uint8)).items():
-        if scores.shape != (1,):
-            raise ValueError(f"{column} does not score what the encoder gives")
+    blank = np.zeros((1, form.height, form.width, form.channels), np.uint8)
+    detail = None if form.detail is None else np.zeros((1, *form.detail, form.channels), np.uint8)
+    model.ensemble_.score(blank, detail)
 
 
 def _scores(own: State, column: str, count: int) -> Any:
     scores = own[column]
-    if scores.dtype != np.float64 or scores.shape != (count,) or not np.isfinite(scores).all():
-        raise ValueError(f"scores of {column} are {scores.dtype} {scores.shape}, not {count} finite numbers")
+    if scores.dtype != np.float64 or scores.shape != (count,) or not (np.abs(scores) <= LARGEST_SCORE).all():
+        raise ValueError(f"scores of {column} are {scores.dtype} {scores.shape}, not {count} numbers within bounds")
     return scores
 
 
@@ -220,7 +241,7 @@ def _read_state(folder: Path, part: str, file: dict[str, str]) -> State:
     if not isinstance(name, str) or not _FILE.fullmatch(name) or not name.startswith(f"{part}-"):
         raise SavedModelError(f"{folder / 'model.json'} names {name!r}, which is not a file of a saved model.")
     try:
-        content = (folder / name).read_bytes()
+        content = read_regular(folder / name)
         if hashlib.sha256(content).hexdigest() != file["sha256"]:
             raise SavedModelError(f"{folder / name} has changed since it was saved: its SHA-256 is another.")
         state: State = load_tensors(content)
@@ -232,7 +253,7 @@ def _read_state(folder: Path, part: str, file: dict[str, str]) -> State:
 def _read_json(folder: Path) -> dict[str, Any]:
     path = folder / "model.json"
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(read_regular(path), parse_constant=_no_number)
     except FileNotFoundError as error:
         raise SavedModelError(f"{folder} is not a saved model: it has no model.json.") from error
     except (OSError, ValueError, RecursionError) as error:
@@ -241,6 +262,10 @@ def _read_json(folder: Path) -> dict[str, Any]:
         got = content.get("format") if isinstance(content, dict) else type(content).__name__
         raise SavedModelError(f"{path} has format {got!r}; oddlens {oddlens.__version__} reads format {FORMAT}.")
     return content
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(f"{text} is no number")
 
 
 def _is_ours(folder: Path) -> bool:

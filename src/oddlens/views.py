@@ -44,6 +44,7 @@ class View:
     unimodal:           it leads in proportion to the collection's unimodality.
     tail_weight:        the weight of its squared surprisal beside the lead, a number or a ``TailWeight``; squared, it
                         counts only in its far tail.
+    detail:             it is for images in more detail alone; where they have none, it is left out.
     encoder_options, options:  of the encoder and of the detector, for names.
     """
 
@@ -52,6 +53,7 @@ class View:
     lead: float = 1.0
     tail_weight: float | TailWeight = 0.0
     unimodal: bool = False
+    detail: bool = False
     encoder_options: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -73,6 +75,7 @@ DEFAULT = (
          options={"share": 0.99}),
     View("statistics", "burnout", lead=0, tail_weight=TailWeight(0.0125, 0.2, 1.0), options={"local": 0.0}),
     View("statistics", "forest", lead=0, tail_weight=TailWeight(0.0, 0.15, 0.5), options={"n_estimators": 500}),
+    View("patch_maps", "places", lead=1.0, detail=True),
     View("hog", "burnout", lead=0, tail_weight=TailWeight(0.05, 0.02, 0.5), options={"local": 0.0}),
 )
 # Dictionaries of other patches find no more on average, but what they find depends less on the seed

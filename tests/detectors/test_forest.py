@@ -80,6 +80,21 @@ class TestKnownAnswers:
         assert all(len(set(members)) == 5 for members in seen.tolist())
         assert np.bincount(seen.ravel(), minlength=12) / 3000 == pytest.approx(np.full(12, 5 / 12), abs=0.04)
 
+    def test_random_bits_are_those_of_splitmix64(self):
+        # what its authors' code gives from the seed 0
+        assert [int(forest.random_bits(np.uint64(0), counter)) for counter in (1, 2, 3)] == [
+            0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F]
+
+    @pytest.mark.parametrize("seed", [0, 41, 2**63])
+    def test_each_tree_has_random_numbers_of_its_own(self, seed):
+        def bits(start, counter):
+            return int(forest.random_bits(np.uint64(start), np.uint64(counter)))
+
+        fitted = Forest(30, random_state=seed).fit(encoded([[0.0], [1.0]]))
+        trees = [bits(bits(0, seed + 1), tree + 1) for tree in range(30)]
+        # the counters 0 and 1 draw the sample, 2 the feature, and 3 where it is cut
+        assert fitted.cuts_[:, 0].tolist() == [np.float32((bits(tree, 3) >> 11) / 2**53) for tree in trees]
+
     def test_new_images_go_through_all_trees(self):
         fitted = Forest(60, score="depth").fit(encoded(cloud()))
         new = cloud(25, seed=1)
@@ -243,6 +258,10 @@ class TestRefused:
         with pytest.raises(OptionError):
             Forest(**options).fit(encoded(cloud()))
 
+    def test_the_defaults(self):
+        assert Forest().get_params() == {"n_estimators": 2000, "max_samples": 256, "score": "normalized",
+                                         "random_state": 0, "n_jobs": None}
+
     def test_the_constructor_only_stores(self):
         assert Forest(n_estimators="x").get_params()["n_estimators"] == "x"
 
@@ -313,3 +332,21 @@ class TestHostileStates:
         state["cuts"] = np.where(rng.random(state["cuts"].shape) < 0.5, -np.inf, np.inf).astype(np.float32)
         scores = Forest(12).set_state(state).score_new(encoded(cloud()))
         assert np.isfinite(scores).all()
+        state["leaves"] = np.zeros_like(state["leaves"])
+        assert (Forest(12).set_state(state).score_new(encoded(cloud())) == 1).all()
+
+    @pytest.mark.parametrize(("options", "reason"), [
+        ({"n_estimators": 10**6}, "for 1000000 trees"), ({"n_estimators": 10**6 + 1}, "options that cannot work"),
+        ({"n_estimators": 1}, "for 1 trees"), ({"n_estimators": 12.0}, "options that cannot work"),
+        ({"max_samples": 2**16 + 1}, "options that cannot work"), ({"max_samples": 1}, "options that cannot work"),
+        ({"random_state": 2**63 + 1}, "options that cannot work"), ({"random_state": -1}, "options that cannot work"),
+        ({"max_samples": 2**16, "random_state": 2**63}, None), ({"max_samples": 2, "random_state": 0}, None),
+    ])
+    def test_options_at_the_ends_of_their_ranges(self, options, reason):
+        state = Forest(12).fit(encoded(cloud())).get_state()
+        detector = Forest(**{"n_estimators": 12, **options})
+        if reason is None:
+            assert np.isfinite(detector.set_state(state).score_own()).all()
+        else:
+            with pytest.raises(SavedModelError, match=reason):
+                detector.set_state(state)

@@ -172,6 +172,44 @@ class TestExact:
             two = neighbors.nearest_of_all(rows, fitted, 9, copies)
             assert all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
 
+    @pytest.mark.parametrize("m", [1, 33, 64, 70])
+    @pytest.mark.parametrize("copies", [True, False])
+    def test_the_nearest_come_first_and_of_equals_the_first(self, m, copies):
+        rng = np.random.default_rng(0)
+        fitted = arrays.read_only(rng.integers(0, 4, (600, 2)).astype(np.float32))  # a grid: many are equally far
+        rows = arrays.read_only(fitted[rng.permutation(600)[:m]])
+        squares = np.square(rows[:, None].astype(np.float64) - fitted).sum(2)
+        if copies:
+            squares[squares == 0] = np.inf
+        order = squares.argsort(1, kind="stable")[:, :9]
+        shuffled = rng.permuted(np.tile(np.arange(600), (m, 1)), axis=1)
+        for nearest in (neighbors.nearest_of_all(rows, fitted, 9, copies),
+                        neighbors.nearest_among(rows, fitted, shuffled, 9, copies)):
+            assert np.array_equal(nearest[1], order)
+            assert np.array_equal(nearest[0], np.take_along_axis(squares, order, 1))
+
+    def test_where_there_are_too_few_the_rest_is_nobody(self):
+        fitted = arrays.read_only(np.array([[0, 0], [3, 4], [0, 1]], np.float32))
+        proposed = np.array([[-1, 1, 0, -1]])
+        squares, found = neighbors.nearest_among(fitted[:1], fitted, proposed, 4, False)
+        assert (squares.tolist(), found.tolist()) == ([[0, 25, np.inf, np.inf]], [[0, 1, -1, -1]])
+        squares, found = neighbors.nearest_of_all(fitted[:1], fitted, 4, True)
+        assert (squares.tolist(), found.tolist()) == ([[1, 25, np.inf, np.inf]], [[2, 1, -1, -1]])
+
+    def test_settled_is_what_lies_within_the_rounding(self):
+        rows = np.array([[3, 4], [0, 0], [30, 40]], np.float32)
+        fitted = Neighbors(k=1).fit(encoded([[1, 1], [-1, -1]]))  # centred at 0
+        farthest = np.array([16.0, 4.0, 0.0])
+        reach = np.array([2 * 5 + 4, 2, 2 * 50])
+        edge = farthest + 10 * 2.0**-24 * reach**2
+        assert fitted._settled(rows, farthest, edge * (1 + 1e-9)).tolist() == [True] * 3
+        assert fitted._settled(rows, farthest, edge * (1 - 1e-9)).tolist() == [False] * 3
+        far = np.full(2, np.inf)
+        lengths = np.array([[0.4e-15], [0.6e-15]]), np.array([[0.6e18], [0.4e18]])
+        for values, settled in zip(lengths, ([False, True], [False, True]), strict=True):
+            detector = Neighbors(k=1).fit(line(1, -1))
+            assert detector._settled(values.astype(np.float32), np.zeros(2), far).tolist() == settled
+
     def test_ties_on_a_grid(self):
         grid = np.stack(np.meshgrid(*[np.arange(4.0)] * 4), -1).reshape(-1, 4)
         assert np.array_equal(Neighbors(k=9).fit(encoded(grid)).score_own(), brute(grid, 9))
@@ -299,8 +337,11 @@ class TestLocal:
         new = encoded(cloud(20, 3))
         np.testing.assert_array_equal(again.score_new(new), fitted.score_new(new))
         without = {name: array for name, array in fitted.get_state().items() if name != "plain"}
-        with pytest.raises(SavedModelError, match="plain distances"):
-            Neighbors(k=10, local=0.5).set_state(without)
+        for plain, reason in ((None, "lack the plain distances"), (np.zeros(400), "do not fit"),
+                              (np.zeros((401, 1)), "do not fit"), (np.zeros(401, np.float32), "do not fit"),
+                              (np.full(401, np.nan), "not finite")):
+            with pytest.raises(SavedModelError, match=reason):
+                Neighbors(k=10, local=0.5).set_state(without if plain is None else {**without, "plain": plain})
 
     def test_copies(self):
         rows = np.concatenate([cloud(30, 3), np.repeat(cloud(1, 3, seed=1), 40, axis=0)])
@@ -324,6 +365,10 @@ class TestRefused:
     def test_options(self, options):
         with pytest.raises(OptionError):
             Neighbors(**options).fit(line(0, 1, 2))
+
+    def test_the_defaults(self):
+        assert Neighbors().get_params() == {
+            "k": None, "combine": "kth", "metric": "euclidean", "local": 0.0, "n_jobs": None}
 
     def test_the_constructor_only_stores(self):
         assert Neighbors(k="x", combine=3).get_params() == {

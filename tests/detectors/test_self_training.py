@@ -179,6 +179,7 @@ def test_options_that_cannot_work_are_refused(options):
     ({"rows": np.zeros((0, 4), np.float32)}, "neighbourhood"),
     ({"rows": np.zeros((30, 0), np.float32), "rule": np.zeros(1)}, "neighbourhood"),
     ({"own": np.full(30, np.nan)}, "missing or not finite"), ({"own": np.zeros((30, 1))}, "missing or not finite"),
+    ({"own": np.array(1.0)}, "missing or not finite"),
     ({"rule": np.full(5, np.inf)}, "missing or not finite"), ({"numbers": np.ones(3)}, "missing or not finite"),
     ({"numbers": np.array([1.0, np.nan, 1, 1])}, "missing or not finite"),
     ({"numbers": np.array([0.0, 0, 1, 1])}, "scales"), ({"numbers": np.array([1.0, 0, 0, 1])}, "scales"),

@@ -50,6 +50,20 @@ def test_an_image_has_no_part_in_the_components_that_judge_it():
     assert np.linalg.norm(left[7]) < 1
 
 
+def test_the_copies_of_an_image_have_no_part_in_the_components_that_judge_it_either():
+    rows = flat(noise=1e-4)
+    rows[7] += 100 * np.linalg.svd(rows - rows.mean(0))[2][11].astype(np.float32)
+    once, twice = (Subspace(share=0.99).fit(Encoded(embedding=r)).score_own() for r in (rows, np.tile(rows, (2, 1))))
+    assert np.array_equal(twice[:200], twice[200:])
+    assert twice.argmax() == once.argmax() == 7
+    assert twice[7] > 90
+
+
+def test_a_collection_of_nothing_but_copies_holds_nothing_strange():
+    own = Subspace().fit(Encoded(embedding=np.ones((20, 3), np.float32))).score_own()
+    assert np.array_equal(own, np.zeros(20))
+
+
 def test_few_rows_with_many_features_and_many_with_few_agree():
     rows = flat(n=60, d=40, rank=5)
     wide = np.concatenate([rows, np.zeros((60, 400), np.float32)], 1)  # the same rows, in a wider space

@@ -225,7 +225,8 @@ def test_a_folder_without_labels_is_refused(folder, tmp_path):
 
 
 def test_damaged_rows_are_not_overwritten(tmp_path):
-    results.claim(tmp_path / "out")
+    with results.claimed(tmp_path / "out"):
+        pass
     for content in (b"{", b"[1]", b'[{"set": "x", "settings": "y"}]', b"3"):
         (tmp_path / "out" / "rows-A-mnist.json").write_bytes(content)
         with pytest.raises(OutputError, match="Move it away"):

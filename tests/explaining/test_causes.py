@@ -7,10 +7,11 @@ from sklearn.exceptions import NotFittedError
 
 from oddlens.errors import OptionError, SavedModelError
 from oddlens.explaining import duplicates
-from oddlens.explaining.causes import Causes
+from oddlens.explaining.causes import MEASURES, Causes
 from oddlens.explaining.duplicates import Thumbnails, tangent_residual, thumbnails, tints
 from oddlens.explaining.image_measures import resized
 from oddlens.explaining.orientation import ROTATIONS, directions, turns
+from oddlens.progress import listening
 from oddlens.scoring.exact_copies import digests
 
 
@@ -278,27 +279,157 @@ class TestState:
         for name, values in fitted.measure(new).items():
             assert (back.measure(new)[name] == values).all(), name
 
-    @pytest.mark.parametrize(("key", "spoil"), [
-        ("thumbs", lambda a: a[:-1]), ("tints", lambda a: np.zeros((len(a), 32), np.uint8)),
-        ("hashes", lambda a: a[:, :8]), ("columns", lambda a: a * np.nan),
-        ("columns", lambda a: a + 1e6), ("rows", lambda a: a + len(a)), ("rows", lambda a: a - 5),
-        ("rows", lambda a: a[::-1].copy()),
-        ("nets", lambda a: a[:, :-1]), ("nets", lambda a: a * np.inf), ("nets", lambda a: a[:1]),
-        ("form", lambda a: -a), ("limits", lambda a: a[:2]), ("limits", lambda a: a * np.nan),
-        ("features", lambda a: a.astype(np.float64)),
+    @pytest.mark.parametrize(("key", "spoil", "reason"), [
+        ("thumbs", lambda a: a[:-1], "shapes"), ("thumbs", lambda a: a[:, :-1], "shapes"),
+        ("tints", lambda a: np.zeros((len(a), 32), np.uint8), "shapes"), ("hashes", lambda a: a[:, :8], "shapes"),
+        ("columns", lambda a: a[:-1], "shapes"), ("features", lambda a: a[:, :-1], "shapes"),
+        ("features", lambda a: a[:-1], "shapes"), ("nets", lambda a: a[:, :-1], "shapes"),
+        ("rows", lambda a: a[:, None], "shapes"), ("limits", lambda a: a[:2], "shapes"),
+        ("limits", lambda a: a[:, :-1], "shapes"), ("form", lambda a: a * [-1, 1, 1], "shapes"),
+        ("form", lambda a: a * [1, 0, 1], "shapes"), ("form", lambda a: a * [1, 1, 2], "shapes"),
+        ("form", lambda a: a[:2], "as they are saved"), ("form", lambda a: a[None], "as they are saved"),
+        ("features", lambda a: a.astype(np.float64), "as they are saved"),
+        ("rows", lambda a: a.astype(np.int32), "as they are saved"),
+        ("columns", lambda a: a * np.nan, "not finite"), ("features", lambda a: a + np.float32(np.inf), "not finite"),
+        ("nets", lambda a: a * np.inf, "not finite"), ("limits", lambda a: a * np.nan, "not finite"),
+        ("rows", lambda a: a + len(a), "images that are not there"),
+        ("rows", lambda a: a - 5, "images that are not there"),
+        ("rows", lambda a: a[::-1].copy(), "images that are not there"),
+        ("rows", lambda a: np.append(a[:-1], a[-2]), "images that are not there"),
+        ("nets", lambda a: a[:1], "1 networks for 600 images"),
     ])
-    def test_hostile_states_are_refused(self, planted, key, spoil):
+    def test_hostile_states_are_refused(self, planted, key, spoil, reason):
         state = planted[2].get_state()
         with np.errstate(invalid="ignore"):
             state[key] = spoil(state[key])
-        with pytest.raises(SavedModelError):
+        with pytest.raises(SavedModelError, match=reason):
             Causes().set_state(state)
+
+    @pytest.mark.parametrize(("name", "value", "reason"), [
+        ("copy_of", 600, "images that are not there"), ("copy_of", -2, "images that are not there"),
+        ("near_duplicate_of", 600, "images that are not there"), ("near_duplicate_of", -2, "images that are not there"),
+        ("rotation_partner", 600, "images that are not there"), ("rotation_partner", -2, "images that are not there"),
+        ("turn", 8, "turns that there are not"), ("turn", -1, "turns that there are not"),
+        ("copy_of", 599, None), ("copy_of", -1, None), ("turn", 7, None), ("turn", 0, None),
+    ])
+    def test_what_a_column_may_point_at(self, planted, name, value, reason):
+        state = planted[2].get_state()
+        state["columns"] = state["columns"].copy()
+        state["columns"][[measure for measure in MEASURES if measure != "colour"].index(name), 300] = value
+        if reason is None:
+            assert Causes().set_state(state).columns_[name][300] == value
+        else:
+            with pytest.raises(SavedModelError, match=reason):
+                Causes().set_state(state)
+
+    def test_no_images_are_no_state(self):
+        state = Causes().fit(np.zeros((3, 8, 8, 1), np.uint8)).get_state()
+        for key, length in (("thumbs", 0), ("tints", 0), ("hashes", 0), ("features", 0), ("rows", 0)):
+            state[key] = state[key][:length]
+        with pytest.raises(SavedModelError, match="shapes"):
+            Causes().set_state(state | {"columns": state["columns"][:, :0]})
+        state = Causes().fit(np.zeros((3, 8, 8, 1), np.uint8)).get_state()
+        with pytest.raises(SavedModelError, match="not finite"):
+            Causes().set_state(state | {"features": state["features"][:0], "rows": state["rows"][:0]})
+
+    def test_colours_there_and_back(self):
+        images = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 3), dtype=np.uint8)
+        fitted = Causes().fit(images)
+        back = Causes().set_state(fitted.get_state())
+        assert list(back.columns_) == list(MEASURES)
+        assert all(np.array_equal(back.columns_[name], fitted.columns_[name]) for name in MEASURES)
+        assert back.form_ == (8, 8, 3)
 
     def test_a_state_must_be_whole(self, planted):
         state = planted[2].get_state()
         del state["nets"]
         with pytest.raises(SavedModelError, match="nets"):
             Causes().set_state(state)
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    """30 smooth grey images, each of its own kind."""
+    smooth = gaussian_filter(np.random.default_rng(0).normal(0, 1, (30, 16, 16, 1)), (0, 2, 2, 0))
+    return (128 + 40 * smooth / smooth.std()).clip(0, 255).astype(np.uint8)
+
+
+class TestColumns:
+    """Of few small images, by what the columns are said to be."""
+
+    def test_comparisons(self, pictures):
+        images = pictures.copy()
+        images[4] = (images[0] + np.random.default_rng(1).normal(0, 2, images[0].shape)).clip(0, 255)
+        images[9] = images[8]
+        columns = Causes().fit(images).columns_
+        assert columns["near_duplicate_of"][[0, 4]].tolist() == [4, 0]
+        assert (columns["near_duplicate_residual"][[0, 4]] < 0.03).all()
+        assert columns["near_duplicate_gain"] == pytest.approx(
+            np.log(columns["tenth_residual"] / columns["near_duplicate_residual"]))
+        assert (columns["near_duplicate_gain"][[0, 4]] > 2).all()
+        assert np.flatnonzero(columns["copy_of"] >= 0).tolist() == [8, 9]
+        assert columns["copy_of"][[8, 9]].tolist() == [9, 8]
+        for name, value in (("rotation_partner", -1), ("rotation_residual", 1), ("rotation_odds", 0),
+                            ("rotation_gain", 0)):
+            assert (columns[name] == value).all(), "from so few nothing is learned"
+
+    def test_where_there_is_nothing_to_compare_with(self, pictures):
+        for images in (pictures[:1], pictures[[0, 0, 0]]):
+            columns = Causes().fit(images).columns_
+            for name, value in (("near_duplicate_of", -1), ("near_duplicate_residual", 1), ("tenth_residual", 1),
+                                ("near_duplicate_gain", 0)):
+                assert (columns[name] == value).all(), name
+
+    def test_sizes_are_the_original_ones(self, pictures):
+        shapes = np.tile([10, 40], (30, 1))
+        shapes[3] = 1, 1
+        columns = Causes().fit(pictures, shapes).columns_
+        assert columns["side"].tolist() == [20, 20, 20, 1, *[20] * 26]
+        assert columns["aspect"].tolist() == [4, 4, 4, 1, *[4] * 26]
+        columns = Causes().fit(pictures[:, :4]).columns_
+        assert (columns["side"][0], columns["aspect"][0]) == (8, 4)
+        shapes[3] = 0, 1
+        with pytest.raises(OptionError, match="height and width"):
+            Causes().fit(pictures, shapes)
+
+    def test_new_images_are_measured_against_fitted_ones(self, pictures):
+        fitted = Causes().fit(pictures)
+        columns = fitted.measure(pictures[[7, 3]], np.array([[9, 4], [16, 16]]))
+        assert columns["copy_of"].tolist() == [7, 3]
+        assert columns["side"].tolist() == [6, 16]
+        assert [kind for kind, mask in fitted.masks(columns).items() if mask[0]] == ["copy", "small", "tall"]
+        assert fitted.masks()["copy"].sum() == 0
+
+    def test_five_copies_are_shown(self, pictures):
+        fitted = Causes().fit(np.concatenate([pictures, pictures[[6] * 8]]))
+        assert fitted.named(6)[0].examples == (30, 31, 32, 33, 34)
+        assert fitted.named(31)[0].examples == (6, 30, 32, 33, 34)
+        columns = fitted.measure(pictures[[6]])
+        assert fitted.named_new(columns, 0)[0].examples == (6, 30, 31, 32, 33)
+
+    def test_groups_the_largest_first(self, pictures):
+        images = np.concatenate([pictures, pictures[[5, 2, 5, 9]]])
+        images[20] = (images[2] + np.random.default_rng(1).normal(0, 2, images[2].shape)).clip(0, 255)
+        images[21] = (images[2] + np.random.default_rng(2).normal(0, 2, images[2].shape)).clip(0, 255)
+        assert Causes().fit(images).groups() == [[2, 20, 21, 31], [5, 30, 32], [9, 33]]
+        assert Causes().fit(pictures[:3]).groups() == []
+
+    def test_a_twentieth_and_no_more_may_be_named(self, pictures):
+        rng = np.random.default_rng(0)
+        images = np.concatenate([pictures, pictures[:, ::-1], pictures[:, :, ::-1], pictures[:, ::-1, ::-1]])
+        images = (images + rng.normal(0, 3, images.shape)).clip(0, 255).astype(np.uint8)[:80]
+        for count, dark in ((4, [0, 1, 2, 3]), (5, [])):
+            these = images.copy()  # as dark as each other, and yet no copies
+            these[:4] = [np.rot90(pictures[0] // 3, quarters) for quarters in range(4)]
+            these[4:count] = pictures[0, :, ::-1] // 3
+            assert np.flatnonzero(Causes().fit(these).masks()["dark"]).tolist() == dark
+
+    def test_progress_ends_at_the_total(self, pictures, monkeypatch):
+        monkeypatch.setattr("oddlens.explaining.image_measures.BATCH_VALUES", 256 * 12)
+        told = []
+        with listening(lambda *report: told.append(report)):
+            Causes().fit(pictures)
+        assert told == [("causes", done, total) for done, total in ((12, 30), (24, 30), (30, 30), (1, 2), (2, 2))]
 
 
 class TestMisuse:
@@ -309,16 +440,23 @@ class TestMisuse:
     def test_other_pixels(self, planted):
         with pytest.raises(OptionError, match="fitted to"):
             planted[2].measure(np.zeros((3, 8, 8, 1), np.uint8))
-        with pytest.raises(OptionError, match="uint8"):
-            Causes().fit(np.zeros((3, 8, 8, 1)))
+        for pixels in (np.zeros((3, 28, 28, 1)), np.zeros((3, 28, 28), np.uint8), np.zeros((3, 28, 28, 3), np.uint8)):
+            with pytest.raises(OptionError, match=r"fitted to uint8 \(n, 28, 28, 1\)"):
+                planted[2].measure(pixels)
+        for pixels in (np.zeros((3, 8, 8, 1)), np.zeros((3, 8, 8), np.uint8), np.zeros((3, 8, 8, 2), np.uint8),
+                       np.zeros((3, 8, 8, 4), np.uint8), np.zeros((0, 8, 8, 1), np.uint8)):
+            with pytest.raises(OptionError, match="uint8"):
+                Causes().fit(pixels)
 
     def test_other_shapes(self, planted):
         with pytest.raises(OptionError, match="height and width"):
             Causes().fit(planted[0], np.ones((3, 2), int))
 
     def test_no_such_row(self, planted):
-        with pytest.raises(OptionError, match="no row"):
-            planted[2].named(10_000)
+        for row in (600, 10_000, -1):
+            with pytest.raises(OptionError, match=f"There are 600 fitted images, no row {row}"):
+                planted[2].named(row)
+        assert isinstance(planted[2].named(599), tuple)
 
     @pytest.mark.parametrize("n", [1, 2, 12])
     def test_few_images_of_odd_shapes(self, n):

@@ -53,6 +53,14 @@ def test_what_counts_is_between_many_kinds_and_one_and_of_its_own_in_colour():
         assert weights.lead + weights.stouffer + weights.fused == pytest.approx(1)
 
 
+def test_the_weights_are_those_that_the_documents_state():
+    # docs/decisions.md: the leads count for nine tenths in grey of one kind, with a light tail; in colour not at all
+    assert (UNIMODAL.lead, UNIMODAL.lead_freedom) == (0.9, 14)
+    assert (COLOUR.lead, COLOUR.stouffer) == (0, 0.9)
+    assert {weights.stouffer_freedom for weights in (UNIMODAL, MULTIMODAL, COLOUR)} == {12}
+    assert COLOUR.fused_freedom == 5 < UNIMODAL.fused_freedom < MULTIMODAL.fused_freedom == 8
+
+
 @pytest.mark.parametrize("weights", [UNIMODAL, MULTIMODAL, COLOUR])
 def test_the_rate_is_kept_and_odd_images_are_found(weights):
     found = np.array([realised(decided(members(seed, odd=50), weights), 50) for seed in range(20)])

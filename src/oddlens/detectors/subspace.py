@@ -22,6 +22,7 @@ from oddlens.kernels import one_blas_thread
 from oddlens.options import require_numbers
 from oddlens.progress import advance
 from oddlens.protocols import Doubles, Encoded, State
+from oddlens.scoring.exact_copies import Known, digests
 from oddlens.scoring.features import checked_features
 
 FOLDS = 5
@@ -41,8 +42,9 @@ class Subspace(BaseEstimator):
     random_state:  fixes the folds and which of very many images the components are found from.
 
     A fitted image is judged by the components of the four fifths of the collection that it is not in, a new one by the
-    mean over all five. At most 4,000 images find the components of a fold, 2,000 where there are more than 1,024
-    features, so that cost grows with the images, not with their square.
+    mean over all five. Copies, rows that are the same to the last digit, share a fold, or an image's copies would teach
+    the components to rebuild it. At most 4,000 images find the components of a fold, 2,000 where there are more than
+    1,024 features, so that cost grows with the images, not with their square.
 
     >>> rows = np.arange(20.0, dtype=np.float32)[:, None] * np.ones(3, np.float32)
     >>> rows[7, 0] += 5
@@ -68,11 +70,14 @@ class Subspace(BaseEstimator):
         if n < 2:
             raise OptionError(f"Subspace needs 2 images or more, got {n}.")
         rng = np.random.default_rng(self.random_state)
-        fold = rng.permutation(n) % min(FOLDS, n)
+        first = Known(digests(rows)).first()
+        distinct = np.unique(first)
+        folds = min(FOLDS, len(distinct))
+        fold = (rng.permutation(len(distinct)) % folds)[np.searchsorted(distinct, first)]
         means, axes, self.own_ = [], [], np.zeros(n)
         most = SAMPLED_ROWS if rows.shape[1] <= WIDE_FEATURES else SAMPLED_ROWS // 2
-        for number in range(min(FOLDS, n)):
-            others = np.flatnonzero(fold != number)
+        for number in range(folds):
+            others = np.flatnonzero(fold != number) if folds > 1 else np.arange(n)
             chosen = np.sort(rng.permutation(others)[:most])
             with one_blas_thread():
                 mean, kept = _components(rows[chosen], self.share)
@@ -80,7 +85,7 @@ class Subspace(BaseEstimator):
             axes.append(kept)
             inside = np.flatnonzero(fold == number)
             self.own_[inside] = _beyond(rows, inside, mean, kept)
-            advance("subspace", number + 1, min(FOLDS, n))
+            advance("subspace", number + 1, folds)
         self.means_, self.axes_ = np.array(means), axes
         return self
 

@@ -76,7 +76,7 @@ class Evaluation:
 
     def summary(self) -> dict[str, Any]:
         """All but the rows in plain values: what ``--json`` prints and ``summary.json`` keeps."""
-        return {"finished": True, "oddlens": oddlens.__version__, "machine": platform.machine(),
+        return {**results.MARKS, "finished": True, "oddlens": oddlens.__version__, "machine": platform.machine(),
                 "cores": resolve_jobs(None), "python": platform.python_version(),
                 "groups": tables.plain(self.groups()), "notes": self.notes, "files": self.files}
 
@@ -122,7 +122,9 @@ def evaluate(
     blocks = [block for protocol in asked for name in DATA[protocol]
               if (name in data if data else name not in ON_DEMAND)
               for block in _blocks(protocol, name, contamination, seeds)]
-    return _run(blocks, methods, results.claim(Path(out)), n_jobs, [], classes)
+    _check_methods(methods, n_jobs)
+    with results.claimed(Path(out)) as place:
+        return _run(blocks, methods, place, n_jobs, [], classes)
 
 
 def evaluate_folder(
@@ -138,8 +140,17 @@ def evaluate_folder(
     """
     for share in contamination or ():
         _check_share(share)
-    place = results.claim(Path(out), Path(folder))
-    images, labels, notes = datasets.labelled_folder(Path(folder), n_jobs)
+    _check_methods(methods, n_jobs)
+    with results.claimed(Path(out), Path(folder)) as place:
+        return _measured(place, Path(folder), odd, contamination, seeds, classes, methods, n_jobs)
+
+
+def _measured(
+    place: Path, folder: Path, odd: str | None, contamination: Sequence[float] | None, seeds: Sequence[int] | None,
+    classes: Sequence[str] | None, methods: Sequence[str] | None, n_jobs: int | None,
+) -> Evaluation:
+    """Measure a user's folder into a place that is claimed."""
+    images, labels, notes = datasets.labelled_folder(folder, n_jobs)
     known = np.unique(labels).tolist()
     for name in [*([odd] if odd is not None else []), *(classes or ())]:
         if name not in known:
@@ -155,7 +166,7 @@ def evaluate_folder(
         return (draw for draw in draws.one_class(images, labels, c or 0.1, seed) if draw.case in large)
 
     shares: Sequence[float | None] = contamination or ((None,) if odd is not None else (0.1,))
-    name = Path(folder).resolve().name or "images"
+    name = folder.resolve().name or "images"
     blocks = [Block("labels", name, c, seed, partial(drawn, c, seed), 1 if odd is not None else len(large))
               for c in shares for seed in seeds or (0,)]
     return _run(blocks, methods, place, n_jobs, notes, classes if odd is None else None)
@@ -173,6 +184,14 @@ def kept(out: str | Path = OUT) -> Evaluation:
             notes.append(f"{method} was measured in {len(versions)} versions: {'; '.join(sorted(versions))}. "
                          "Run oddlens evaluate again with the same options to bring its rows up to date.")
     return Evaluation(rows, notes)
+
+
+def _check_methods(methods: Sequence[str] | None, n_jobs: int | None) -> None:
+    """Refuse names that there are not and threads that cannot be, before a folder is claimed."""
+    resolve_jobs(n_jobs)
+    for method in methods or ():
+        if method not in PEERS:
+            _own_model(method, 0, n_jobs)
 
 
 def _check_share(share: float) -> None:

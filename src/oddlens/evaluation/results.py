@@ -7,15 +7,20 @@ A row is what one method made of one set. It is known by its key; its ``set`` (a
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from oddlens.errors import OutputError
-from oddlens.files import write_atomically
+from oddlens.files import read_regular, write_atomically
+from oddlens.folder_lock import LOCK, locked
+from oddlens.result_marks import EVALUATION, SUMMARIES, VERSION, is_marked, require_apart
 
 KEY = ("protocol", "data", "c", "case", "seed", "method")
 Row = dict[str, Any]
-SUMMARY = "summary.json"
+SUMMARY = SUMMARIES[EVALUATION]
+MARKS = {"format": EVALUATION, "version": VERSION}
 
 
 class Results:
@@ -60,7 +65,7 @@ class Results:
         if name not in self.files:
             path = self.folder / name
             try:
-                rows = json.loads(path.read_bytes()) if path.exists() else []
+                rows = json.loads(read_regular(path)) if path.exists() else []
                 self.files[name] = {_key(row): row for row in rows if row["set"] and row["settings"]}
             except (OSError, ValueError, TypeError, KeyError) as error:
                 raise OutputError(f"{path} is no file of measured rows ({type(error).__name__}: {error}). Move it away "
@@ -68,18 +73,26 @@ class Results:
         return self.files[name]
 
 
-def claim(out: Path, images: Path | None = None) -> Path:
-    """The folder ``out``, if it is new, empty or of an earlier evaluation, and not among the images."""
-    if images is not None and out.resolve().is_relative_to(images.resolve()):
-        raise OutputError(f"{out} lies in the folder of images {images}, which is never written to: "
-                          "choose another place with --out.")
+@contextmanager
+def claimed(out: Path, images: Path | None = None) -> Iterator[Path]:
+    """The folder ``out``, if it is new, empty or of an earlier evaluation, not among the images, and no other's now.
+
+    What is kept there is never replaced, only added to and brought up to date, so nothing need be overwritten.
+    """
+    if images is not None:
+        require_apart(out, [images])
     if out.exists() and not out.is_dir():
         raise OutputError(f"{out} is a file: choose a folder with --out.")
-    if out.is_dir() and any(out.iterdir()) and not (out / SUMMARY).is_file():
+    if out.is_dir() and any(path.name != LOCK for path in out.iterdir()) and not is_marked(out, EVALUATION):
         raise OutputError(f"{out} holds files that are not of an evaluation: choose an empty or new folder with --out.")
-    if not (out / SUMMARY).is_file():
-        write_atomically(out / SUMMARY, b'{"finished": false}\n')
-    return out
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"Cannot make {out}: {error.strerror or error}. Choose another place with --out.") from error
+    with locked(out):
+        if not is_marked(out, EVALUATION):
+            write_atomically(out / SUMMARY, (json.dumps({**MARKS, "finished": False}) + "\n").encode())
+        yield out
 
 
 def _name(row: Row) -> str:

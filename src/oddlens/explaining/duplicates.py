@@ -127,6 +127,8 @@ class Thumbnails:
             part, bound = rows[start : start + BATCH_IMAGES], bounds[start : start + BATCH_IMAGES]
             found, coarse = self._candidates(self.thumbs[part], self.codes[part], CANDIDATES)
             at, place = np.nonzero(coarse < COARSE_FACTOR * bound[:, None])
+            if not len(at):
+                continue
             one, other = part[at], found[at, place]
             apart = (self._apart(self.thumbs[one], other[:, None], THUMBNAIL_SIDE)
                      + _tints_apart(self.tints[one], self.tints[other[:, None]]))[:, 0]
@@ -235,7 +237,7 @@ def _moved(images: NDArray[np.float32], by: NDArray[np.float32], axis: int) -> N
     part = (by - whole)[:, None, None]
     shape = (len(images), size, 1) if axis == 1 else (len(images), 1, size)
     first = np.clip(np.arange(size) + whole[:, None], 0, size - 1)
-    second = np.minimum(first + 1, size - 1)
+    second = np.clip(np.arange(size) + whole[:, None] + 1, 0, size - 1)
     return (np.take_along_axis(images, first.reshape(shape), axis) * (1 - part)
             + np.take_along_axis(images, second.reshape(shape), axis) * part)
 

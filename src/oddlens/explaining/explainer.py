@@ -21,7 +21,7 @@ from oddlens.explaining.orientation import ROTATIONS
 from oddlens.explaining.reference_images import Memory
 from oddlens.model import AnomalyModel
 from oddlens.pixels import Collection
-from oddlens.protocols import Doubles, Pixels, Reason, Why
+from oddlens.protocols import Doubles, Pixels, Reason, ShowsPlaces, Why
 from oddlens.ranking import Ranking
 
 MOST_GROUPED = 2000  # strangest images that are grouped
@@ -178,13 +178,31 @@ class Explainer:
         references = self._references[(self._references != image).any((1, 2, 3))]
         if not len(references):
             return None, PLACES["other"]
-        found = heat_map(self.model.score_pixels, image, references)
-        if found.fall <= 0:
-            return None, PLACES["other"]
+        heat = self._places(row)
+        if heat is None:
+            found = heat_map(self.model.score_pixels, image, references)
+            if found.fall <= 0:
+                return None, PLACES["other"]
+            heat = found.heat
         shape = self.collection.shapes[row].astype(float)
         height, width = (max(1, round(side)) for side in shape * (HEAT_SIDE / shape.max()))
-        return (framed(found.heat, height, width, self.model.format_.resize),
-                PLACES[change(image, references, found.heat)])
+        return framed(heat, height, width, self.model.format_.resize), PLACES[change(image, references, heat)]
+
+    def _places(self, row: int) -> Doubles | None:
+        """Where an image is strange by a view that says so itself, if no other view finds it stranger."""
+        rarity = {column: float(null.raw(self.ranking.members[column][row : row + 1])[0])
+                  for column, null in self._nulls.items()}
+        column = min(rarity, key=lambda name: rarity[name])
+        detector = self.model.detectors_[column]
+        if not isinstance(detector, ShowsPlaces):
+            return None
+        found = detector.places_own(row) if self.remembered is None else None
+        if found is None:
+            encoder = self.model.encoders_[self.model.sees_[column]]
+            shown = self.collection.finest[row : row + 1]
+            found = np.asarray(detector.places_new(encoder.encode(shown, detector.needs))[0], np.float64)
+        height, width = self.collection.pixels.shape[1:3]
+        return framed(np.maximum(found - np.median(found), 0), height, width)
 
 
 class NewExplainer(Explainer):

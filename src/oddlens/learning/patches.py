@@ -55,15 +55,18 @@ def spherical_means(patches: Tensor, count: int, rng: np.random.Generator) -> Te
     return means
 
 
-def answers(maps: Tensor, atoms: Tensor, side: int) -> Tensor:
-    """(n, atoms, height, width): at each place a softmax of the atoms' cosines, weighed by the root of the contrast."""
+def answers(maps: Tensor, atoms: Tensor, side: int, step: int = 1) -> Tensor:
+    """(n, atoms, height, width): at each place a softmax of the atoms' cosines, weighed by the root of the contrast.
+
+    step:  pixels from one place to the next; the answers then are so many times fewer a side.
+    """
     channels = maps.shape[1]
     padded = functional.pad(maps, (side // 2,) * 4)
-    mean = functional.avg_pool2d(padded.mean(1, keepdim=True), side, 1)
-    square = functional.avg_pool2d(padded.square().mean(1, keepdim=True), side, 1)
+    mean = functional.avg_pool2d(padded.mean(1, keepdim=True), side, step)
+    square = functional.avg_pool2d(padded.square().mean(1, keepdim=True), side, step)
     contrast = (square - mean.square()).clamp_min(0).sqrt()
     length = contrast * (channels * side**2) ** 0.5
-    cosine = functional.conv2d(padded, atoms.view(-1, channels, side, side)) / (length + 1e-4)
+    cosine = functional.conv2d(padded, atoms.view(-1, channels, side, side), stride=step) / (length + 1e-4)
     return torch.softmax(SHARPNESS * cosine, 1) * contrast**CONTRAST_POWER
 
 

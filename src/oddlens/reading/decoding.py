@@ -10,51 +10,83 @@ import re
 import struct
 import threading
 import warnings
+import zlib
 from codecs import getincrementaldecoder
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from oddlens.errors import UnreadableImage
+from oddlens.files import open_regular
+from oddlens.reading.bounds import (
+    BAND_PIXELS,
+    icon_refused,
+    in_bytes,
+    memory_needed,
+    over_memory,
+    png_bytes,
+    png_chunks,
+    png_header,
+    too_large,
+)
+from oddlens.reading.limits import MOST_PIXELS, Limits
 
-MOST_PIXELS = 178_000_000  # pixels in one image file; more is taken for a decompression bomb
+# The raster formats that are opened. Pillow knows more: some that start another program (EPS), some that lead on to a
+# format of the file's choice (IPTC), some that are no pictures (HDF5), some that it decodes pixel by pixel in Python
+# (DDS: a minute for 24 megapixels). None of them is an image here.
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "JPEG2000", "PPM", "DIB", "ICO", "CUR", "ICNS", "TGA",
+           "PCX", "SGI", "PSD", "SUN")  # JPEG opens MPO too, PNG opens APNG, PPM opens PBM, PGM, PFM and PNM
 # Pixels from which images are decoded one at a time, so that memory is not multiplied by the cores.
 ALONE_PIXELS = 32_000_000
-BAND_PIXELS = 4_000_000  # pixels of a picture that are converted at a time
 UPRIGHT = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
          5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
          8: Image.Transpose.ROTATE_90}  # EXIF orientation -> what brings it upright; from 5 on it lies on its side
 
 
-def decode(data: bytes | Path, name: str, side: int | None = None) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+def decode(
+    data: bytes | Path, name: str, side: int | None = None, *, page: int = 0, memory: int = Limits.memory,
+    alone: Callable[[], AbstractContextManager[object]] | None = None,
+) -> tuple[NDArray[np.uint8], tuple[int, int]]:
     """An image file as uint8 (height, width, 1 or 3), upright, as a person would see it on white paper; its size.
 
-    The first frame of an animation. Transparency is flattened on white. 16-bit grey keeps its upper 8 bits. No file
-    states the range of 32-bit and floating-point grey: floating-point values within 0..1 are taken for shares of
-    white, others within 0..255 as they are, within 0..65535 as 16 bits, and the rest are scaled from the image's
-    least to its greatest value.
+    The first frame of an animation, or a ``page`` of a TIFF. Transparency is flattened on white. 16-bit grey keeps its
+    upper 8 bits. No file states the range of 32-bit and floating-point grey: floating-point values within 0..1 are
+    taken for shares of white, others within 0..255 as they are, within 0..65535 as 16 bits, and the rest are scaled
+    from the image's least to its greatest value.
     With ``side``, a large image may come reduced, as long as its shorter side keeps at least that many pixels: a JPEG
     is then decoded at a half, a quarter or an eighth of its size, others are averaged. The (height, width) given
-    beside it are those of the whole image. Raises ``UnreadableImage``.
+    beside it are those of the whole image. Raises ``UnreadableImage``, before any pixel is allocated where the headers
+    say that decoding would take more than ``memory`` bytes. ``alone`` makes what large images wait in for each other.
     """
     try:
-        with _quiet(), Image.open(data if isinstance(data, Path) else io.BytesIO(data)) as picture:
-            if picture.width * picture.height > MOST_PIXELS:
-                raise UnreadableImage(name, f"{picture.width} x {picture.height} pixels are over the limit of "
-                                            f"{MOST_PIXELS // 1_000_000} megapixels")
+        with _quiet(), _opened(data, name, memory) as file, _recognised(file, name, memory) as picture:
+            if page:
+                picture.seek(page)
+            place = file.tell()
+            if (reason := too_large(picture, file)) is not None:
+                raise UnreadableImage(name, reason)
             width, height = picture.size
             if side is not None and picture.format in ("JPEG", "MPO"):  # MPO: a JPEG with more behind it, from cameras
                 _shrink_on_load(picture, side)
-            with _one_at_a_time if picture.width * picture.height > ALONE_PIXELS else nullcontext():
-                picture.load()
+            reduced = side is not None and _factor(picture, side) >= 2
+            # A PNG may say how it lies behind its pixels only, so it has to be taken for turned.
+            turned = picture.format == "PNG" or _orientation(picture) != 1
+            needed = memory_needed(picture, (width, height), reduced, turned)
+            if needed > memory:
+                raise UnreadableImage(name, over_memory(width, height, needed, memory))
+            file.seek(place)
+            large = picture.width * picture.height > ALONE_PIXELS
+            with nullcontext() if not large else (alone or _one_at_a_time)():
+                _load(picture, file, name)
                 turn = _orientation(picture)  # asked for now, because Pillow turns a TIFF itself when it loads it
-                small = picture if side is None else _reduced(picture, side)
-                upright = small if turn == 1 else small.transpose(UPRIGHT[turn])
-                return _as_array(upright), (width, height) if turn >= 5 else (height, width)
+                small = _reduced(picture, side) if reduced and side is not None else picture
+                return _turned(_as_array(small), turn), (width, height) if turn >= 5 else (height, width)
     except UnreadableImage:
         raise
     except Image.DecompressionBombError as error:
@@ -119,7 +151,79 @@ class _Quiet:
 
 
 _quiet = _Quiet()
-_one_at_a_time = threading.Lock()
+_large_image = threading.Lock()
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    with _large_image:
+        yield
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    """Those of ``FORMATS`` that the installed Pillow has."""
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+@contextmanager
+def _opened(data: bytes | Path, name: str, memory: int) -> Iterator[IO[bytes]]:
+    """A file of ours: Pillow would map some of its own, and one that is cut short while mapped ends the process."""
+    if isinstance(data, bytes):
+        yield io.BytesIO(data)
+        return
+    with open_regular(data) as file:
+        length = file.seek(0, io.SEEK_END)
+        if length > memory:  # some decoders read the whole file before they look at it
+            raise UnreadableImage(name, f"the file has {in_bytes(length)}; the limit of memory is {in_bytes(memory)}")
+        file.seek(0)
+        yield file
+
+
+def _recognised(file: IO[bytes], name: str, memory: int) -> Image.Image:
+    """The file opened by whichever format it is of."""
+    if (reason := icon_refused(file, memory)) is not None:
+        raise UnreadableImage(name, reason)
+    file.seek(0)
+    return Image.open(file, formats=_formats())
+
+
+def _load(picture: Image.Image, file: IO[bytes], name: str) -> None:
+    """Decode, and refuse a PNG whose packed data end before its rows do: Pillow leaves the rest of them black.
+
+    Rows come in order, so the last pixel is looked at: only where it is what it was before, the bytes are counted.
+    """
+    if picture.format != "PNG" or picture.mode not in _UNUSUAL:
+        picture.load()
+        whole = picture.format != "PNG" or _png_is_whole(file)
+    else:
+        unusual = _UNUSUAL[picture.mode]
+        picture.im = Image.new(picture.mode, picture.size, unusual).im
+        picture.load()
+        interlaced = bool(picture.info.get("interlace"))
+        untouched = picture.getpixel((picture.width - 1, picture.height - 1)) == unusual
+        whole = not (interlaced or untouched) or _png_is_whole(file)
+    if not whole:
+        raise UnreadableImage(name, "the file ends early (data of some rows are missing)")
+
+
+_UNUSUAL: dict[str, int | tuple[int, ...]] = {
+    "L": 137, "P": 137, "LA": (137, 23), "RGB": (137, 23, 201), "RGBA": (137, 23, 201, 89), "I;16": 0x8917}
+
+
+def _png_is_whole(file: IO[bytes]) -> bool:
+    """Whether a PNG's packed data unpack to as many bytes as its header says."""
+    missing = png_bytes(*png_header(file))
+    unpacker = zlib.decompressobj()
+    for kind, length in png_chunks(file):
+        if kind != b"IDAT":
+            continue
+        packed = file.read(length)
+        while packed and missing > 0 and not unpacker.eof:
+            missing -= len(unpacker.decompress(packed, 1 << 20))
+            packed = unpacker.unconsumed_tail
+    return missing <= 0
 
 
 def _shrink_on_load(picture: Image.Image, side: int) -> None:
@@ -131,13 +235,19 @@ def _shrink_on_load(picture: Image.Image, side: int) -> None:
             return
 
 
+def _factor(picture: Image.Image, side: int) -> int:
+    """By how much a picture is reduced so that its shorter side keeps twice ``side``; 1: not at all."""
+    reducible = picture.mode in ("L", "LA", "RGB", "RGBA", "P", "PA", "CMYK")
+    return max(1, min(picture.size) // (2 * side)) if reducible else 1
+
+
 def _reduced(picture: Image.Image, side: int) -> Image.Image:
     """The mean of squares of pixels, at least twice ``side`` left.
 
     It goes by bands, because Pillow converts a picture with transparency whole, twice, before it takes means.
     """
-    factor = min(picture.size) // (2 * side)
-    if factor < 2 or picture.mode not in ("L", "LA", "RGB", "RGBA", "P", "PA", "CMYK"):
+    factor = _factor(picture, side)
+    if factor < 2:
         return picture
     mode = picture.mode
     if mode in ("P", "PA") or "transparency" in picture.info:
@@ -160,15 +270,41 @@ def _orientation(picture: Image.Image) -> int:
     return turn if turn in UPRIGHT else 1
 
 
+def _turned(image: NDArray[np.uint8], turn: int) -> NDArray[np.uint8]:
+    """An image brought upright."""
+    if turn == 1:
+        return image
+    image = image.swapaxes(0, 1) if turn in (5, 7) else np.rot90(image, {3: 2, 6: 3, 8: 1}.get(turn, 0))
+    if turn in (2, 4, 7):
+        image = image[:, ::-1] if turn == 2 else image[::-1] if turn == 4 else image[::-1, ::-1]
+    return np.ascontiguousarray(image)
+
+
 def _as_array(picture: Image.Image) -> NDArray[np.uint8]:
-    """Any mode of Pillow as uint8 (height, width, 1 or 3)."""
+    """Any mode of Pillow as uint8 (height, width, 1 or 3), by bands, so that no other copy is ever whole."""
+    convert = _with_range(picture) if picture.mode in ("I", "F") else _as_pixels
+    if picture.width * picture.height <= BAND_PIXELS:
+        return convert(picture)
+    step = max(1, BAND_PIXELS // picture.width)
+    array: NDArray[np.uint8] | None = None
+    for top, band in _bands(picture, step):
+        pixels = convert(band)
+        if array is None:
+            array = np.empty((picture.height, picture.width, pixels.shape[2]), np.uint8)
+        array[top : top + len(pixels)] = pixels
+    assert array is not None  # noqa: S101  a picture has a row
+    return array
+
+
+def _bands(picture: Image.Image, step: int) -> Iterator[tuple[int, Image.Image]]:
+    for top in range(0, picture.height, step):
+        yield top, picture.crop((0, top, picture.width, min(picture.height, top + step)))
+
+
+def _as_pixels(picture: Image.Image) -> NDArray[np.uint8]:
     mode = picture.mode
     if mode.startswith("I;16"):
         return (np.asarray(picture).astype(np.uint16) >> 8).astype(np.uint8)[..., None]
-    if mode in ("I", "F"):
-        values = np.asarray(picture, np.float64)
-        shares = mode == "F" and values.min() >= 0 and values.max() <= 1
-        return _scaled(values * 255 if shares else values)[..., None]
     if picture.has_transparency_data:
         layer = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
@@ -180,16 +316,23 @@ def _as_array(picture: Image.Image) -> NDArray[np.uint8]:
     return array[..., None] if array.ndim == 2 else array
 
 
-def _scaled(values: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Values without a stated range: as they are where they fit 0..255, else 16 bits, else least to greatest."""
-    if not np.isfinite(values).all():
-        raise ValueError("its values are not finite numbers")
-    low, high = float(values.min()), float(values.max())
-    if low >= 0 and high <= 255:
-        return values.round().astype(np.uint8)
-    if low >= 0 and 255 < high <= 65535:
-        return (values / 257).round().astype(np.uint8)
-    return ((values - low) / ((high - low) or 1) * 255).round().astype(np.uint8)
+def _with_range(picture: Image.Image) -> Callable[[Image.Image], NDArray[np.uint8]]:
+    """How values without a stated range become pixels: as they are within 0..255, as 16 bits, or least to greatest."""
+    step = max(1, BAND_PIXELS // picture.width)
+    low, high = np.inf, -np.inf
+    for _, band in _bands(picture, step):
+        values = np.asarray(band, np.float64)
+        if not np.isfinite(values).all():
+            raise ValueError("its values are not finite numbers")
+        low, high = min(low, float(values.min())), max(high, float(values.max()))
+    start, scale = 0.0, 1.0
+    if picture.mode == "F" and low >= 0 and high <= 1:
+        scale = 255.0
+    elif low >= 0 and 255 < high <= 65535:
+        scale = 1 / 257
+    elif low < 0 or high > 65535:
+        start, scale = low, 255 / ((high - low) or 1)
+    return lambda band: ((np.asarray(band, np.float64) - start) * scale).round().astype(np.uint8)[..., None]
 
 
 def _reason(data: bytes | Path, error: Exception) -> str:
@@ -210,7 +353,7 @@ def _reason(data: bytes | Path, error: Exception) -> str:
     if "cannot identify" in message and looks_like_image(head):
         return "begins as an image does, but ends early or is damaged"
     if "cannot identify" in message:
-        return "text, not an image" if _is_text(head) else "not an image in a format that Pillow reads"
+        return "text, not an image" if _is_text(head) else "not an image in a format that is read here"
     return f"damaged ({message})"
 
 

@@ -104,6 +104,8 @@ class StepNull:
 
     def score_at(self, p: float) -> float:
         """The least score that has this p-value or a smaller one: inf where no null could be read."""
+        if not self.known:
+            return float("inf")
         reached = np.flatnonzero(self.p <= p)
         if len(reached):
             return float(self.scores[reached[0]])
@@ -182,5 +184,5 @@ def stepwise(fused: Doubles, p: Doubles, weights: AnswerWeights) -> StepNull:
     falling = isotonic_regression(np.add.reduceat(p[order], first) / count, sample_weight=count, increasing=False)
     step = np.r_[True, np.diff(falling) < 0]
     step[-1] = True  # where what is farther than all begins
-    return StepNull(scores[step], np.clip(falling[step], 0, 1), fit_null(fused, False, weights.fused_freedom),
+    return StepNull(scores[step], np.minimum(falling[step], 1), fit_null(fused, False, weights.fused_freedom),
                     weights.fused, 1 / (RARITY_FACTOR * len(fused)))

@@ -8,6 +8,7 @@ size; saved models hold the digests and not the pixels.
 from __future__ import annotations
 
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +51,7 @@ class Known:
         return np.array([self._rows.get(digest.tobytes(), -1) for digest in wanted], np.int64)
 
 
-def digests(pixels: Pixels) -> NDArray[np.uint8]:
-    """(n, 16) BLAKE2b of the pixels of each of (n, height, width, channels) images."""
-    found = [blake2b(image.tobytes(), digest_size=BYTES).digest() for image in pixels]
+def digests(rows: NDArray[Any]) -> NDArray[np.uint8]:
+    """(n, 16) BLAKE2b of each of n rows: images, or features."""
+    found = [blake2b(row.tobytes(), digest_size=BYTES).digest() for row in rows]
     return np.frombuffer(b"".join(found), np.uint8).reshape(-1, BYTES)

@@ -185,7 +185,8 @@ def restored(thing: T, state: State) -> T:
 
 def arrays_of(encoded: Encoded) -> dict[str, NDArray[Any]]:
     """What there is in an ``Encoded``, by name; a layer's name stands behind its field's."""
-    single = {"embedding": encoded.embedding, "residual": encoded.residual, "surprise": encoded.surprise}
+    single = {"embedding": encoded.embedding, "residual": encoded.residual, "maps": encoded.maps,
+              "surprise": encoded.surprise}
     layers = {f"{field} {name}": layer for field in ("activations", "pathway")
               for name, layer in getattr(encoded, field).items()}
     return {key: array for key, array in {**single, **layers}.items() if array is not None}
@@ -230,6 +231,6 @@ def _each(encoded: Encoded, change: Callable[[NDArray[Any]], Any]) -> Encoded:
         return None if array is None else change(array)
 
     return replace(encoded, embedding=some(encoded.embedding), residual=some(encoded.residual),
-                   surprise=some(encoded.surprise),
+                   maps=some(encoded.maps), surprise=some(encoded.surprise),
                    activations={key: change(value) for key, value in encoded.activations.items()},
                    pathway={key: change(value) for key, value in encoded.pathway.items()})

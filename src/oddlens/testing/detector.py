@@ -43,7 +43,8 @@ def sample_encoded(n: int = 60) -> Encoded:
     return Encoded(
         embedding=rng.normal(size=(n, 5)).astype(np.float32), residual=rng.uniform(0.01, 0.02, n),
         activations={"hidden": nodes}, pathway={"hidden": rng.normal(size=(n, 8)).astype(np.float32)},
-        node_types={"hidden": "sigmoid"}, surprise=rng.uniform(0.1, 0.5, n))
+        maps=rng.normal(size=(n, 4, 4, 3)).astype(np.float16), node_types={"hidden": "sigmoid"},
+        surprise=rng.uniform(0.1, 0.5, n))
 
 
 def detector_has_the_methods(detector: Detector, _: Encoded) -> None:

@@ -25,6 +25,7 @@ from oddlens.testing.asking import (
     unfitted,
 )
 
+FORMS = {"residual": (np.float64, 1), "surprise": (np.float64, 1), "maps": (np.float16, 4)}  # type and axes
 NODES = ("sigmoid", "relu", "linear")
 CLOSE = (1e-4, 1e-5)  # relative and absolute, for rows that are computed in batches of other sizes
 
@@ -88,9 +89,8 @@ def encoder_gives_what_it_says(encoder: Encoder, images: Pixels) -> None:
             found = {key: value for key, value in arrays_of(encoded).items() if key.partition(" ")[0] == need}
             ask(bool(found), encoder, "encode", f"to fill {need}, which gives names", "nothing there")
             for key, array in found.items():
-                number = need in ("residual", "surprise")
-                require_array(encoder, f"encode, {key},", array, np.float64 if number else np.float32, count,
-                               1 if number else 2)
+                type_, axes = FORMS.get(need, (np.float32, 2))
+                require_array(encoder, f"encode, {key},", array, type_, count, axes)
             for layer, kind in encoded.node_types.items():
                 ask(kind in NODES, encoder, "encode", f"node types among {', '.join(NODES)}", f"{kind!r} ({layer})")
 

@@ -1,0 +1,96 @@
+"""Photographs are also read larger, and views of fine detail see that copy, through the whole of the product."""
+
+import numpy as np
+import pytest
+
+from oddlens import AnomalyModel, load_model, save_model
+from oddlens.errors import OptionError
+from oddlens.explaining.explainer import Explainer
+from oddlens.pixels import PixelFormat, look, read_pixels
+from oddlens.settings import build_model
+from oddlens.sources import open_source
+
+QUICK = {"atoms": 12, "places": 16, "latent": 8}
+VIEWS = ["pixels+neighbors", "patch_maps+places"]
+
+
+def photographs(n=40, height=120, width=160):
+    """The same scene in slightly other light, noise on it; the sixth has a scratch two pixels wide."""
+    rng = np.random.default_rng(0)
+    down, across = np.mgrid[:height, :width]
+    scene = 110 + 40 * np.sin(across / 9) + 30 * (((down // 20) + (across // 20)) % 2)
+    images = scene + rng.normal(0, 4, (n, 1, 1)) + rng.normal(0, 3, (n, height, width))
+    images[5, 70:72, 30:60] = 10
+    return images.clip(0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def images():
+    return photographs()
+
+
+@pytest.fixture(scope="module")
+def model(images):
+    return build_model(views=VIEWS, settings=QUICK).fit(images)
+
+
+def test_a_larger_copy_is_read_where_the_images_are_large_and_a_view_wants_it(images):
+    source = open_source(images)
+    assert look(source, detail=None) == PixelFormat(48, 64, 1, detail=(96, 128))
+    assert look(source, detail=256).detail == (192, 256)
+    assert look(source, detail=0).detail is None
+    assert look(open_source(images[:, :72, :96]), detail=None).detail is None
+    assert look(open_source(images[:, :72, :97]), detail=None).detail == (95, 128)
+    assert build_model(views=VIEWS[:1]).read(images).detail is None
+    with pytest.raises(OptionError, match="detail must be 32 to 1024"):
+        build_model(views=VIEWS, settings={"detail": 16}).fit(images)
+
+
+def test_both_copies_are_the_same_images(images):
+    collection = read_pixels(open_source(images), PixelFormat(48, 64, 1, detail=(96, 128)))
+    assert collection.pixels.shape == (40, 48, 64, 1)
+    assert collection.detail.shape == (40, 96, 128, 1)
+    assert collection.finest is collection.detail
+    halved = collection.detail.reshape(40, 48, 2, 64, 2).mean((2, 4))
+    assert np.abs(halved - collection.pixels[..., 0]).max() < 40
+    assert np.abs(halved - collection.pixels[..., 0]).mean() < 2
+
+
+def test_a_scratch_that_is_gone_in_the_small_copy_is_found(model):
+    ranking = model.rank()
+    assert ranking.members["patch_maps+places"].argmax() == 5
+    assert ranking.top(1)[0].index == 5
+
+
+def test_the_default_looks_at_detail_only_where_there_is_some(images):
+    small = AnomalyModel(random_state=0).fit(images[:, ::4, ::4])
+    assert "patch_maps+places" not in small.detectors_
+    assert "patch_maps" not in small.encoders_
+    asked_for = build_model(views=VIEWS, settings=QUICK).fit(images[:, ::4, ::4])
+    assert "patch_maps+places" in asked_for.detectors_  # it sees the images as they are
+
+
+def test_it_is_saved_and_judges_new_images_as_before(model, images, tmp_path):
+    save_model(model, tmp_path / "model")
+    again = load_model(tmp_path / "model")
+    assert again.format_ == model.format_
+    new = photographs(6)[::-1].copy()
+    new[:, 0, 0] ^= 1
+    assert np.array_equal(again.rank(new).scores, model.rank(new).scores)
+    assert np.array_equal(again.rank(new).scores[:2], again.rank(new[:2]).scores)
+    assert again.rank(new).scores.argmax() == 0
+
+
+def test_images_that_differ_in_detail_alone_are_no_copies(images):
+    both = np.concatenate([images, images[:1]])
+    both[-1, 71, 101] ^= 255
+    model = build_model(views=VIEWS, settings=QUICK).fit(both)
+    assert len(set(model.known_.first().tolist())) == 41
+
+
+def test_the_heat_is_where_the_view_says(model, images):
+    explainer = Explainer(model, model.read(images), model.rank())
+    heat = explainer.why(5).heat
+    row, column = np.unravel_index(heat.argmax(), heat.shape)
+    assert 60 < row * 120 / heat.shape[0] < 82
+    assert 20 < column * 160 / heat.shape[1] < 70
