@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -10,9 +11,16 @@ from oddlens.settings import build_model
 from oddlens.sources import open_source
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def model():
     return build_model("autoencoder", ["neighbors", "forest"], {"steps": 20, "n_estimators": 30}, random_state=1)
+
+
+@pytest.fixture(scope="module")
+def ranked(model, dots, tmp_path_factory):
+    """A finished run of the dots: what it gave, and its folder, to be read alone."""
+    folder = tmp_path_factory.mktemp("ranked") / "run"
+    return rank_into(dots, folder, model, command="oddlens rank x"), folder
 
 
 def test_settings_go_to_whoever_has_the_option():
@@ -41,13 +49,13 @@ def test_a_setting_that_nothing_takes_is_an_error_with_the_list():
         build_model("autoencoder", ["neighbors"], {"neighbors.kk": 3})
 
 
-def test_the_table_the_model_and_the_summary_agree(model, dots, tmp_path):
-    result = rank_into(dots, tmp_path / "run", model, command="oddlens rank x")
-    summary = json.loads((tmp_path / "run" / "run.json").read_text())
+def test_the_table_the_model_and_the_summary_agree(ranked, dots):
+    result, run = ranked
+    summary = json.loads((run / "run.json").read_text())
     assert summary["finished"] is True
     assert summary["top"][0]["name"] == result.ranking.top(1)[0].name
     assert summary["command"] == "oddlens rank x"
-    again = score_with(tmp_path / "run", dots)
+    again = score_with(run, dots)
     assert np.allclose(again.ranking.members["neighbors"], result.ranking.members["neighbors"], atol=1e-5)
 
 
@@ -67,10 +75,9 @@ def test_a_file_is_no_folder_for_a_run(dots, tmp_path):
         pass
 
 
-def test_new_images_are_explained_beside_the_fitted_ones(model, dots, tmp_path):
-    rank_into(dots, tmp_path / "run", model)
+def test_new_images_are_explained_beside_the_fitted_ones(ranked, dots, tmp_path):
     new = np.stack([dots[5], np.full(dots.shape[1:], 90, np.uint8)])
-    result = score_with(tmp_path / "run", new, tmp_path / "scored")
+    result = score_with(ranked[1], new, tmp_path / "scored")
     copied, blank = result.ranking.causes
     assert "copy" in copied
     assert "blank" in blank
@@ -80,17 +87,17 @@ def test_new_images_are_explained_beside_the_fitted_ones(model, dots, tmp_path):
     assert "An exact copy" in page
 
 
-def test_without_what_was_kept_new_images_are_scored_without_reasons(model, dots, tmp_path):
-    rank_into(dots, tmp_path / "run", model)
+def test_without_what_was_kept_new_images_are_scored_without_reasons(ranked, dots, tmp_path):
+    shutil.copytree(ranked[1], tmp_path / "run")
     (tmp_path / "run" / "reasons.safetensors").unlink()
     result = score_with(tmp_path / "run", dots[:5], tmp_path / "scored")
     assert result.ranking.causes is None
     assert "Why these" not in (tmp_path / "scored" / "report.html").read_text()
 
 
-def test_what_was_kept_of_other_images_is_refused(model, dots, tmp_path):
-    rank_into(dots, tmp_path / "run", model)
-    rank_into(dots[:-1], tmp_path / "other", model)
+def test_what_was_kept_of_other_images_is_refused(model, ranked, dots, tmp_path):
+    shutil.copytree(ranked[1], tmp_path / "run")
+    rank_into(dots[:40], tmp_path / "other", model)
     (tmp_path / "other" / "reasons.safetensors").replace(tmp_path / "run" / "reasons.safetensors")
     with pytest.raises(SavedModelError, match=r"reasons\.safetensors does not belong to the run"):
         score_with(tmp_path / "run", dots[:5])

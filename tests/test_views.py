@@ -15,7 +15,8 @@ def test_every_view_of_every_effort_can_be_made_and_fits_together(effort):
         assert detector.needs <= encoder.gives
         rows = np.random.default_rng(0).normal(size=(60, 20)).astype(np.float32)
         detector.set_params(**{"n_estimators": 5} if "n_estimators" in view.options else {})
-        assert len(detector.fit(Encoded(embedding=rows, maps=rows.reshape(60, 2, 2, 5).astype(np.float16))).score_own()) == 60, "its options are allowed"
+        encoded = Encoded(embedding=rows, maps=rows.reshape(60, 2, 2, 5).astype(np.float16))
+        assert len(detector.fit(encoded).score_own()) == 60, "its options are allowed"
 
 
 def test_an_unknown_effort_is_refused_with_the_list():
