@@ -5,6 +5,7 @@ Hostile images, IDX headers and file names are attacked in test_pixels, test_sou
 
 import hashlib
 import json
+import os
 import pickle
 
 import numpy as np
@@ -129,6 +130,36 @@ def test_missing_and_misshapen_arrays_are_refused(folder, part):
 def test_a_model_json_that_lies_is_refused(folder, change):
     edit(folder, change)
     with pytest.raises(SavedModelError):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("change", [
+    lambda c: c["detectors"][0].update(lead=float("nan")), lambda c: c["detectors"][0].update(lead=-1),
+    lambda c: c["detectors"][0].update(tail=[float("inf"), 0, 0]), lambda c: c.update(unimodality=float("nan")),
+    lambda c: c["pixels"].update(resize="stretch"), lambda c: c["pixels"].update(resize=None),
+    lambda c: c["names"].__setitem__(1, c["names"][0]),
+    lambda c: c["indices"].__setitem__(0, -1), lambda c: c["indices"].__setitem__(0, 5),
+])
+def test_values_that_no_fit_can_give_are_refused(folder, change):
+    edit(folder, change)
+    with pytest.raises(SavedModelError):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])
+def test_numbers_that_json_does_not_have_are_refused(folder, value):
+    path = folder / "model.json"
+    path.write_text(path.read_text().replace('"fdr": 0.1', f'"fdr": {value}'))
+    with pytest.raises(SavedModelError, match="is no number"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("part", ["model.json", "encoder-0"])
+def test_a_pipe_in_the_place_of_a_file_is_refused_and_not_waited_for(folder, part):
+    path = folder / part if part == "model.json" else part_of(folder, part)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(SavedModelError, match="not a file"):
         load_model(folder)
 
 

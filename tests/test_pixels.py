@@ -381,3 +381,12 @@ def test_bytes_decode_as_files_do(folder):
     as_picture(messy.QUARTERS).save(file, "PNG")
     assert np.array_equal(decode(file.getvalue(), "x")[0], messy.QUARTERS)
     assert read_near(ArraySource(messy.QUARTERS[None]), 0, 8)[0].shape == (32, 48, 3)
+
+
+@pytest.mark.parametrize(("shape", "expected"), [
+    ((4, 4), (8, 8)), ((1, 30), (8, 30)), ((30, 1), (30, 8)), ((1, 1), (8, 8)),
+    ((8, 8), (8, 8)), ((64, 7), (64, 8))])
+def test_images_of_a_few_pixels_are_enlarged_to_what_can_be_learned_from(shape, expected):
+    form = look(ArraySource(np.zeros((12, *shape), np.uint8)))
+    assert (form.height, form.width) == expected
+    assert look(ArraySource(np.zeros((12, *shape), np.uint8)), image_size=5).height == 5, "as asked for"

@@ -55,11 +55,11 @@ def test_csv_holds_every_digit_in_input_order(ranking, tmp_path):
     assert [row["rank"] for row in rows] == ["3", "1", "4", "2"]
 
 
-def test_csv_survives_names_with_newlines_and_defuses_formulas(tmp_path):
+def test_csv_survives_names_with_newlines_and_leaves_formulas_as_they_are(tmp_path):
     Ranking(("two\nlines, \"quoted\".png", "=1+1.png"), np.array([1.0, 2.0])).to_csv(tmp_path / "s.csv")
     rows = list(csv.DictReader(io.StringIO((tmp_path / "s.csv").read_text(), newline="")))
-    assert rows[0]["name"] == "two\nlines, \"quoted\".png"
-    assert rows[1]["name"] == "'=1+1.png"
+    assert rows[0]["name"] == "two\\nlines, \"quoted\".png"
+    assert rows[1]["name"] == "=1+1.png", "as it is, so that it can be found again"
 
 
 def test_parquet_and_pandas_hold_the_same_table(ranking, tmp_path):
@@ -74,8 +74,8 @@ def test_decisions_and_measures_are_columns_of_the_table(tmp_path):
                       flagged=np.array([False, True]), measures={"brightness": np.array([3.0, 4.0])})
     ranking.to_csv(tmp_path / "t.csv")
     lines = (tmp_path / "t.csv").read_text().splitlines()
-    assert lines[0] == "name,rank,score,p_value,flagged,x,brightness"
-    assert lines[2] == "b,1,2.0,0.01,True,6.0,4.0"
+    assert lines[0] == '"name","rank","score","p_value","flagged","x","brightness"'
+    assert lines[2] == '"b",1,2.0,0.01,True,6.0,4.0'
     ranking.to_parquet(tmp_path / "t.parquet")
     import pyarrow.parquet
 
@@ -90,7 +90,14 @@ def test_decisions_of_another_length_are_refused():
         Ranking(("a", "b"), np.array([1.0, 2.0]), p_values=np.array([0.5]))
 
 
-def test_text_in_the_table_is_no_formula(tmp_path):
-    ranking = Ranking(("a", "=b"), np.array([1.0, 2.0]), measures={"copy_of": ("=b", "")})
+def test_text_in_the_tables_is_quoted_whole_and_without_control_characters(tmp_path):
+    names = ("=b", "-1", "+x", "@x", "a\x1b[2J", "c\x9b\nd", 'q"', "猫")
+    ranking = Ranking(names, np.arange(8.0), measures={"copy_of": ("=b", *[""] * 7)})
     ranking.to_csv(tmp_path / "t.csv")
-    assert (tmp_path / "t.csv").read_text().splitlines()[1:] == ["a,2,1.0,'=b", "'=b,1,2.0,"]
+    ranking.to_parquet(tmp_path / "t.parquet")
+    text = (tmp_path / "t.csv").read_text()
+    assert text.splitlines()[1] == '"=b",8,0.0,"=b"'
+    assert not [c for c in text if c != "\n" and not c.isprintable()]
+    expected = ["=b", "-1", "+x", "@x", "a\\x1b[2J", "c\\x9b\\nd", 'q"', "猫"]
+    assert [row["name"] for row in csv.DictReader(io.StringIO(text))] == expected
+    assert parquet.read_table(tmp_path / "t.parquet").to_pydict()["name"] == expected

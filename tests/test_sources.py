@@ -6,20 +6,24 @@ import struct
 import sys
 import tracemalloc
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 import messy
 from oddlens import sources
-from oddlens.errors import SourceError, UnreadableImage
+from oddlens.errors import OutputError, SourceError, UnreadableImage
 from oddlens.pixels import PixelFormat, read_pixels
 from oddlens.progress import listening
 from oddlens.reading import array_files
 from oddlens.reading.array_files import read_idx
 from oddlens.reading.decoding import looks_like_image
+from oddlens.reading.tiff_pages import count_pages
+from oddlens.result_marks import require_outside
 from oddlens.sources import open_source, printable
 
 
@@ -45,7 +49,7 @@ def test_a_folder_is_walked_in_the_order_of_its_paths(folder):
     assert found[-1] == "\\xff\\xfe.png"
     assert found[:-1] == sorted(found[:-1], key=str.encode)
     assert "deep/er/rgb.png" in found
-    assert "two\nlines.png" in found
+    assert "two\\nlines.png" in found, "control characters are shown by their escapes"
     assert "猫 é.png" in found
     assert "\\xff\\xfe.png" in found
     assert names(open_source(folder)) == found
@@ -77,7 +81,8 @@ def test_files_are_told_by_content_and_by_claim(folder):
     assert "no-suffix" in found
     assert "bad-text.png" in found, "it claims to be an image: listed, not passed over"
     assert "notes.md" not in found
-    assert source.skipped == 2, "notes.md, and a link to itself that claims nothing"
+    assert source.passed_over == {"other files": 2}, "notes.md, and a link to itself that claims nothing"
+    assert source.skipped == 2
     assert source.root == folder
 
 
@@ -94,7 +99,7 @@ def test_folders_full_of_links_to_each_other_are_listed_once_each(tmp_path):
         (tmp_path / letter / "x.png").write_bytes(b"")
         for other in "abcdefgh".replace(letter, ""):
             (tmp_path / letter / f"to-{other}").symlink_to(tmp_path / other)
-        (tmp_path / letter / "out").symlink_to(tmp_path.parent)
+        (tmp_path / letter / "up").symlink_to(tmp_path)
     assert names(open_source(tmp_path)) == [f"{letter}/x.png" for letter in "abcdefgh"]
 
 
@@ -111,7 +116,7 @@ def test_a_folder_elsewhere_is_named_by_the_first_of_its_links(tmp_path):
     for letter in "cab":
         (tmp_path / "photos" / letter).mkdir(parents=True)
         (tmp_path / "photos" / letter / "link").symlink_to(tmp_path / "elsewhere")
-    assert names(open_source(tmp_path / "photos")) == ["a/link/x.png"]
+    assert names(open_source(tmp_path / "photos", follow_links=True)) == ["a/link/x.png"]
 
 
 def test_folders_may_lie_deeper_than_calls_may(tmp_path):
@@ -147,9 +152,56 @@ def test_a_folder_that_cannot_be_listed_is_said(tmp_path, monkeypatch):
         open_source(tmp_path / "shut")
 
 
-def test_a_link_to_another_folder_is_followed(folder, tmp_path):
+def test_links_out_of_the_folder_are_followed_only_if_asked_for(folder, tmp_path):
+    (tmp_path / "own.png").write_bytes(b"")
+    (tmp_path / "also.png").symlink_to("own.png")
     (tmp_path / "linked").symlink_to(folder / "deep" / "er", target_is_directory=True)
-    assert names(open_source(tmp_path)) == ["linked/rgb.png"]
+    (tmp_path / "secret.png").symlink_to(folder / "bmp.bmp")
+    source = open_source(tmp_path)
+    assert names(source) == ["also.png", "own.png"]
+    assert source.passed_over == {"links that lead out of the folder": 2}
+    assert names(open_source(tmp_path, follow_links=True)) == ["also.png", "linked/rgb.png", "own.png", "secret.png"]
+    (tmp_path / "also.png").unlink()
+    (tmp_path / "own.png").unlink()
+    with pytest.raises(SourceError, match=r"2 links that lead out .* --follow-links"):
+        open_source(tmp_path)
+
+
+def test_a_folder_that_is_a_link_itself_is_opened(folder, tmp_path):
+    (tmp_path / "link").symlink_to(folder)
+    assert len(open_source(tmp_path / "link")) == len(open_source(folder))
+
+
+def test_our_own_results_are_never_taken_for_images(folder, tmp_path):
+    for name, summary, kind in (("run", "run.json", "oddlens-run"), ("measured", "summary.json", "oddlens-evaluation")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / summary).write_text(f'{{"format": "{kind}"}}')
+        (tmp_path / name / "gallery.png").write_bytes((folder / "bmp.bmp").read_bytes())
+        with pytest.raises(SourceError, match="holds results of oddlens"):
+            open_source(tmp_path / name)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "run.json").write_text('{"format": "of another"}')
+    for i in range(3):
+        (tmp_path / "other" / f"{i}.png").write_bytes((folder / "bmp.bmp").read_bytes())
+    source = open_source(tmp_path)
+    assert names(source) == ["other/0.png", "other/1.png", "other/2.png"]
+    assert source.passed_over == {"other files": 1, "folders of results of oddlens": 2}
+    listed = open_source([tmp_path / "run" / "gallery.png", tmp_path / "other" / "0.png"])
+    assert listed.read(1).shape == (32, 48, 3)
+    with pytest.raises(UnreadableImage, match="that oddlens made"):
+        listed.read(0)
+
+
+def test_results_do_not_land_in_any_folder_that_images_come_from(folder, tmp_path):
+    source = open_source([folder / "bmp.bmp", folder / "deep" / "er" / "rgb.png"])
+    for place in (folder, folder / "oddlens-run", folder / "deep" / "er" / "x"):
+        with pytest.raises(OutputError, match="never written to"):
+            require_outside(place, source)
+    require_outside(tmp_path / "run", source)
+    require_outside(folder.parent / "run", source)
+    (tmp_path / "link").symlink_to(folder)
+    with pytest.raises(OutputError, match="never written to"):
+        require_outside(tmp_path / "link" / "run", source)
 
 
 def test_listed_files_keep_their_names_and_order_and_are_never_left_out(folder, tmp_path):
@@ -195,7 +247,7 @@ def test_a_film_is_no_list_of_paths(tmp_path):
 @given(st.text())
 def test_any_name_can_be_printed(name):
     printable(name).encode()
-    if name.isascii():
+    if name.isprintable():
         assert printable(name) == name
 
 
@@ -210,6 +262,7 @@ def test_one_file_named_twice_gets_two_names(folder):
 
 @pytest.mark.parametrize(("array", "expected"), [
     (IMAGES, IMAGES[..., None]),
+    (IMAGES[:, :, :3, None], IMAGES[:, :, :3, None]),
     (IMAGES > 127, (IMAGES > 127)[..., None] * np.uint8(255)),
     (IMAGES.astype(np.uint16) << 8, IMAGES[..., None]),
     ((IMAGES.astype(np.uint16) << 8).astype(">u2"), IMAGES[..., None]),
@@ -221,7 +274,7 @@ def test_one_file_named_twice_gets_two_names(folder):
 def test_arrays_of_every_kind(array, expected):
     source = open_source(array)
     assert names(source) == list("01234")
-    assert np.array_equal(np.stack([source.read(i) for i in range(5)]), expected)
+    assert np.array_equal(np.stack([source.read(i) for i in range(len(source))]), expected)
     assert source.read(0).dtype == np.uint8
 
 
@@ -229,6 +282,11 @@ def test_arrays_of_every_kind(array, expected):
     (np.zeros((5, 6)), "n, height, width"),
     (np.zeros((5, 3, 6, 7), np.uint8), "move the channels to the end"),
     (np.zeros((0, 6, 7), np.uint8), "no pixels"),
+    (np.zeros((60, 80, 3), np.uint8), r"one picture in colour .* \(n, height, width, 3\).*\[\.\.\., None\]"),
+    (np.zeros((60, 80, 4)), "one picture in colour"),
+    (Image.new("RGB", (40, 30)), r"np\.stack"),
+    ("https://example.org/photos.zip", "nothing is ever downloaded"),
+    ("s3://photos/today", "nothing is ever downloaded"),
     (np.zeros((5, 6, 7), np.int64), "astype"),
     (np.zeros((5, 6, 7), complex), "astype"),
     (np.zeros((5, 6, 7), ">u4"), "astype"),
@@ -236,6 +294,8 @@ def test_arrays_of_every_kind(array, expected):
     (object(), "Give a folder"),
     ([object()], "Give a folder"),
     (None, "Give a folder"),
+    ({"a.png": 1}, "Give a folder"),
+    (b"photos", "Give a folder|channels"),
     ("no-such-place", "There is no"),
 ])
 def test_what_is_no_collection_of_images_says_what_would_be(bad, message):
@@ -340,7 +400,7 @@ def test_what_unpacks_to_more_than_there_is_room_for_is_refused(tmp_path, monkey
 def test_arrays_that_are_pixels_already_are_taken_in_blocks_and_equal_those_read_one_by_one(tmp_path):
     (tmp_path / "a").write_bytes(idx(IMAGES))
     source = open_source(tmp_path / "a")
-    assert isinstance(source.array, np.memmap)
+    assert isinstance(source.array, array_files.RowsInFile)
     reports = []
     with listening(lambda *report: reports.append(report)):
         blocks = read_pixels(source, PixelFormat(6, 7, 1))
@@ -408,6 +468,103 @@ def test_a_damaged_gzip_is_said(tmp_path):
     path.write_bytes(gzip.compress(idx(IMAGES))[:-20])
     with pytest.raises(SourceError, match="cannot be read as IDX"):
         open_source(path)
+
+
+@pytest.mark.parametrize("content", [None, idx(IMAGES)])
+def test_a_file_that_is_cut_short_while_it_is_read_is_said_and_ends_nothing(tmp_path, content):
+    path = tmp_path / "a"
+    if content is None:
+        np.save(tmp_path / "a.npy", IMAGES)
+        (tmp_path / "a.npy").rename(path)
+    else:
+        path.write_bytes(content)
+    source = open_source(path)
+    os.truncate(path, path.stat().st_size - 60)
+    assert np.array_equal(source.read(2)[..., 0], IMAGES[2])
+    with pytest.raises(SourceError, match="cut short while it was read: it ends within row 3"):
+        source.read(3)
+    with pytest.raises(SourceError, match="cut short"):
+        read_pixels(source, PixelFormat(6, 7, 1))
+    collection = read_pixels(source, PixelFormat(8, 8, 1))
+    assert collection.names == ("0", "1", "2")
+    assert "cut short" in collection.unreadable[0][1]
+    path.unlink()
+    with pytest.raises(SourceError, match="cannot be read any more"):
+        source.read(0)
+
+
+def test_names_that_are_the_same_in_print_stay_apart_and_take_no_time():
+    many = 30_000
+    listed = ["a"] * many + [f"a ({number})" for number in range(2, many)]
+    found = sources._distinct(listed)
+    assert len(set(found)) == len(found)
+    assert found[0] == "a"
+
+
+def test_control_characters_are_escaped_in_names_and_nothing_else_is():
+    assert printable("a\x1b[2J\tb\x9bc\x7f") == "a\\x1b[2J\\tb\\x9bc\\x7f"
+    for name in ("=1+1.png", "-x", "+x", "@x", "猫 é", "a'b\"c", "a\u202eb", " x "):
+        assert printable(name) == name
+
+
+def tiff(*pictures):
+    return messy.encoded(pictures[0], "TIFF", save_all=True, append_images=pictures[1:])
+
+
+def test_each_page_of_a_tiff_is_an_image(tmp_path):
+    colours = [Image.new("RGB", (9, 7), (50 * i, 0, 0)) for i in range(3)]
+    (tmp_path / "b.tif").write_bytes(tiff(*colours))
+    (tmp_path / "a.tif").write_bytes(tiff(colours[2]))
+    for source in (open_source(tmp_path), open_source([tmp_path / "a.tif", tmp_path / "b.tif"])):
+        assert [name.rpartition("/")[2] for name in names(source)] == ["a.tif", "b.tif", "b.tif#2", "b.tif#3"]
+        assert [int(source.read(i)[0, 0, 0]) for i in range(4)] == [100, 0, 50, 100]
+        assert source.read_near(3, 64)[1] == (7, 9)
+    assert names(open_source(tmp_path / "b.tif")) == ["b.tif", "b.tif#2", "b.tif#3"]
+
+
+def test_smaller_copies_and_circles_in_a_tiff_are_no_pages(tmp_path):
+    path = tmp_path / "x.tif"
+
+    def directory(at, following, kind=0):
+        return struct.pack("<HHHIII", 1, 254, 4, 1, kind, following)
+
+    path.write_bytes(b"II*\0" + struct.pack("<I", 8) + directory(8, 26) + directory(26, 44) + directory(44, 0, 1))
+    assert count_pages(path) == 2
+    path.write_bytes(b"II*\0" + struct.pack("<I", 8) + directory(8, 26) + directory(26, 8))
+    assert count_pages(path) == 2
+    for content in (b"", b"II*\0", b"MM\0*\xff\xff\xff\xff", b"II*\0" + struct.pack("<I", 8) + b"\xff\xff"):
+        path.write_bytes(content)
+        assert count_pages(path) == 1
+    assert count_pages(tmp_path / "none.tif") == 1
+
+
+def test_several_paths_patterns_columns_and_tables_are_what_they_mean(folder, tmp_path, monkeypatch):
+    import pandas
+
+    monkeypatch.chdir(folder.parent)
+    two = ["photos/bmp.bmp", "photos/tiff.tif"]
+    for given_images in (two, tuple(two), (path for path in two), pandas.Series(two), np.array(two),
+                         pandas.DataFrame({"file": two})["file"], np.array(two, object)):
+        assert names(open_source(given_images)) == two
+    assert names(open_source("photos/[bt][mi][pf]*.*")) == two
+    assert names(open_source("photos/**/rgb.png")) == ["rgb.png"], "one file, and no walk in circles"
+    with pytest.raises(SourceError, match="There is no"):
+        open_source("photos/*.nothing")
+    with pytest.raises(SourceError, match="photos is a folder, and there are 1 more paths"):
+        open_source(["photos", "photos/bmp.bmp"])
+    Path("t.csv").write_text("id,file,label\n1,photos/bmp.bmp,a\n2,photos/tiff.tif,b\n")
+    Path("t.tsv").write_text("photos/bmp.bmp\ta\nphotos/tiff.tif\tb\n")
+    Path("one.csv").write_text("file\nphotos/bmp.bmp\nphotos/tiff.tif\n")
+    for table in ("t.csv", "t.tsv", "one.csv"):
+        assert names(open_source(table)) == two, table
+    for content in ("a,b\n1,2\n", "", "a\n"):
+        Path("none.csv").write_text(content)
+        with pytest.raises(SourceError, match="no column whose cells are paths"):
+            open_source("none.csv")
+    with zipfile.ZipFile("photos.zip", "w") as archive:
+        archive.write("photos/bmp.bmp")
+    with pytest.raises(SourceError, match="unpack it"):
+        open_source("photos.zip")
 
 
 @given(st.binary(max_size=64))

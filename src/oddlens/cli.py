@@ -15,10 +15,12 @@ import click
 import oddlens
 from oddlens import registry
 from oddlens.errors import OddlensError, OptionError
+from oddlens.interruption import EXIT_CODE, interruptible, say_interrupted
 from oddlens.progress import listening
 from oddlens.report.counts import in_words
 
 if TYPE_CHECKING:
+    from oddlens.protocols import ImageSource
     from oddlens.ranking import Ranking
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -31,6 +33,15 @@ def _shared(*names: str) -> Callable[[F], F]:
                                help="Where networks run: auto, cpu, cuda, mps."),
         "jobs": click.option("--jobs", type=int, default=None, help="Threads.  [default: one for each core]"),
         "json": click.option("--json", "as_json", is_flag=True, help="Print a machine-readable summary."),
+        "links": click.option("--follow-links", is_flag=True,
+                              help="Follow links that lead out of the folder of images; else they are passed over."),
+        "memory": click.option("--max-memory", type=click.FloatRange(min=0, min_open=True), default=1.0,
+                               show_default=True, metavar="GIB",
+                               help="What decoding one image may take; what would take more is listed as unreadable."),
+        "isolate": click.option("--isolate/--no-isolate", default=True, show_default=True,
+                                help="Decode images in processes of their own, so that a crash costs one image."),
+        "seconds": click.option("--max-seconds", type=click.FloatRange(min=0, min_open=True), default=30.0,
+                                show_default=True, help="How long decoding one image may take, with --isolate."),
         "overwrite": click.option("--overwrite", is_flag=True,
                                   help="Replace the finished run in --out, when the new one is whole."),
         "quiet": click.option("--quiet", is_flag=True, help="No progress bar."),
@@ -54,7 +65,7 @@ def cli() -> None:
 
 
 @cli.command("rank")
-@click.argument("images")
+@click.argument("images", nargs=-1, required=True)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("oddlens-run"), show_default=True,
               help="Folder for the table, pictures, report and model.")
 @click.option("--fast", is_flag=True,
@@ -80,17 +91,18 @@ def cli() -> None:
               help="Plant known oddities in copies of the images and say what this run can see; five times the time.")
 @click.option("--no-model", is_flag=True,
               help="Keep no model and nothing of the images: `oddlens score` cannot use the run.")
-@_shared("overwrite", "top", "seed", "device", "jobs", "quiet", "json")
+@_shared("overwrite", "links", "isolate", "memory", "seconds", "top", "seed", "device", "jobs", "quiet", "json")
 def rank_command(
-    images: str, out: Path, fast: bool, thorough: bool, encoder: str | None, detectors: tuple[str, ...],
+    images: tuple[str, ...], out: Path, fast: bool, thorough: bool, encoder: str | None, detectors: tuple[str, ...],
     views: tuple[str, ...], settings: tuple[str, ...],
     image_size: str | None, fdr: float, contamination: float | None, check: bool, no_model: bool, overwrite: bool,
+    follow_links: bool, isolate: bool, max_memory: float, max_seconds: float,
     top: int, seed: int, device: str, jobs: int | None, quiet: bool, as_json: bool,
 ) -> None:
     """Rank the images in IMAGES from the strangest to the most ordinary.
 
-    IMAGES is a folder, a text file of paths, an .npy or .npz array, or an IDX file. Nothing is ever written
-    into a folder of images.
+    IMAGES is a folder, several files, a text or CSV file of paths, an .npy or .npz array, or an IDX file. Nothing is
+    ever written into a folder of images.
     """
     from oddlens.run import rank_into
     from oddlens.settings import build_model
@@ -108,19 +120,21 @@ def rank_command(
         n_jobs=jobs,
     )
     with _progress(quiet or as_json):
-        result = rank_into(images, out, model, top=top, command=_command(), check=check,
-                           save_model=not no_model, overwrite=overwrite)
+        result = rank_into(_images(images, follow_links, isolate, max_memory, max_seconds), out, model, top=top,
+                           command=_command(), check=check, save_model=not no_model, overwrite=overwrite,
+                           what=_what(images))
     _show(result.ranking, min(top, 20), result.summary, as_json)
 
 
 @cli.command("score")
 @click.argument("model", metavar="RUN_OR_MODEL", type=click.Path(path_type=Path))
-@click.argument("images")
+@click.argument("images", nargs=-1, required=True)
 @click.option("--out", type=click.Path(path_type=Path), default=None,
               help="Folder for the table, pictures and report.  [default: only print]")
-@_shared("overwrite", "top", "jobs", "quiet", "json")
+@_shared("overwrite", "links", "isolate", "memory", "seconds", "top", "jobs", "quiet", "json")
 def score_command(
-    model: Path, images: str, out: Path | None, overwrite: bool, top: int, jobs: int | None, quiet: bool, as_json: bool
+    model: Path, images: tuple[str, ...], out: Path | None, overwrite: bool, follow_links: bool, isolate: bool,
+    max_memory: float, max_seconds: float, top: int, jobs: int | None, quiet: bool, as_json: bool
 ) -> None:
     """Score new images, each on its own, with the model of an earlier run.
 
@@ -132,7 +146,9 @@ def score_command(
     from oddlens.run import score_with
 
     with _progress(quiet or as_json):
-        result = score_with(model, images, out, top=top, n_jobs=jobs, command=_command(), overwrite=overwrite)
+        result = score_with(model, _images(images, follow_links, isolate, max_memory, max_seconds), out,
+                            what=_what(images), top=top, n_jobs=jobs, command=_command(),
+                            overwrite=overwrite)
     _show(result.ranking, top, result.summary, as_json)
 
 
@@ -226,10 +242,33 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        cli.main(prog_name="oddlens", standalone_mode=True)
+        with interruptible():
+            code = cli.main(prog_name="oddlens", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.Abort:  # Ctrl-C
+        say_interrupted()
+        sys.exit(EXIT_CODE)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
     except OddlensError as error:
         click.echo(f"oddlens: {_printable(str(error))}", err=True)
         sys.exit(2)
+
+
+def _images(
+    images: tuple[str, ...], follow_links: bool, isolate: bool, max_memory: float, max_seconds: float
+) -> ImageSource:
+    """The source of what the command line names: one thing, or several files."""
+    from oddlens.reading.limits import Limits
+    from oddlens.sources import open_source
+
+    return open_source(images[0] if len(images) == 1 else images, follow_links=follow_links,
+                       limits=Limits(int(max_memory * 2**30), max_seconds, isolate))
+
+
+def _what(images: tuple[str, ...]) -> str:
+    return images[0] if len(images) == 1 else f"{images[0]} and {len(images) - 1:,} more files"
 
 
 def _setting(text: str) -> tuple[str, Any]:
@@ -287,6 +326,8 @@ def _show(ranking: Ranking, top: int, summary: dict[str, Any], as_json: bool) ->
             click.echo(f"      {_printable(name)}: {_printable(reason)}")
         if len(ranking.unreadable) > 10:
             click.echo(f"      and {len(ranking.unreadable) - 10} more")
+    if summary["passed_over"]:
+        click.echo("Passed over: " + ", ".join(f"{count:,} {what}" for what, count in summary["passed_over"].items()))
     for label, path in summary["files"].items():
         click.echo(f"{label + ':':<10}{_printable(path)}")
 

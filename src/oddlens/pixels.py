@@ -20,6 +20,7 @@ from oddlens.errors import OptionError, SourceError, TooFewImages, UnreadableIma
 from oddlens.kernels import resolve_jobs
 from oddlens.progress import advance
 from oddlens.protocols import HoldsPixels, ImageSource, Pixels, ReadsNear
+from oddlens.reading.array_files import RowsInFile
 from oddlens.reading.decoding import as_picture, is_grey
 
 MINIMUM_IMAGES = 10  # fewer say nothing of what is ordinary
@@ -92,11 +93,11 @@ def look(
 ) -> PixelFormat:
     """The format that suits a source, found out by looking at ``sample`` images spread over it.
 
-    Size: where all of them share one shape of at most 64 pixels a side, that shape; otherwise their median height
-    and width, scaled to 64 pixels on the longer side and rounded to multiples of 4. Channels: 1 where at least
-    95 % of them are grey in content, whatever their mode, and 3 otherwise. ``image_size`` and ``channels`` are
-    taken instead where given; ``image_size`` is one number for a square or (height, width). ``jobs`` is as in
-    ``read_pixels``, and changes nothing but the time.
+    Size: where all of them share one shape of at most 64 pixels a side, that shape, but no side below 8; otherwise
+    their median height and width, scaled to 64 pixels on the longer side and rounded to multiples of 4. Channels: 1
+    where at least 95 % of them are grey in content, whatever their mode, and 3 otherwise. ``image_size`` and
+    ``channels`` are taken instead where given; ``image_size`` is one number for a square or (height, width). ``jobs``
+    is as in ``read_pixels``, and changes nothing but the time.
     """
     if resize not in RESIZES:
         raise OptionError.unknown("resize", resize, RESIZES)
@@ -168,7 +169,7 @@ def read_pixels(source: ImageSource, form: PixelFormat, jobs: int | None = None)
 def _as_they_stand(source: ImageSource, shape: tuple[int, ...]) -> Pixels | None:
     """The rows of a source that says it holds nothing but pixels, if they have the shape that is wanted."""
     rows = source.pixels if isinstance(source, HoldsPixels) else None
-    fits = isinstance(rows, np.ndarray) and rows.dtype == np.uint8 and rows.shape == shape
+    fits = isinstance(rows, np.ndarray | RowsInFile) and rows.dtype == np.uint8 and rows.shape == shape
     return rows if fits else None
 
 
@@ -235,7 +236,7 @@ def _size(image_size: int | tuple[int, int] | None) -> tuple[int, int] | None:
 
 def _usual(shapes: list[tuple[int, int]]) -> tuple[int, int]:
     if len(set(shapes)) == 1 and max(shapes[0]) <= LARGEST_SIDE:
-        return shapes[0][0], shapes[0][1]
+        return max(SMALLEST_SIDE, shapes[0][0]), max(SMALLEST_SIDE, shapes[0][1])
     height, width = np.median(np.array(shapes), axis=0)
     scale = min(1.0, LARGEST_SIDE / max(height, width))
     rounded = [max(SMALLEST_SIDE, 4 * round(float(side) * scale / 4)) for side in (height, width)]
@@ -270,18 +271,17 @@ def _in_order(work: Callable[[int], T], n: int, jobs: int) -> Iterator[T]:
     if jobs == 1:
         yield from map(work, range(n))
         return
-    with ThreadPoolExecutor(jobs) as pool:
-        waiting: deque[Future[T]] = deque()
-        try:
-            for index in range(n):
-                waiting.append(pool.submit(work, index))
-                if len(waiting) >= 4 * jobs:
-                    yield waiting.popleft().result()
-            while waiting:
+    pool = ThreadPoolExecutor(jobs)
+    waiting: deque[Future[T]] = deque()
+    try:
+        for index in range(n):
+            waiting.append(pool.submit(work, index))
+            if len(waiting) >= 4 * jobs:
                 yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # whoever interrupts does not wait for an image that takes long
 
 
 def _require_distinct(names: list[str]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -116,11 +117,16 @@ class Ranking:
             yield {"name": name, "rank": int(ranks[i]), "score": float(self.scores[i]), **decided, **others}
 
     def to_csv(self, path: str | Path) -> None:
-        """Write the table as CSV (UTF-8, one line an image, numbers to their last digit)."""
+        """Write the table as CSV (UTF-8, one line an image, numbers to their last digit).
+
+        All text stands in quotes, as it is: a name that begins with =, +, - or @ is not changed, so that it can be
+        found again. A spreadsheet may still take such a cell for a formula: import the column as text. Control
+        characters are written as their escapes.
+        """
         text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, list(self._columns()), lineterminator="\n")
+        writer = csv.DictWriter(text, list(self._columns()), lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
         writer.writeheader()
-        writer.writerows({key: _inert(value) if isinstance(value, str) else value for key, value in row.items()}
+        writer.writerows({key: tame(value) if isinstance(value, str) else value for key, value in row.items()}
                          for row in self.rows())
         write_atomically(path, text.getvalue().encode())
 
@@ -130,7 +136,9 @@ class Ranking:
         from pyarrow import parquet
 
         buffer = io.BytesIO()
-        parquet.write_table(pyarrow.table(self._columns()), buffer)
+        columns = {key: list(map(tame, column)) if isinstance(column, list) else column
+                   for key, column in self._columns().items()}
+        parquet.write_table(pyarrow.table(columns), buffer)
         write_atomically(path, buffer.getvalue())
 
     def to_pandas(self) -> Any:
@@ -168,6 +176,8 @@ class Ranking:
                            None if self.flagged is None else bool(self.flagged[i]))
 
 
-def _inert(name: str) -> str:
-    """A file name that a spreadsheet will not take for a formula (a leading apostrophe marks text there)."""
-    return "'" + name if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name
+def tame(text: str) -> str:
+    """Text without control characters, which are shown as their escapes: they could drive a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(c.encode("unicode_escape").decode() if unicodedata.category(c) == "Cc" else c for c in text)

@@ -24,7 +24,7 @@ from oddlens.report.contents import Look, Shown
 from oddlens.report.page import write_report
 from oddlens.report.summary import summary
 from oddlens.settings import reseeded
-from oddlens.sources import open_source
+from oddlens.sources import FileSource, open_source
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def _fitted(
 
 def score_with(
     path: str | Path, images: Any, out: str | Path | None = None, *, top: int = 20, n_jobs: int | None = None,
-    command: str = "", overwrite: bool = False,
+    command: str = "", what: str | None = None, overwrite: bool = False,
 ) -> RunResult:
     """Score images with the saved model or the run at ``path``; write a run folder if ``out`` is given.
 
@@ -100,11 +100,11 @@ def score_with(
     model.n_jobs = n_jobs
     source = open_source(images)
     if out is None:
-        return _scored(None, path, source, model, top, command, described(images))
+        return _scored(None, path, source, model, top, command, what or described(images))
     if Path(out).resolve() == path.resolve():
         raise OutputError(f"{out} is the run that is scored by: choose another place with --out.")
     with run_folder.claimed(out, source, overwrite) as place:
-        return _scored(place, path, source, model, top, command, described(images))
+        return _scored(place, path, source, model, top, command, what or described(images))
 
 
 def _scored(
@@ -159,6 +159,7 @@ def _summary(
         model, ranking, images=shown.what, command=shown.command, top=shown.top, new=shown.new,
         files={} if place is None else place.files(), duplicates=shown.duplicates,
         skipped=shown.source.skipped if isinstance(shown.source, Skips) else 0,
+        passed_over=shown.source.passed_over if isinstance(shown.source, FileSource) else {},
         check=None if shown.check is None else shown.check.to_dict())
     return summed if place is None else {**place.marks(), **summed}
 

@@ -32,9 +32,9 @@ import oddlens
 from oddlens.calibration import Fusion
 from oddlens.ensemble import Ensemble
 from oddlens.errors import OddlensError, OptionError, SavedModelError
-from oddlens.files import write_atomically
+from oddlens.files import read_regular, write_atomically
 from oddlens.model import AnomalyModel
-from oddlens.pixels import Collection
+from oddlens.pixels import RESIZES, Collection
 from oddlens.protocols import LARGEST_SCORE, State
 from oddlens.scoring.exact_copies import Known
 from oddlens.specifications import described, revived, written
@@ -138,6 +138,12 @@ def _images(content: dict[str, Any], names: tuple[str, ...], unreadable: tuple[t
     if not all(isinstance(side, int) and side >= 1 for side in size) or np.prod(size, dtype=object) > LARGEST_IMAGE:
         raise ValueError(f"images of {size}")
     indices, shapes = np.array(content["indices"], np.int64), np.array(content["shapes"], np.int32)
+    if len(set(names)) < len(names):
+        raise ValueError("two images have one name")
+    if len(indices) and (indices.min() < 0 or (np.diff(indices) <= 0).any()):
+        raise ValueError("indices that are no places of images in their order")
+    if pixels["resize"] not in RESIZES:
+        raise ValueError(f"images resized by {pixels['resize']!r}")
     if indices.shape != (len(names),) or shapes.shape != (len(names), 2):
         raise ValueError(f"{indices.shape} indices and {shapes.shape} shapes for {len(names)} names")
     return Collection(np.empty((0, *size), np.uint8), names, unreadable, shapes, indices, str(pixels["resize"]))
@@ -174,6 +180,9 @@ def _seen(content: dict[str, Any], states: dict[str, State]) -> Ensemble:
     asked = {str(item["column"]): View(
         encoders[item["sees"]], detectors[item["column"]], float(item["lead"]),
         TailWeight(*map(float, item["tail"])), bool(item["unimodality"])) for item in content["detectors"]}
+    loudness = [weight for view in asked.values() for weight in (view.lead, *astuple(view.tail_weights))]
+    if not all(np.isfinite(weight) and weight >= 0 for weight in (*loudness, float(content["unimodality"]))):
+        raise ValueError("a view whose weight is no number of 0 or more")
     return Ensemble(encoders, detectors, sees, asked, float(content["unimodality"]))
 
 
@@ -220,7 +229,7 @@ def _read_state(folder: Path, part: str, file: dict[str, str]) -> State:
     if not isinstance(name, str) or not _FILE.fullmatch(name) or not name.startswith(f"{part}-"):
         raise SavedModelError(f"{folder / 'model.json'} names {name!r}, which is not a file of a saved model.")
     try:
-        content = (folder / name).read_bytes()
+        content = read_regular(folder / name)
         if hashlib.sha256(content).hexdigest() != file["sha256"]:
             raise SavedModelError(f"{folder / name} has changed since it was saved: its SHA-256 is another.")
         state: State = load_tensors(content)
@@ -232,7 +241,7 @@ def _read_state(folder: Path, part: str, file: dict[str, str]) -> State:
 def _read_json(folder: Path) -> dict[str, Any]:
     path = folder / "model.json"
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(read_regular(path), parse_constant=_no_number)
     except FileNotFoundError as error:
         raise SavedModelError(f"{folder} is not a saved model: it has no model.json.") from error
     except (OSError, ValueError, RecursionError) as error:
@@ -241,6 +250,10 @@ def _read_json(folder: Path) -> dict[str, Any]:
         got = content.get("format") if isinstance(content, dict) else type(content).__name__
         raise SavedModelError(f"{path} has format {got!r}; oddlens {oddlens.__version__} reads format {FORMAT}.")
     return content
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(f"{text} is no number")
 
 
 def _is_ours(folder: Path) -> bool:

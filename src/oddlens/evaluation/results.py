@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from oddlens.errors import OutputError
-from oddlens.files import write_atomically
+from oddlens.files import read_regular, write_atomically
 from oddlens.folder_lock import LOCK, locked
 from oddlens.result_marks import EVALUATION, SUMMARIES, VERSION, is_marked, require_apart
 
@@ -65,7 +65,7 @@ class Results:
         if name not in self.files:
             path = self.folder / name
             try:
-                rows = json.loads(path.read_bytes()) if path.exists() else []
+                rows = json.loads(read_regular(path)) if path.exists() else []
                 self.files[name] = {_key(row): row for row in rows if row["set"] and row["settings"]}
             except (OSError, ValueError, TypeError, KeyError) as error:
                 raise OutputError(f"{path} is no file of measured rows ({type(error).__name__}: {error}). Move it away "

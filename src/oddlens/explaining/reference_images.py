@@ -19,7 +19,7 @@ from oddlens.errors import SavedModelError
 from oddlens.explaining.causes import Causes
 from oddlens.explaining.duplicates import THUMBNAIL_SIDE
 from oddlens.explaining.heatmap import REFERENCE_IMAGES, ordinary
-from oddlens.files import write_atomically
+from oddlens.files import read_regular, write_atomically
 from oddlens.protocols import Doubles, Pixels
 
 MOST_BYTES = 2**26  # of ordinary images that are kept
@@ -66,7 +66,7 @@ class Memory:
         Raises ``SavedModelError`` if the file is damaged or of other images.
         """
         try:
-            state = load_tensors(Path(path).read_bytes())
+            state = load_tensors(read_regular(path))
             rows, pixels = state.pop("rows"), state.pop("pixels")
             causes = Causes().set_state({key.removeprefix("causes."): value for key, value in state.items()})
             if causes.form_ != shape or len(causes.thumbs_) != count:

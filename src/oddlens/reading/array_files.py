@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import os
 import shutil
 import tempfile
 import warnings
@@ -20,17 +21,65 @@ from numpy.typing import NDArray
 
 from oddlens.arrays import MOST_IN_MEMORY, allocate
 from oddlens.errors import SourceError
+from oddlens.files import open_regular
 
 IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 DEFLATE_RATIO = 1032  # bytes that one packed byte unpacks to at most
 PIECE_BYTES = 1 << 24  # bytes that are unpacked at a time
 
 
-def load_npy(path: Path) -> NDArray[Any]:
+class RowsInFile:
+    """The rows of an array in a file, read when they are asked for.
+
+    It is not mapped: the system ends a process that touches a mapped page of a file that was cut short meanwhile.
+    """
+
+    def __init__(self, path: Path, start: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self.path, self.start, self.shape, self.dtype, self.ndim = path, start, shape, dtype, len(shape)
+        self._row = math.prod(shape[1:]) * dtype.itemsize
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: int | slice) -> NDArray[Any]:
+        """One row, or several without a step; ``SourceError`` where the file no longer holds them."""
+        first, last, _ = (rows if isinstance(rows, slice) else slice(rows, rows + 1)).indices(len(self))
+        count = max(0, last - first)
+        try:
+            with open_regular(self.path) as file:
+                file.seek(self.start + first * self._row)
+                content = np.fromfile(file, np.uint8, count * self._row)
+        except OSError as error:
+            raise SourceError(f"{self.path} cannot be read any more: {error.strerror or error}.") from error
+        if len(content) < count * self._row:
+            raise SourceError(f"{self.path} was cut short while it was read: it ends within row "
+                              f"{first + len(content) // self._row}.")
+        array: NDArray[Any] = content.view(self.dtype).reshape(count, *self.shape[1:])
+        return array if isinstance(rows, slice) else array[0]
+
+    def with_channels(self) -> RowsInFile:
+        """The same with an axis of channels."""
+        return self if self.ndim == 4 else RowsInFile(self.path, self.start, (*self.shape, 1), self.dtype)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """All rows in memory."""
+        return self[:].astype(dtype or self.dtype, copy=False)
+
+
+def load_npy(path: Path) -> NDArray[Any] | RowsInFile:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # numpy warns of old files, and of sizes that overflow before it refuses
-            return cast("NDArray[Any]", np.load(path, mmap_mode="r", allow_pickle=False))
+            with open_regular(path) as file:
+                shape, by_columns, kind = _npy_header(file)
+                start = file.tell()
+                held = file.seek(0, os.SEEK_END) - start
+            promised = math.prod(shape) * kind.itemsize
+            if held < promised:
+                raise _broken_promise(path, shape, promised, held)
+            if promised and shape and not by_columns:
+                return RowsInFile(path, start, shape, kind)
+            return cast("NDArray[Any]", np.load(path, allow_pickle=False))
     except Exception as error:  # numpy fails in many ways on a header that lies
         raise SourceError(f"{path} cannot be read as .npy: {error}.") from error
 
@@ -71,7 +120,12 @@ def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
 
 
 def read_idx(path: Path, dimensions: tuple[int, ...] = (3, 4)) -> NDArray[Any]:
-    """The array in an IDX file (LeCun's format for MNIST): memory-mapped if it is plain, unpacked if it is gzipped.
+    """The whole array in an IDX file, in memory; as ``open_idx``."""
+    return np.asarray(open_idx(path, dimensions))
+
+
+def open_idx(path: Path, dimensions: tuple[int, ...] = (3, 4)) -> NDArray[Any] | RowsInFile:
+    """The array in an IDX file (LeCun's format for MNIST): read by rows if it is plain, unpacked if it is gzipped.
 
     A header that promises more than the file holds is refused before any memory is taken.
     """
@@ -86,7 +140,7 @@ def read_idx(path: Path, dimensions: tuple[int, ...] = (3, 4)) -> NDArray[Any]:
         held = path.stat().st_size - start
         if held != promised:
             raise _broken_promise(path, shape, promised, "more" if held > promised else held)
-        return np.memmap(path, kind, "r", start, shape) if promised else np.empty(shape, kind)
+        return RowsInFile(path, start, shape, kind) if promised else np.empty(shape, kind)
     except (OSError, EOFError, zlib.error) as error:
         raise SourceError(f"{path} cannot be read as IDX: {error}.") from error
 

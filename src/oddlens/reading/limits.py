@@ -19,12 +19,13 @@ class Limits:
 
     memory:   bytes, by default 1 GiB.
     seconds:  by default 30. It holds where ``isolate`` does: a thread of this process cannot be stopped.
-    isolate:  decode in worker processes, so that a crash or a runaway in a decoder costs one image.
+    isolate:  decode in worker processes, so that a crash or a runaway in a decoder costs one image. The command line
+              does unless told not to; in Python nobody expects processes that were not asked for.
     """
 
     memory: int = 2**30
     seconds: float = 30.0
-    isolate: bool = True
+    isolate: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.memory, int) or self.memory < LEAST_MEMORY:

@@ -29,13 +29,14 @@ def finding(model: AnomalyModel, ranking: Ranking, new: bool = False) -> Finding
 def summary(
     model: AnomalyModel, ranking: Ranking, *, images: str, command: str = "", top: int = 20, skipped: int = 0,
     new: bool = False, duplicates: Sequence[Sequence[int]] = (), check: Mapping[str, Any] | None = None,
-    files: Mapping[str, str] | None = None,
+    files: Mapping[str, str] | None = None, passed_over: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
     """The run as JSON takes it.
 
     images:      what was looked at, in words or as a path.
     top:         how many of the strangest are listed.
     new:         whether the images are others than the fitted ones.
+    passed_over: what was found beside the images and left, in words, and how often.
     duplicates:  groups of copies and near duplicates, as rows of the ranking.
     """
     form, found = model.format_, finding(model, ranking, new)
@@ -48,6 +49,7 @@ def summary(
         "found": len(ranking) + len(ranking.unreadable),
         "read": len(ranking),
         "skipped": skipped,
+        "passed_over": dict(passed_over or {}),
         "unreadable": [{"name": name, "reason": reason} for name, reason in ranking.unreadable],
         "learned_at": {"height": form.height, "width": form.width, "channels": form.channels, "resize": form.resize},
         "seed": model.random_state,
