@@ -3,13 +3,28 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: demo test check bench mutants docs clean
+.PHONY: demo test test-lowest test-newest check bench mutants torture licences docs clean
 
 demo: $(INSTALLED)            ## the paper's experiment on 10,000 bundled digits
 	$(BIN)/oddlens demo --out demo-run --overwrite
 
 test: $(INSTALLED)            ## all tests
 	$(BIN)/python -m pytest
+
+# uv, since pip has no resolution that takes the lowest versions. Each in an environment of its own. With the lowest,
+# deprecations are no errors: faiss 1.9 imports numpy by an old name.
+test-lowest:                  ## the tests with the lowest versions that pyproject.toml allows; TESTS="tests/test_cli.py" for some
+	$(call fresh,lowest,lowest-direct,-W ignore::DeprecationWarning)
+
+test-newest:                  ## the tests with the newest versions there are, whatever constraints.txt says
+	$(call fresh,newest,highest)
+
+define fresh
+	test -x .venv-$(1)/bin/uv || ($(PYTHON) -m venv .venv-$(1) && .venv-$(1)/bin/python -m pip install --quiet uv)
+	.venv-$(1)/bin/uv pip install --quiet --python .venv-$(1)/bin/python --upgrade --resolution $(2) \
+		--editable '.[evaluate,pandas]' --group dev
+	.venv-$(1)/bin/python -m pytest $(3) $(TESTS)
+endef
 
 check: $(INSTALLED)           ## lint and types
 	$(BIN)/ruff check .
@@ -23,6 +38,16 @@ mutants: $(INSTALLED)         ## what the tests of the core do not notice; FILES
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --group mutants
 	$(BIN)/python benchmarks/mutants.py $(if $(SAMPLE),--sample $(SAMPLE)) $(FILES)
 
+MINUTES ?= 60
+torture: $(INSTALLED)         ## faults, then damaged inputs to every reader for MINUTES=60; what fails is kept in findings/
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --group torture
+	$(BIN)/python tests/torture/faults.py
+	$(BIN)/python tests/torture/fuzz.py --minutes $(MINUTES)
+	$(BIN)/python tests/torture/fuzz.py --minutes $(MINUTES) --engine atheris
+
+licences: $(INSTALLED)        ## the licences of all that oddlens needs, for docs/dependencies.md
+	$(BIN)/python docs/make_licences.py
+
 docs: $(INSTALLED)            ## write docs/reference.md and README's tables of methods anew from the code
 	$(BIN)/python docs/make_reference.py
 
@@ -34,4 +59,4 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $(INSTALLED)
 
 clean:
-	rm -rf .venv demo-run oddlens-run
+	rm -rf .venv .venv-lowest .venv-newest findings demo-run oddlens-run

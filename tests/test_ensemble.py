@@ -118,7 +118,7 @@ def test_what_an_encoder_was_not_asked_for_may_be_missing():
 
 
 @pytest.mark.parametrize(("gives", "got"), [
-    (np.zeros(39), r"\(39,\) with 0 that are not finite"), (np.zeros((40, 1)), r"\(40, 1\) with 0"),
+    (np.zeros(39), r"\(39,\) with 0 that are nan or beyond"), (np.zeros((40, 1)), r"\(40, 1\) with 0"),
     (np.r_[np.zeros(37), np.nan, np.inf, -np.inf], r"\(40,\) with 3"), (["high"] * 40, r"\(40,\) with 0"),
     ({"a": 1}, r"\(\) with 0"), (1.0, r"\(\) with 0"),
 ])

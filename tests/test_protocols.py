@@ -37,7 +37,7 @@ def test_a_class_with_the_methods_is_one_without_inheriting():
 
 
 def test_our_sources_offer_what_the_optional_protocols_ask():
-    files = FileSource([], [], root=None, skipped=2)
+    files = FileSource([], [], root=None, passed_over={"files": 2})
     assert isinstance(files, ReadsNear)
     assert isinstance(files, InFolder)
     assert isinstance(files, Skips)

@@ -15,7 +15,8 @@ def test_every_view_of_every_effort_can_be_made_and_fits_together(effort):
         assert detector.needs <= encoder.gives
         rows = np.random.default_rng(0).normal(size=(60, 20)).astype(np.float32)
         detector.set_params(**{"n_estimators": 5} if "n_estimators" in view.options else {})
-        assert len(detector.fit(Encoded(embedding=rows)).score_own()) == 60, "its options are allowed"
+        encoded = Encoded(embedding=rows, maps=rows.reshape(60, 2, 2, 5).astype(np.float16))
+        assert len(detector.fit(encoded).score_own()) == 60, "its options are allowed"
 
 
 def test_an_unknown_effort_is_refused_with_the_list():
@@ -68,7 +69,8 @@ def test_how_loud_the_default_views_are():
     # docs/lab/fusion.md, "How loud": in grey images of one kind the quietest that still ends the cliff
     assert weights("one") == {
         "dictionary+burnout": 0, "dictionary+self_training": 0, "dictionary+subspace": 0.025, "pixels+subspace": 0.025,
-        "pixels+forest": 0.05, "hog+burnout": 0.05, "statistics+burnout": 0.0125, "statistics+forest": 0}
+        "pixels+forest": 0.05, "hog+burnout": 0.05, "statistics+burnout": 0.0125, "statistics+forest": 0,
+        "patch_maps+places": 0}
     assert {view.options["n_estimators"] for view in chosen("default") if view.detector == "forest"} == {500}
     many, colour = weights("many"), weights("colour")
     assert all(0 <= weight < 0.1 for view, weight in many.items() if not view.startswith("statistics"))
@@ -77,14 +79,16 @@ def test_how_loud_the_default_views_are():
 
 
 def test_the_dictionary_leads_and_at_most_effort_three_of_them_do():
-    views = chosen("thorough")
+    views = [view for view in chosen("thorough") if not view.detail]
     leads = [(view.detector, view.encoder_options.get("random_state", 0)) for view in views if view.lead]
     assert {view.encoder for view in views if view.lead} == {"dictionary"}
     assert all(view.lead == 1 for view in views if view.lead)
     assert sorted({detector for detector, _ in leads}) == ["burnout", "self_training"]
     assert len(set(leads)) == len(leads) == 6
     assert [view.unimodal for view in views if view.lead] == [False, True] * 3
-    assert views[: len(chosen("default"))] == chosen("default")
+    assert chosen("thorough")[: len(chosen("default"))] == chosen("default")
+    detailed = [view for view in chosen("thorough") if view.detail]
+    assert [(view.encoder, view.detector, view.lead) for view in detailed] == [("patch_maps", "places", 1)]
     assert [(view.encoder, view.detector) for view in chosen("fast")] == [("dictionary", "burnout")]
 
 

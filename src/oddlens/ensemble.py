@@ -80,10 +80,10 @@ class Ensemble:
 
     def _forget_detail(self) -> None:
         """Take out the views that are for images in more detail alone."""
-        kept = [column for column, view in self.views.items() if not view.detail]
+        kept = [column for column in self.detectors if column not in self.views or not self.views[column].detail]
         self.detectors = {column: self.detectors[column] for column in kept}
         self.sees = {column: self.sees[column] for column in kept}
-        self.views = {column: self.views[column] for column in kept}
+        self.views = {column: self.views[column] for column in kept if column in self.views}
         self.encoders = {name: encoder for name, encoder in self.encoders.items() if name in self.sees.values()}
 
     def columns(self, encoder: str) -> list[str]:

@@ -222,7 +222,7 @@ def fit_to(image: NDArray[np.uint8], form: PixelFormat) -> NDArray[np.uint8]:
         if form.resize == "crop":
             picture = ImageOps.fit(picture, size, method)
         elif form.resize == "pad":
-            picture = ImageOps.pad(picture, size, method, color=_rim(picture))
+            picture = _padded(picture, size, method)
         else:
             picture = picture.resize(size, method)
     return np.asarray(picture, np.uint8).reshape(form.height, form.width, form.channels)
@@ -273,6 +273,21 @@ def _detailed(shapes: list[tuple[int, int]], wanted: int | None) -> tuple[int, i
         return None
     scale = (wanted or DETAIL_SIDE) / max(height, width)
     return max(SMALLEST_SIDE, round(float(height) * scale)), max(SMALLEST_SIDE, round(float(width) * scale))
+
+
+def _padded(picture: Image.Image, size: tuple[int, int], method: Image.Resampling) -> Image.Image:
+    """An image at its own aspect ratio in the middle of one that is filled with the mean of its rim.
+
+    As ``ImageOps.pad``, which before Pillow 13 fails where the shorter side would round to nothing.
+    """
+    width, height = size
+    if picture.width * height > width * picture.height:
+        inner = width, max(1, round(picture.height / picture.width * width))
+    else:
+        inner = max(1, round(picture.width / picture.height * height)), height
+    whole = Image.new(picture.mode, size, _rim(picture))
+    whole.paste(picture.resize(inner, method), (round((width - inner[0]) / 2), round((height - inner[1]) / 2)))
+    return whole
 
 
 def _rim(picture: Image.Image) -> Any:

@@ -16,7 +16,9 @@ Optional, and used where it is there:
     LooksAt       an encoder that says in words what it looks at
     Judges        a detector that says in words how it judges an image
     Seeks         a detector that says in words what it looks for
+    SeesDetail    an encoder that takes the larger copy of the images
     Explains      a detector that says what made an image strange
+    ShowsPlaces   a detector that says where in the picture an image is strange
     ReadsNear     a source that can read an image reduced
     InFolder      a source that knows the folder of its images
     InFolders     a source that knows all folders that its images come from
@@ -107,22 +109,22 @@ class Encoded:
 
     embedding:    (n, d) float32, the learned features.
     residual:     (n,) float64, the mean squared error of the reconstruction, in units of the pixel range.
-    maps:         (n, rows, columns, d) float16, what is to be said of each place of the picture, d numbers a place.
     activations:  layer name -> (n, units) float32, the output of every hidden node.
     pathway:      layer name -> (n, units) float32, the activations of an image less those of its own
                   reconstruction.
     node_types:   layer name -> "sigmoid", "relu" or "linear": the kind of its nodes, which says when one is on. It
                   comes with the activations.
     surprise:     (n,) float64, the loss at the encoder's pretext task, in nats.
+    maps:         (n, rows, columns, d) float16, what is to be said of each place of the picture, d numbers a place.
     """
 
     embedding: NDArray[np.float32] | None = None
     residual: Doubles | None = None
-    maps: NDArray[np.float16] | None = None
     activations: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     pathway: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     node_types: Mapping[str, str] = field(default_factory=dict)
     surprise: Doubles | None = None
+    maps: NDArray[np.float16] | None = None
 
     def __len__(self) -> int:
         layers = (*self.activations.values(), *self.pathway.values())

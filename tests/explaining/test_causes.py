@@ -242,7 +242,7 @@ class TestDuplicates:
 
     def test_similar_ones_are_no_near_duplicates(self):
         from oddlens.demo import DIGITS, LABELS
-        from oddlens.sources import read_idx
+        from oddlens.reading.array_files import read_idx
 
         ones = read_idx(DIGITS)[read_idx(LABELS, dimensions=(1,)) == 1][..., None]
         kinds = Causes().fit(ones).masks()

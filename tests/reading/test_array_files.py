@@ -142,3 +142,19 @@ def test_any_bytes_at_all_give_an_array_or_a_source_error(tmp_path_factory, cont
         read_idx(path)
     except SourceError:
         return
+
+
+@pytest.mark.parametrize("sides", [(2, 2**10, 2**10), (40_000, 2**10, 2**10)])
+def test_no_room_is_claimed_for_more_than_packed_bytes_can_hold(sides, tmp_path, monkeypatch):
+    # found by the fuzzer: 36 bytes had 40 GB of the disk set aside, for more than 20 s
+    claimed = []
+    monkeypatch.setattr("oddlens.reading.array_files.allocate", lambda *args: claimed.append(args))
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": sides})
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("images.npy", header.getvalue() + bytes(9))
+    (tmp_path / "a.gz").write_bytes(gzip.compress(b"\0\0\x08\x03" + struct.pack(">3I", *sides) + bytes(9)))
+    for name in ("a.npz", "a.gz"):
+        with pytest.raises(SourceError, match="unpack to"):
+            open_source(tmp_path / name)
+    assert claimed == []

@@ -32,6 +32,7 @@ WIDE_FEATURES = 1024
 BATCH_VALUES = 2**22  # numbers processed at a time
 SMALL_PRODUCT = 2**17  # numbers in the components up to which rows are projected one by one
 BLOCK_ROWS = 64  # rows of a matrix product, where the components are larger
+LARGEST_NUMBER = 1e40  # that fitting can make of features in single precision
 
 
 class Subspace(BaseEstimator):
@@ -119,8 +120,9 @@ class Subspace(BaseEstimator):
         if any(kept is None or kept.ndim != 2 or kept.shape[0] != means.shape[1] for kept in axes):
             raise SavedModelError("The saved subspace lacks components that fit its means.")
         known = [kept for kept in axes if kept is not None]
-        if any(array.dtype != np.float64 or not np.isfinite(array).all() for array in (means, own, *known)):
-            raise SavedModelError("The saved subspace holds numbers that are not finite or not as they are saved.")
+        arrays = (means, own, *known)
+        if any(array.dtype != np.float64 or not (np.abs(array) <= LARGEST_NUMBER).all() for array in arrays):
+            raise SavedModelError("The saved subspace holds numbers that are too large, not finite or not as saved.")
         self.means_, self.axes_, self.own_ = means, known, own
         return self
 

@@ -24,6 +24,7 @@ from oddlens.errors import SourceError
 from oddlens.files import open_regular
 
 IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+DEFLATE_RATIO = 1032  # bytes that one packed byte unpacks to at most
 PIECE_BYTES = 1 << 24  # bytes that are unpacked at a time
 
 
@@ -99,7 +100,8 @@ def load_npz(path: Path) -> NDArray[Any]:
             member, (shape, by_columns, kind) = headers[name]
             with archive.open(member) as file:
                 _npy_header(file)
-                array = _unpacked(file, shape[::-1] if by_columns else shape, kind, path)
+                packed = archive.getinfo(member).compress_size
+                array = _unpacked(file, shape[::-1] if by_columns else shape, kind, path, packed)
             return array.T if by_columns else array
     except SourceError:
         raise
@@ -133,7 +135,7 @@ def open_idx(path: Path, dimensions: tuple[int, ...] = (3, 4)) -> NDArray[Any] |
         with gzip.open(path, "rb") if zipped else path.open("rb") as file:
             shape, kind = _idx_header(cast("IO[bytes]", file), path, dimensions)
             if zipped:
-                return _unpacked(cast("IO[bytes]", file), shape, kind, path)
+                return _unpacked(cast("IO[bytes]", file), shape, kind, path, path.stat().st_size)
             start, promised = file.tell(), math.prod(shape) * kind.itemsize
         held = path.stat().st_size - start
         if held != promised:
@@ -157,13 +159,19 @@ def _idx_header(file: IO[bytes], path: Path, dimensions: tuple[int, ...]) -> tup
     return tuple(int(size) for size in np.frombuffer(header, ">u4")), np.dtype(IDX_TYPES[magic[2]])
 
 
-def _unpacked(file: IO[bytes], shape: tuple[int, ...], kind: np.dtype[Any], path: Path) -> NDArray[Any]:
+def _unpacked(
+    file: IO[bytes], shape: tuple[int, ...], kind: np.dtype[Any], path: Path, packed: int
+) -> NDArray[Any]:
     """The rest of a packed stream as an array, in a temporary file where it is large.
 
-    Memory that is set aside is taken only as it is filled, so a header that lies takes none. What truly unpacks to
-    more than there is room for is refused here: a mapped file that outgrows its disk would end the process.
+    A header that promises more than ``packed`` bytes can unpack to is refused before any room is claimed for it. What
+    truly unpacks to more than there is room for is refused too: a mapped file that outgrows its disk would end the
+    process.
     """
     promised = math.prod(shape) * kind.itemsize
+    if promised > (most := DEFLATE_RATIO * (packed + 1)):
+        raise SourceError(f"{path} promises {promised} bytes of {shape}, but the {packed} bytes that are packed in it "
+                          f"unpack to {most} at most: it is damaged or made to do harm.")
     if promised > MOST_IN_MEMORY and promised > (room := shutil.disk_usage(tempfile.gettempdir()).free):
         raise SourceError(f"{path} promises {promised} bytes of {shape}, and the folder for temporary files has room "
                           f"for {room}. If that is right, set TMPDIR to a larger place.")
