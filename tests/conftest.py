@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 import oddlens
 from instant import InstantEncoder
+from oddlens.explaining import orientation
 
 PACKAGE = Path(oddlens.__file__).parent
 
@@ -43,6 +44,13 @@ def dots() -> NDArray[np.uint8]:
         row, column = rng.integers(2, 5, 2)
         image[row : row + 2, column : column + 2] += 150
     return images
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which way is up is hardly learned, so that nothing is named turned: for tests that are about other things."""
+    monkeypatch.setattr(orientation, "EPOCHS", 0)
+    monkeypatch.setattr(orientation, "FEWEST_STEPS", 10)
 
 
 @pytest.fixture

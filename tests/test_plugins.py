@@ -16,6 +16,8 @@ from oddlens.settings import build_model
 from oddlens.sources import open_source
 from plugins import blocks, install, install_example
 
+pytestmark = pytest.mark.usefixtures("hurried")
+
 PAGES = ["write-a-detector.md", "write-an-encoder.md", "write-a-source.md"]
 
 

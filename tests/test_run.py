@@ -10,6 +10,8 @@ from oddlens.run_folder import claimed
 from oddlens.settings import build_model
 from oddlens.sources import open_source
 
+pytestmark = pytest.mark.usefixtures("hurried")
+
 
 @pytest.fixture(scope="module")
 def model():

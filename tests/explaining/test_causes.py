@@ -89,6 +89,7 @@ class TestPlanted:
             assert (again.columns_[name] == values).all(), name
 
 
+@pytest.mark.usefixtures("hurried")
 class TestCommonThingsAreNoCause:
     def test_all_blank(self):
         causes = Causes().fit(np.full((50, 9, 9, 1), 7, np.uint8))
@@ -105,6 +106,7 @@ class TestCommonThingsAreNoCause:
         assert not Causes().fit(images).masks()["dark"].any()
 
 
+@pytest.mark.usefixtures("hurried")
 class TestACauseIsSeenInTheImageItself:
     """Far out in the collection is not enough: the image by itself must look so."""
 
@@ -167,6 +169,7 @@ class TestACauseIsSeenInTheImageItself:
         assert np.flatnonzero(kinds["near"]).tolist() == [2, 3]
 
 
+@pytest.mark.usefixtures("hurried")
 class TestSizesAndColours:
     def test_sizes(self, digits):
         shapes = np.tile([480, 640], (len(digits), 1))
@@ -228,6 +231,7 @@ class TestTurned:
         assert not causes.columns_["rotation_odds"].any()
 
 
+@pytest.mark.usefixtures("hurried")
 class TestDuplicates:
     def test_a_shift_is_explained_and_another_digit_is_not(self, digits):
         images = gaussian_filter(digits[:, :, :, 0].astype(np.float32), (0, 0.7, 0.7))
@@ -466,6 +470,7 @@ class TestMisuse:
         assert isinstance(causes.named(0), tuple)
 
 
+@pytest.mark.usefixtures("hurried")
 def test_a_blank_image_is_not_a_near_duplicate_of_everything():
     digits = np.random.default_rng(3).integers(0, 256, (60, 20, 20, 1)).astype(np.uint8)
     digits[5] = 0

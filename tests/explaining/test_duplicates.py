@@ -13,6 +13,8 @@ from oddlens.explaining.image_measures import resized as resized_mean
 from oddlens.reading.array_files import read_idx
 from oddlens.scoring.exact_copies import digests
 
+pytestmark = pytest.mark.usefixtures("hurried")
+
 
 class TestTangentResidual:
     """On pictures whose difference is known."""
