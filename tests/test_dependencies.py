@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PERMISSIVE = re.compile(r"0BSD|Apache|BSD|CC0|MIT|PSF|Zlib")
+PERMISSIVE = re.compile(r"0BSD|Apache|BSD|BSL-1.0|CC0|MIT|PSF|Zlib")
 SPEC = importlib.util.spec_from_file_location("make_licences", ROOT / "docs" / "make_licences.py")
 licences = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(licences)
@@ -16,7 +16,7 @@ def test_all_that_is_needed_is_under_a_permissive_licence():
     needed = licences.needed()
     assert len(needed) > 20
     for name, package in needed.items():
-        if name.startswith("nvidia-") or name.startswith("cuda-"):  # beside torch's CUDA build; the page says so
+        if name.startswith(("nvidia-", "cuda-")):  # beside torch's CUDA build; the page says so
             continue
         for part in re.split(r" AND | OR |, ", licences.licence(package)):
             assert PERMISSIVE.search(part), f"{name}: {part}"
