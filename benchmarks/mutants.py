@@ -1,6 +1,6 @@
 """Mutation testing of the core: small changes to a file, each of which its tests should notice.
 
-    python benchmarks/mutants.py                            40 places of each file, about an hour on one core
+    python benchmarks/mutants.py                            40 places of each file
     python benchmarks/mutants.py --sample 0 decisions       every mutant of the files whose path has this word
     python benchmarks/mutants.py --table [decisions]        what was measured, and each change that went unnoticed
 
