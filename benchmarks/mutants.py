@@ -1,6 +1,6 @@
 """Mutation testing of the core: small changes to a file, each of which its tests should notice.
 
-    python benchmarks/mutants.py                            40 places of each file, about an hour on one core
+    python benchmarks/mutants.py                            40 places of each file
     python benchmarks/mutants.py --sample 0 decisions       every mutant of the files whose path has this word
     python benchmarks/mutants.py --table [decisions]        what was measured, and each change that went unnoticed
 
@@ -61,7 +61,6 @@ MORE = {  # tests of a file that stand elsewhere
     "scoring/neighborhood": ("detectors/test_burnout", "detectors/test_self_training"),
     "scoring/structure": ("detectors/test_burnout",),
     "specifications": ("test_saving", "test_model", "test_attacks"),
-    "views": ("test_model",),
 }
 # Not pyarrow nor pandas: they start a thread.
 LIBRARIES = ("faiss", "hypothesis", "jinja2", "numba", "PIL.Image", "rich.progress", "safetensors.numpy",
@@ -332,6 +331,7 @@ def main() -> None:
     core = [name for name in core if any(word.removesuffix(".py") in name for word in options.words or [""])]
     kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     if not options.table:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # the copy goes whatever ends this
         os.environ.update(dict.fromkeys(THREADS, "1"))  # read when a library is loaded
         for library in LIBRARIES:
             importlib.import_module(library)
