@@ -147,9 +147,9 @@ def test_bad_use_is_one_line_and_exit_code_2(oddlens, folder, tmp_path, monkeypa
 
 
 def test_a_bug_keeps_its_traceback_and_exits_with_1(tmp_path):
-    code = ("import sys, oddlens.cli, oddlens.run\n"
+    code = ("import sys, oddlens.cli, oddlens.sources\n"
             "def bug(*a, **k): raise ZeroDivisionError\n"
-            "oddlens.run.rank_into = bug\nsys.argv = ['oddlens', 'rank', '.']\noddlens.cli.main()")
+            "oddlens.sources.open_source = bug\nsys.argv = ['oddlens', 'rank', '.']\noddlens.cli.main()")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 1
     assert "ZeroDivisionError" in done.stderr
