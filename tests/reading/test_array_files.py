@@ -158,3 +158,23 @@ def test_no_room_is_claimed_for_more_than_packed_bytes_can_hold(sides, tmp_path,
         with pytest.raises(SourceError, match="unpack to"):
             open_source(tmp_path / name)
     assert claimed == []
+
+
+@pytest.mark.parametrize("shape", [(0, 2**63, 4, 1), (2**64, 0, 8), (3, -1, 8), (0, 2**40, 2**40), (-1, 4, 4)])
+def test_a_header_of_a_shape_that_no_array_has_is_refused(shape, tmp_path):
+    # found by the fuzzer: a side of 0 hides one that cannot be counted
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    (tmp_path / "a.npy").write_bytes(header.getvalue() + bytes(9))
+    with pytest.raises(SourceError):
+        open_source(tmp_path / "a.npy")
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("images.npy", header.getvalue() + bytes(9))
+    with pytest.raises(SourceError):
+        open_source(tmp_path / "a.npz")
+
+
+def test_an_idx_of_nothing_times_too_much_is_refused(tmp_path):
+    (tmp_path / "a").write_bytes(b"\0\0\x0e\x03" + struct.pack(">3I", 0, 2**32 - 1, 2**32 - 1))
+    with pytest.raises(SourceError):
+        read_idx(tmp_path / "a")

@@ -9,6 +9,7 @@ import gzip
 import math
 import os
 import shutil
+import sys
 import tempfile
 import warnings
 import zipfile
@@ -116,6 +117,7 @@ def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     shape, by_columns, kind = read(file)
     if kind.hasobject:
         raise ValueError("it holds Python objects, which are never loaded")
+    _require_countable(shape, kind)
     return shape, by_columns, kind
 
 
@@ -134,6 +136,7 @@ def open_idx(path: Path, dimensions: tuple[int, ...] = (3, 4)) -> NDArray[Any] |
             zipped = raw.read(2) == b"\x1f\x8b"
         with gzip.open(path, "rb") if zipped else path.open("rb") as file:
             shape, kind = _idx_header(cast("IO[bytes]", file), path, dimensions)
+            _require_countable(shape, kind)
             if zipped:
                 return _unpacked(cast("IO[bytes]", file), shape, kind, path, path.stat().st_size)
             start, promised = file.tell(), math.prod(shape) * kind.itemsize
@@ -184,6 +187,13 @@ def _unpacked(
     if held < promised or file.read(1):
         raise _broken_promise(path, shape, promised, held if held < promised else "more")
     return array
+
+
+def _require_countable(shape: tuple[int, ...], kind: np.dtype[Any]) -> None:
+    """Raise ``SourceError`` for a shape that no array has, also where a side of 0 would make it hold nothing."""
+    sizes = [max(side, 1) for side in shape]
+    if not kind.itemsize or any(side < 0 for side in shape) or math.prod(sizes) * kind.itemsize > sys.maxsize:
+        raise SourceError(f"The header promises {shape} of {kind}, and no array holds that.")
 
 
 def _broken_promise(path: Path, shape: tuple[int, ...], promised: int, held: int | str) -> SourceError:
