@@ -4,7 +4,19 @@ import numpy as np
 import pytest
 
 from oddlens.errors import OutputError
-from oddlens.result_marks import EVALUATION, RUN, content_of, is_marked, require_apart, require_outside
+from oddlens.result_marks import (
+    EVALUATION,
+    RUN,
+    SUMMARIES,
+    WORDS,
+    content_of,
+    is_marked,
+    make_folder,
+    require_apart,
+    require_ours,
+    require_outside,
+    unfinished,
+)
 from oddlens.sources import ArraySource, FileSource
 
 
@@ -49,3 +61,20 @@ def test_a_link_to_the_images_is_the_images(tmp_path):
     (tmp_path / "link").symlink_to(images)
     with pytest.raises(OutputError, match="never written to"):
         require_apart(tmp_path / "link" / "run", [images])
+
+
+@pytest.mark.parametrize("kind", [RUN, EVALUATION])
+def test_only_what_is_ours_of_its_kind_or_empty_may_be_written_into(tmp_path, kind):
+    require_ours(tmp_path / "new", kind)
+    require_ours(tmp_path, kind)
+    (tmp_path / ".oddlens-lock").write_text("1\n")
+    require_ours(tmp_path, kind)
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(OutputError, match=f"not of {WORDS[kind]}: choose an empty or new folder with --out"):
+        require_ours(tmp_path, kind)
+    with pytest.raises(OutputError, match="is a file"):
+        require_ours(tmp_path / "thesis.txt", kind)
+    (tmp_path / SUMMARIES[kind]).write_bytes(unfinished(kind))
+    require_ours(tmp_path, kind)
+    with pytest.raises(OutputError, match=r"Cannot make .*Choose another place"):
+        make_folder(tmp_path / "thesis.txt" / "run")

@@ -126,3 +126,21 @@ def test_a_collection_in_which_none_is_flagged_is_not_headed_odd(model, tmp_path
     page = (tmp_path / "run" / "report.html").read_text()
     assert "<h1>The strangest images</h1>" in page
     assert "The odd images" not in page
+
+
+def test_what_a_source_of_anybodys_passed_over_is_in_the_summary(model, dots, tmp_path):
+    class Slides:
+        def __init__(self):
+            self.passed_over = {"empty slides": 3}
+
+        def __len__(self):
+            return len(dots)
+
+        def name(self, index):
+            return f"slide {index}"
+
+        def read(self, index):
+            return dots[index]
+
+    assert rank_into(Slides(), tmp_path / "run", model).summary["passed_over"] == {"empty slides": 3}
+    assert rank_into(dots, tmp_path / "plain", model).summary["passed_over"] == {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from threading import RLock
 from typing import Any, TypeVar
@@ -36,26 +36,27 @@ def helper(function: F) -> F:
 
 
 @contextmanager
-def threads(n_jobs: int | None) -> Iterator[int]:
-    """Within the block kernels run on ``n_jobs`` threads (None: one a core), and the number is given."""
-    count = resolve_jobs(n_jobs)
-    before = numba.get_num_threads()
-    numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
-    try:
-        yield count
-    finally:
-        numba.set_num_threads(before)
-
-
-@contextmanager
-def one_faiss_thread() -> Iterator[None]:
-    """Within the block FAISS, where it is called from this thread, computes on one thread."""
-    before = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1)
+def limited(count: int, get: Callable[[], int], put: Callable[[int], object]) -> Iterator[None]:
+    """Within the block a library computes on ``count`` threads, after it on as many as it was found with."""
+    before = get()
+    put(count)
     try:
         yield
     finally:
-        faiss.omp_set_num_threads(before)
+        put(before)
+
+
+@contextmanager
+def threads(n_jobs: int | None) -> Iterator[int]:
+    """Within the block kernels run on ``n_jobs`` threads (None: one a core), and the number is given."""
+    count = resolve_jobs(n_jobs)
+    with limited(min(count, numba.config.NUMBA_NUM_THREADS), numba.get_num_threads, numba.set_num_threads):
+        yield count
+
+
+def one_faiss_thread() -> AbstractContextManager[None]:
+    """Within the block FAISS, where it is called from this thread, computes on one thread."""
+    return limited(1, faiss.omp_get_max_threads, faiss.omp_set_num_threads)
 
 
 @contextmanager

@@ -110,8 +110,8 @@ def look(
     their median height and width, scaled to 64 pixels on the longer side and rounded to multiples of 4. Channels: 1
     where at least 95 % of them are grey in content, whatever their mode, and 3 otherwise. ``image_size`` and
     ``channels`` are taken instead where given; ``image_size`` is one number for a square or (height, width). ``jobs``
-    is as in ``read_pixels``, and changes nothing but the time. ``detail`` is the longer side
-    of the larger copy, in pixels; None: 128, where the images' longer side is above 96 in the median; 0: no copy.
+    is as in ``read_pixels``, and changes nothing but the time. ``detail`` is the longer side of the larger copy, in
+    pixels; None: 128, where the images' longer side is above 96 in the median; 0: no copy.
     """
     if resize not in RESIZES:
         raise OptionError.unknown("resize", resize, RESIZES)

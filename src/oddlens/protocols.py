@@ -23,6 +23,7 @@ Optional, and used where it is there:
     InFolder      a source that knows the folder of its images
     InFolders     a source that knows all folders that its images come from
     Skips         a source that counts the files that it passed over
+    PassesOver    a source that says in words what it passed over
     HoldsPixels   a source whose images are an array already
 
 The options of an encoder or detector are the parameters of its constructor, each with a default. The constructor only
@@ -92,6 +93,13 @@ class Skips(Protocol):
     """Optional, of a source: how many files it passed over because they are no images. The report says it."""
 
     skipped: int
+
+
+@runtime_checkable
+class PassesOver(Protocol):
+    """Optional, of a source: what it passed over, in words, and how often. The terminal and ``run.json`` say it."""
+
+    passed_over: Mapping[str, int]
 
 
 @runtime_checkable

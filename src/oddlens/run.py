@@ -16,7 +16,7 @@ from oddlens.explaining.reference_images import Memory
 from oddlens.files import write_atomically
 from oddlens.model import AnomalyModel
 from oddlens.progress import advance
-from oddlens.protocols import ImageSource, Skips
+from oddlens.protocols import ImageSource, PassesOver, Skips
 from oddlens.ranking import Ranking
 from oddlens.report import contents
 from oddlens.report.contact_sheet import write_gallery
@@ -24,7 +24,7 @@ from oddlens.report.contents import Look, Shown
 from oddlens.report.page import write_report
 from oddlens.report.summary import summary
 from oddlens.settings import reseeded
-from oddlens.sources import FileSource, open_source
+from oddlens.sources import open_source
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def _summary(
         model, ranking, images=shown.what, command=shown.command, top=shown.top, new=shown.new,
         files={} if place is None else place.files(), duplicates=shown.duplicates,
         skipped=shown.source.skipped if isinstance(shown.source, Skips) else 0,
-        passed_over=shown.source.passed_over if isinstance(shown.source, FileSource) else {},
+        passed_over=shown.source.passed_over if isinstance(shown.source, PassesOver) else {},
         check=None if shown.check is None else shown.check.to_dict())
     return summed if place is None else {**place.marks(), **summed}
 

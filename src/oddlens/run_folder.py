@@ -16,7 +16,6 @@ opens the folder finishes what was left to do.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -28,14 +27,25 @@ from typing import Any
 from oddlens import saving
 from oddlens.errors import OutputError, SavedModelError
 from oddlens.files import read_regular, write_atomically
-from oddlens.folder_lock import LOCK, locked
+from oddlens.folder_lock import locked
 from oddlens.protocols import ImageSource
-from oddlens.result_marks import RUN, VERSION, content_of, is_marked, require_outside
+from oddlens.result_marks import (
+    RUN,
+    SUMMARIES,
+    VERSION,
+    content_of,
+    is_marked,
+    make_folder,
+    marks,
+    require_ours,
+    require_outside,
+    unfinished,
+)
 
 FILES = {"table": "scores.csv", "parquet": "scores.parquet", "gallery": "gallery.png", "report": "report.html"}
 MODEL = "model"
 REASONS = "reasons.safetensors"
-SUMMARY = "run.json"
+SUMMARY = SUMMARIES[RUN]
 PARTIAL, READY = ".oddlens-partial", ".oddlens-ready"
 
 
@@ -53,7 +63,7 @@ class Place:
 
     def marks(self) -> dict[str, Any]:
         """What says in the summary that this is a run of ours, and which model and reasons are its own."""
-        return {"format": RUN, "version": VERSION, "parts": _digests(self.building)}
+        return {**marks(RUN), "parts": _digests(self.building)}
 
 
 @contextmanager
@@ -65,24 +75,18 @@ def claimed(out: str | Path, source: ImageSource, overwrite: bool = False) -> It
     """
     folder = Path(out)
     require_outside(folder, source)
-    if folder.exists() and not folder.is_dir():
-        raise OutputError(f"{folder} is a file: choose a folder with --out.")
-    _require_ours(folder)
+    require_ours(folder, RUN)
     made = not folder.exists()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = error.strerror or error
-        raise OutputError(f"Cannot make {folder}: {reason}. Choose another place with --out.") from error
+    make_folder(folder)
     try:
         with locked(folder):
-            _require_ours(folder)
+            require_ours(folder, RUN)
             _settle(folder)
             if _state(folder) == "finished" and not overwrite:
                 raise OutputError(f"{folder} holds a finished run: choose another place with --out, or replace it with "
                                   "--overwrite (in Python overwrite=True).")
             if _state(folder) == "none":
-                write_atomically(folder / SUMMARY, _unfinished())
+                write_atomically(folder / SUMMARY, unfinished(RUN))
             for cut_off in folder.glob(f".{SUMMARY}.*.part"):  # while a summary was written
                 cut_off.unlink(missing_ok=True)
             partial = folder / PARTIAL
@@ -148,25 +152,11 @@ def _digests(folder: Path) -> dict[str, str]:
         raise SavedModelError(f"{folder} cannot be read: {error}.") from error
 
 
-def _require_ours(folder: Path) -> None:
-    """Only a folder with our mark, or one that is empty, may be written into."""
-    try:
-        others = [path.name for path in folder.iterdir() if path.name != LOCK] if folder.is_dir() else []
-    except OSError as error:
-        raise OutputError(f"{folder} cannot be listed: {error.strerror or error}.") from error
-    if others and not is_marked(folder, RUN):
-        raise OutputError(f"{folder} holds files that are not of a run: choose an empty or new folder with --out.")
-
-
 def _state(folder: Path) -> str:
     """Whether the folder's run is "finished" or "unfinished", or there is "none"."""
     if not is_marked(folder, RUN):
         return "none"
     return "finished" if content_of(folder / SUMMARY).get("finished") is True else "unfinished"
-
-
-def _unfinished() -> bytes:
-    return (json.dumps({"format": RUN, "version": VERSION, "finished": False}) + "\n").encode()
 
 
 def _settle(folder: Path) -> None:
@@ -176,7 +166,7 @@ def _settle(folder: Path) -> None:
         return
     try:
         if (ready / SUMMARY).exists():  # the last that is moved
-            write_atomically(folder / SUMMARY, _unfinished())
+            write_atomically(folder / SUMMARY, unfinished(RUN))
             parts = content_of(ready / SUMMARY).get("parts", {})
             if (ready / MODEL).is_dir() or f"{MODEL}/model.json" not in parts:  # else it is in its place already
                 saving.remove_model(folder / MODEL)

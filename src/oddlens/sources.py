@@ -28,7 +28,7 @@ from oddlens.reading.decoding import looks_like_image
 from oddlens.reading.isolation import decode_here, decode_isolated
 from oddlens.reading.limits import Limits
 from oddlens.reading.tiff_pages import count_pages
-from oddlens.result_marks import is_marked
+from oddlens.result_marks import SUMMARIES, is_marked
 
 SMALLEST_PICTURE = 8  # pixels: of rows of so many or more, an axis of 3 or 4 is taken for colours, not for columns
 
@@ -370,7 +370,7 @@ def _walk(root: Path, follow_links: bool, passed_over: Counter[str]) -> Iterator
             yield folder
             continue
         seen.add(here)
-        if any(entry.name in ("run.json", "summary.json") for entry in entries) and is_marked(folder):
+        if any(entry.name in SUMMARIES.values() for entry in entries) and is_marked(folder):
             passed_over[RESULTS] += 1
             continue
         below = []

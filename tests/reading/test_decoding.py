@@ -199,7 +199,7 @@ def test_huge_images_alone_are_decoded_one_at_a_time(monkeypatch, tmp_path, huge
     held, real = [], decoding._as_array
 
     def watched(picture):
-        held.append(decoding._large_image.locked())
+        held.append(decoding.large_image.locked())
         return real(picture)
 
     monkeypatch.setattr(decoding, "_as_array", watched)

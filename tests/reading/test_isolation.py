@@ -109,7 +109,7 @@ def test_large_images_are_decoded_one_at_a_time_over_all_workers(photo, harm, mo
             inside -= 1
             lock.release()
 
-    monkeypatch.setattr(isolation, "_large_image", Counting())
+    monkeypatch.setattr(isolation, "large_image", Counting())
     Image.new("L", (6000, 5500)).save(photo)
     image, shape = decode_isolated(photo, "x", 64, 0, ISOLATED)
     assert shape == (5500, 6000)

@@ -27,8 +27,8 @@ from oddlens.learning.training import one_thread
 from oddlens.options import require_numbers
 from oddlens.progress import advance
 from oddlens.protocols import Doubles, Encoded, State
+from oddlens.scoring.features import all_finite
 
-BATCH = 8  # images whose places are looked at at a time
 LEAST_VARIANCE = 1e-6  # added in each direction: what never varies is not infinitely strange when it does
 LEAST_LEFT = 0.05  # of a place's spread along an image that is left when it is taken out
 
@@ -176,6 +176,6 @@ def _maps(encoded: Encoded) -> NDArray[np.float16]:
     maps = encoded.maps
     if maps is None or maps.ndim != 4 or 0 in maps.shape[1:]:
         raise OptionError("Places needs maps of (n, rows, columns, d) features, got none.")
-    if not all(np.isfinite(maps[start : start + BATCH]).all() for start in range(0, len(maps), BATCH)):
+    if not all_finite(maps):
         raise OptionError("Places needs finite features; the maps hold nan or infinity.")
     return maps

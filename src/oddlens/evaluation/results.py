@@ -14,13 +14,22 @@ from typing import Any
 
 from oddlens.errors import OutputError
 from oddlens.files import read_regular, write_atomically
-from oddlens.folder_lock import LOCK, locked
-from oddlens.result_marks import EVALUATION, SUMMARIES, VERSION, is_marked, require_apart
+from oddlens.folder_lock import locked
+from oddlens.result_marks import (
+    EVALUATION,
+    SUMMARIES,
+    is_marked,
+    make_folder,
+    marks,
+    require_apart,
+    require_ours,
+    unfinished,
+)
 
 KEY = ("protocol", "data", "c", "case", "seed", "method")
 Row = dict[str, Any]
 SUMMARY = SUMMARIES[EVALUATION]
-MARKS = {"format": EVALUATION, "version": VERSION}
+MARKS = marks(EVALUATION)
 
 
 class Results:
@@ -81,17 +90,11 @@ def claimed(out: Path, images: Path | None = None) -> Iterator[Path]:
     """
     if images is not None:
         require_apart(out, [images])
-    if out.exists() and not out.is_dir():
-        raise OutputError(f"{out} is a file: choose a folder with --out.")
-    if out.is_dir() and any(path.name != LOCK for path in out.iterdir()) and not is_marked(out, EVALUATION):
-        raise OutputError(f"{out} holds files that are not of an evaluation: choose an empty or new folder with --out.")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"Cannot make {out}: {error.strerror or error}. Choose another place with --out.") from error
+    require_ours(out, EVALUATION)
+    make_folder(out)
     with locked(out):
         if not is_marked(out, EVALUATION):
-            write_atomically(out / SUMMARY, (json.dumps({**MARKS, "finished": False}) + "\n").encode())
+            write_atomically(out / SUMMARY, unfinished(EVALUATION))
         yield out
 
 

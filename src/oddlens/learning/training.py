@@ -9,7 +9,7 @@ score and no look at any result decides when to stop.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TypeVar
 
 import numpy as np
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from oddlens.errors import OptionError
+from oddlens.kernels import limited
 from oddlens.progress import advance
 from oddlens.protocols import Pixels
 
@@ -136,20 +137,14 @@ def seeded(build: Callable[[], Network], random_state: int) -> Network:
         return build()
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
+def one_thread() -> AbstractContextManager[None]:
     """Within the block torch computes on one thread.
 
     Small matrices gain nothing from a second one, lose by an order of magnitude where another program wants
     the same core (measured: docs/lab/autoencoder.md), and sum in an order that depends on the number of
     threads; with one, the same seed gives the same network on any number of cores.
     """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    return limited(1, torch.get_num_threads, torch.set_num_threads)
 
 
 @contextmanager

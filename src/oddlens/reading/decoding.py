@@ -82,7 +82,7 @@ def decode(
                 raise UnreadableImage(name, over_memory(width, height, needed, memory))
             file.seek(place)
             large = picture.width * picture.height > ALONE_PIXELS
-            with nullcontext() if not large else (alone or _one_at_a_time)():
+            with nullcontext() if not large else (large_image if alone is None else alone()):
                 _load(picture, file, name)
                 turn = _orientation(picture)  # asked for now, because Pillow turns a TIFF itself when it loads it
                 small = _reduced(picture, side) if reduced and side is not None else picture
@@ -151,13 +151,7 @@ class _Quiet:
 
 
 _quiet = _Quiet()
-_large_image = threading.Lock()
-
-
-@contextmanager
-def _one_at_a_time() -> Iterator[None]:
-    with _large_image:
-        yield
+large_image = threading.Lock()  # held while one is decoded, in this process or for it in a worker
 
 
 @cache

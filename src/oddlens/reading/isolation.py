@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 import oddlens
 from oddlens.errors import SourceError, UnreadableImage
-from oddlens.reading.decoding import decode
+from oddlens.reading.decoding import decode, large_image
 from oddlens.reading.limits import Limits
 from oddlens.reading.worker import READY, RESULT
 
@@ -91,7 +91,7 @@ class _Worker:
         self._say(json.dumps(question).encode() + b"\n")
         answer = self._hear(1)
         if answer == b"?":
-            with _large_image:
+            with large_image:
                 self._say(b"!")
                 return self._answer(self._hear(1))
         return self._answer(answer)
@@ -163,7 +163,6 @@ class _Pool:
             worker.stop()
 
 
-_large_image = threading.Lock()
 _pool = _Pool()
 atexit.register(_pool.stop)
 if hasattr(os, "register_at_fork"):  # a child that shares our pipes would hear answers that are not its own

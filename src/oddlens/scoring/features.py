@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,7 +21,12 @@ def checked_features(encoded: Encoded, detector: object) -> NDArray[np.float32]:
         raise OptionError(f"{name} needs an embedding of (n, d) features, got none.")
     with np.errstate(over="ignore"):
         rows = np.asarray(rows, np.float32)
-    step = max(1, BATCH_VALUES // rows.shape[1])
-    if not all(np.isfinite(rows[start : start + step]).all() for start in range(0, len(rows), step)):
+    if not all_finite(rows):
         raise OptionError(f"{name} needs finite features; the embedding holds nan, infinity or beyond 1e38.")
     return rows
+
+
+def all_finite(rows: NDArray[np.floating[Any]]) -> bool:
+    """Whether (n, ...) rows hold no nan and no infinity; a mapped array is looked at a part at a time."""
+    step = max(1, BATCH_VALUES // max(1, math.prod(rows.shape[1:])))
+    return all(bool(np.isfinite(rows[start : start + step]).all()) for start in range(0, len(rows), step))
