@@ -35,6 +35,8 @@ BLIND = {"activations", "surprise", ("hog", "forest"), ("transforms", "forest"),
 
 def quick(kind, name, **others):
     options = {key: value for key, value in {**QUICK, **others}.items() if key in registry.options(kind, name)}
+    if name == "backbone":
+        options["side"] = 32  # real weights, at a sixteenth of the cost
     return registry.create(kind, name, **options)
 
 

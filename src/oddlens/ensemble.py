@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from oddlens.errors import OptionError
+from oddlens.pixels import DETAIL_SIDE, reduced
 from oddlens.progress import advance
-from oddlens.protocols import LARGEST_SCORE, Detector, Doubles, Encoded, Encoder, Pixels, SeesDetail
+from oddlens.protocols import LARGEST_SCORE, Detector, Doubles, Encoded, Encoder, Pixels, SeesDetail, WantsDetail
 from oddlens.scoring.structure import unimodality
 from oddlens.views import View
 
@@ -26,6 +27,7 @@ class Ensemble:
     sees:       column -> the name of the encoder whose features its detector reads.
     views:      column -> what was asked for.
     unimodality: 0 (the collection holds many kinds of image) to 1 (one), by the first view's embedding.
+    detail:     the size of the larger copy as asked for: all that see it see it whole; None: as each makes use of it.
     """
 
     encoders: dict[str, Encoder]
@@ -33,6 +35,7 @@ class Ensemble:
     sees: dict[str, str]
     views: dict[str, View]
     unimodality: float = 0.0
+    detail: int | None = None
 
     def fit(self, pixels: Pixels, timings: dict[str, float], detail: Pixels | None = None) -> dict[str, Doubles]:
         """Learn, encode and score, one encoder after the other: column -> (n,) the images' own scores.
@@ -43,7 +46,7 @@ class Ensemble:
             self._forget_detail()
         own: dict[str, Doubles] = {}
         for number, (name, encoder) in enumerate(self.encoders.items()):
-            shown = _shown(encoder, pixels, detail)
+            shown = self.shown(encoder, pixels, detail)
             with _timed("learning", timings):
                 encoder.fit(shown)
             with _timed("encoding", timings):
@@ -67,16 +70,27 @@ class Ensemble:
         for name, encoder in self.encoders.items():
             if name in without:
                 continue
-            encoded: Encoded = encoder.encode(_shown(encoder, pixels, detail), self.needs(name))
+            encoded: Encoded = encoder.encode(self.shown(encoder, pixels, detail), self.needs(name))
             _require_encoded(name, encoded, self.needs(name), len(pixels))
             members |= {column: _as_scores(column, self.detectors[column].score_new(encoded), len(pixels))
                         for column in self.columns(name)}
         return {column: members[column] for column in self.detectors if column in members}
 
+    def shown(self, encoder: Encoder, pixels: Pixels, detail: Pixels | None) -> Pixels:
+        """What an encoder sees of images and of their larger copy, which may be larger for the sake of another."""
+        if detail is None or not _sees_detail(encoder):
+            return pixels
+        return detail if self.detail else reduced(detail, _wanted(encoder))
+
     @property
     def detailed(self) -> tuple[str, ...]:
         """The encoders that see the images in more detail."""
         return tuple(name for name, encoder in self.encoders.items() if _sees_detail(encoder))
+
+    @property
+    def detail_side(self) -> int:
+        """The longer side of the larger copy, in pixels, that the encoders make use of."""
+        return max((_wanted(encoder) for encoder in self.encoders.values()), default=DETAIL_SIDE)
 
     def _forget_detail(self) -> None:
         """Take out the views that are for images in more detail alone."""
@@ -95,12 +109,12 @@ class Ensemble:
         return frozenset().union(*(self.detectors[column].needs for column in self.columns(encoder)))
 
 
+def _wanted(encoder: Encoder) -> int:
+    return max(DETAIL_SIDE, encoder.detail_side) if isinstance(encoder, WantsDetail) else DETAIL_SIDE
+
+
 def _sees_detail(encoder: Encoder) -> bool:
     return isinstance(encoder, SeesDetail) and encoder.sees_detail
-
-
-def _shown(encoder: Encoder, pixels: Pixels, detail: Pixels | None) -> Pixels:
-    return detail if detail is not None and _sees_detail(encoder) else pixels
 
 
 def _require_encoded(name: str, encoded: Encoded, needs: frozenset[str], n: int) -> None:
