@@ -34,7 +34,8 @@ def test_its_views_stand_beside_those_of_the_effort(images):
     model = AnomalyModel(backbone=classifier(), effort="fast").fit(images)
     assert list(model.detectors_) == ["dictionary+burnout", *COLUMNS]
     assert list(model.encoders_) == ["dictionary", "backbone"]
-    assert set(COLUMNS) < set(model.fusion_.leads)
+    assert model.fusion_.leads == {"dictionary+burnout": 0.25, "backbone+places": 0.75}
+    assert model.fusion_.tails == {"backbone+neighbors": 0.2}
     assert model.rank().members["backbone+places"].argmax() == 5  # the scratch
     assert model.format_.detail == (120, 160)  # as many as there are, for the network makes use of more
 

@@ -90,10 +90,10 @@ THOROUGH = (
 EFFORTS: dict[str, tuple[View, ...]] = {"fast": FAST, "default": DEFAULT, "thorough": THOROUGH}
 
 
-#: Beside these, where a pretrained network is given (docs/lab/backbone.md).
+#: Beside these, where a pretrained network is given (docs/lab/maps.md).
 BACKBONE = (
-    View("backbone", "places", lead=1.0, detail=True),
-    View("backbone", "neighbors", lead=1.0),
+    View("backbone", "places", lead=3.0, detail=True),
+    View("backbone", "neighbors", lead=0, tail_weight=0.2, options={"k": 5}),
 )
 
 

@@ -157,7 +157,8 @@ def test_a_state_that_does_not_fit_is_refused(fitted, tmp_path):
     for key, value in (("kept", state["kept"][::-1]), ("kept", state["kept"] + 1), ("kept", state["kept"] - 1),
                        ("kept", state["kept"].astype(np.int32)), ("kept", state["kept"][1:]),
                        ("mean", state["mean"][1:]), ("axes", state["axes"][:, 1:]),
-                       ("axes", np.full_like(state["axes"], np.nan)), ("mean", state["mean"].astype(float)), ("shape", np.array([48, 64])),
+                       ("axes", np.full_like(state["axes"], np.nan)), ("mean", state["mean"].astype(float)),
+                       ("shape", np.array([48, 64])),
                        ("shape", np.array([48, 64, 2]))):
         with pytest.raises(SavedModelError, match="backbone"):
             Backbone(classifier(), side=64, latent=5).set_state({**state, key: value})

@@ -2,7 +2,7 @@
 
 The network is brought along, by name, as a file, or as a Python object, and never trained here nor downloaded. It sees
 each picture at a size of its own, normalised as it was trained. What its middle layers say of each place is brought to
-one grid, each layer to the same spread, and reduced to the main components of the collection: the maps. Its last layer,
+one grid and reduced, each layer at the same spread, to the main components of the collection: the maps. Its last layer,
 averaged over the picture, is the embedding.
 
 Unless they are named, two layers make the maps: of all modules the last that gives a map at a stride of about 8 pixels
@@ -79,7 +79,7 @@ class Backbone(BaseEstimator):
 
     def __init__(
         self, network: Given = LITE0, layers: Sequence[str] | str | None = None,
-        side: int | tuple[int, int] = 320, latent: int = 100, mean: Sequence[float] | None = None,
+        side: int | tuple[int, int] = 256, latent: int = 100, mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None, device: str = "auto", random_state: int = 0,
     ) -> None:
         self.network = network
@@ -238,7 +238,7 @@ class Backbone(BaseEstimator):
     def _places(self, outputs: dict[str, Tensor]) -> Tensor:
         """(places, channels kept) the layers of one image side by side, on one grid."""
         found = [functional.adaptive_avg_pool2d(outputs[name][None], self.grid_)[0] for name in self.layers_]
-        return torch.cat(found).flatten(1).T.contiguous()[:, self.kept_]
+        return torch.cat(found)[self.kept_].flatten(1).T.contiguous()
 
     def _components(self, places: Tensor) -> tuple[Tensor, Tensor]:
         """The mean and (channels, d) the main components, scaled so that all together have variance 1.
