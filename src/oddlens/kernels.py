@@ -21,11 +21,14 @@ _blas_lock = RLock()
 
 
 def kernel(function: F) -> F:
-    """Compile a function of arrays to parallel machine code, kept on disk for the next process where possible."""
+    """Compile a function of arrays to parallel machine code, kept on disk for the next process where possible.
+
+    It runs without Python's lock, so that the thread that waits for Ctrl-C runs meanwhile.
+    """
     try:
-        compiled: F = numba.njit(parallel=True, cache=True)(function)
+        compiled: F = numba.njit(parallel=True, cache=True, nogil=True)(function)
     except RuntimeError:  # no folder to keep it in can be written: compile again in each process
-        compiled = numba.njit(parallel=True)(function)
+        compiled = numba.njit(parallel=True, nogil=True)(function)
     return compiled
 
 
