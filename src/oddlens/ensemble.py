@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from oddlens.errors import OptionError
+from oddlens.pixels import Copies, sees_detail, sees_texture
 from oddlens.progress import advance
-from oddlens.protocols import LARGEST_SCORE, Detector, Doubles, Encoded, Encoder, Pixels, SeesDetail
-from oddlens.scoring.structure import unimodality
+from oddlens.protocols import LARGEST_SCORE, Detector, Doubles, Encoded, Encoder
+from oddlens.scoring.structure import alignment, unimodality
 from oddlens.views import View
 
 
@@ -26,6 +27,8 @@ class Ensemble:
     sees:       column -> the name of the encoder whose features its detector reads.
     views:      column -> what was asked for.
     unimodality: 0 (the collection holds many kinds of image) to 1 (one), by the first view's embedding.
+    alignment:  0 to 1 (all show the same thing in the same frame), by the maps that say least of it: at the rim
+                features often differ, whatever the pictures show.
     """
 
     encoders: dict[str, Encoder]
@@ -33,32 +36,37 @@ class Ensemble:
     sees: dict[str, str]
     views: dict[str, View]
     unimodality: float = 0.0
+    alignment: float = 0.0
 
-    def fit(self, pixels: Pixels, timings: dict[str, float], detail: Pixels | None = None) -> dict[str, Doubles]:
+    def fit(self, images: Copies, timings: dict[str, float]) -> dict[str, Doubles]:
         """Learn, encode and score, one encoder after the other: column -> (n,) the images' own scores.
 
-        detail:  the images in more detail, for encoders that see it; without it views that are for detail alone go.
+        Of images without detail the views that are for detail alone go.
         """
-        if detail is None:
+        if images.detail is None and images.texture is None:
             self._forget_detail()
         own: dict[str, Doubles] = {}
+        aligned = []
         for number, (name, encoder) in enumerate(self.encoders.items()):
-            shown = _shown(encoder, pixels, detail)
+            shown = images.seen_by(encoder)
             with _timed("learning", timings):
                 encoder.fit(shown)
             with _timed("encoding", timings):
                 encoded = encoder.encode(shown, self.needs(name))
-                _require_encoded(name, encoded, self.needs(name), len(pixels))
+                _require_encoded(name, encoded, self.needs(name), len(images))
             with _timed("scoring", timings):
                 if number == 0 and encoded.embedding is not None:
                     self.unimodality = unimodality(encoded.embedding)
+                if encoded.maps is not None:
+                    aligned.append(alignment(encoded.maps))
                 for column in self.columns(name):
                     self.detectors[column].fit(encoded)
-                    own[column] = _as_scores(column, self.detectors[column].score_own(), len(pixels))
+                    own[column] = _as_scores(column, self.detectors[column].score_own(), len(images))
                     advance("scoring", len(own), len(self.detectors))
+        self.alignment = min(aligned, default=0.0)
         return {column: own[column] for column in self.detectors}
 
-    def score(self, pixels: Pixels, detail: Pixels | None = None, without: Collection[str] = ()) -> dict[str, Doubles]:
+    def score(self, images: Copies, without: Collection[str] = ()) -> dict[str, Doubles]:
         """Column -> (m,) the scores of other images, each independent of the rest.
 
         without:  encoders whose views are left out.
@@ -67,16 +75,16 @@ class Ensemble:
         for name, encoder in self.encoders.items():
             if name in without:
                 continue
-            encoded: Encoded = encoder.encode(_shown(encoder, pixels, detail), self.needs(name))
-            _require_encoded(name, encoded, self.needs(name), len(pixels))
-            members |= {column: _as_scores(column, self.detectors[column].score_new(encoded), len(pixels))
+            encoded: Encoded = encoder.encode(images.seen_by(encoder), self.needs(name))
+            _require_encoded(name, encoded, self.needs(name), len(images))
+            members |= {column: _as_scores(column, self.detectors[column].score_new(encoded), len(images))
                         for column in self.columns(name)}
         return {column: members[column] for column in self.detectors if column in members}
 
     @property
     def detailed(self) -> tuple[str, ...]:
-        """The encoders that see the images in more detail."""
-        return tuple(name for name, encoder in self.encoders.items() if _sees_detail(encoder))
+        """The encoders that see the images in more detail than the others: larger, or their texture."""
+        return tuple(name for name, encoder in self.encoders.items() if sees_detail(encoder) or sees_texture(encoder))
 
     def _forget_detail(self) -> None:
         """Take out the views that are for images in more detail alone."""
@@ -93,14 +101,6 @@ class Ensemble:
     def needs(self, encoder: str) -> frozenset[str]:
         """All that the detectors of an encoder read of it."""
         return frozenset().union(*(self.detectors[column].needs for column in self.columns(encoder)))
-
-
-def _sees_detail(encoder: Encoder) -> bool:
-    return isinstance(encoder, SeesDetail) and encoder.sees_detail
-
-
-def _shown(encoder: Encoder, pixels: Pixels, detail: Pixels | None) -> Pixels:
-    return detail if detail is not None and _sees_detail(encoder) else pixels
 
 
 def _require_encoded(name: str, encoded: Encoded, needs: frozenset[str], n: int) -> None:

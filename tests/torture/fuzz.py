@@ -35,7 +35,8 @@ EXTRA_BYTES = 2 << 30  # of address space that reading may take beyond what the 
 FRESH = 0.7  # of inputs are made from a sound one, the others from one that was made before and was taken
 SHARED_MEMORY = Path("/dev/shm")
 COMPILED = ("oddlens.detectors.forest", "oddlens.detectors.neighbors", "oddlens.scoring.activity",
-            "oddlens.scoring.neighborhood", "oddlens.scoring.patterns.scan", "oddlens.kernels")
+            "oddlens.scoring.neighborhood", "oddlens.scoring.patterns.scan", "oddlens.kernels",
+            "oddlens.reading.texture")
 
 
 def feed(name: str, seconds: float, most: int, seed: int, findings: Path, workplace: Path) -> dict[str, int]:
