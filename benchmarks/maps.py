@@ -121,7 +121,8 @@ def without(model: AnomalyModel, columns: set[str]) -> NDArray[np.float64]:
     """The scores that the default would have without some of its views."""
     rest = {column: scores for column, scores in model.own_.items() if column not in columns}
     views = {f"{view.encoder}+{view.detector}": view for view in DEFAULT}
-    before = fusion({column: views[column] for column in rest}, model.format_.channels, model.ensemble_.unimodality)
+    before = fusion({column: views[column] for column in rest}, model.format_.channels, model.ensemble_.unimodality,
+                    model.ensemble_.alignment)
     return fuse(before, rest, rest)
 
 

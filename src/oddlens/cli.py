@@ -188,11 +188,11 @@ def demo_command(out: Path, overwrite: bool, seed: int, jobs: int | None, quiet:
 @click.option("--out", type=click.Path(path_type=Path), default=Path("oddlens-evaluation"), show_default=True,
               help="Folder for the results, summary and plot. What is there already is not measured again.")
 @click.option("--table", is_flag=True, help="Only print the saved results, as Markdown.")
-@_shared("jobs", "quiet", "json")
+@_shared("isolate", "memory", "seconds", "jobs", "quiet", "json")
 def evaluate_command(
     protocol: str, folder: Path | None, odd: str | None, data: str | None, contamination: str | None,
-    seeds: str | None, classes: str | None, methods: str | None, out: Path, table: bool, jobs: int | None,
-    quiet: bool, as_json: bool,
+    seeds: str | None, classes: str | None, methods: str | None, out: Path, table: bool, isolate: bool,
+    max_memory: float, max_seconds: float, jobs: int | None, quiet: bool, as_json: bool,
 ) -> None:
     """Measure with labels how well oddlens works, beside baselines.
 
@@ -200,6 +200,7 @@ def evaluate_command(
     continues where it stopped. See docs/evaluate.md.
     """
     from oddlens.evaluation.evaluate import evaluate, evaluate_folder, kept
+    from oddlens.reading.limits import Limits
 
     options: dict[str, Any] = {"seeds": _numbers(seeds, int, "--seeds"), "classes": _listed(classes),
                                "methods": _listed(methods), "out": out, "n_jobs": jobs}
@@ -210,7 +211,8 @@ def evaluate_command(
         if table:
             result = kept(out)
         elif folder is not None:
-            result = evaluate_folder(folder, odd=odd, contamination=shares, **options)
+            limits = Limits(int(max_memory * 2**30), max_seconds, isolate)
+            result = evaluate_folder(folder, odd=odd, contamination=shares, limits=limits, **options)
         else:
             result = evaluate(_listed(protocol) or (), data=_listed(data), contamination=shares or (0.1,), **options)
     if as_json:
@@ -258,6 +260,12 @@ def main() -> None:
         sys.exit(error.exit_code)
     except OddlensError as error:
         click.echo(f"oddlens: {_printable(str(error))}", err=True)
+        sys.exit(2)
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "allocate memory" not in str(error):  # torch's words for the same
+            raise
+        click.echo("oddlens: there is not enough memory for this. Free some, or ask for less: --fast, a smaller "
+                   "--image-size, --set detail=0, or fewer images. No finished result was changed.", err=True)
         sys.exit(2)
 
 

@@ -21,7 +21,7 @@ from oddlens.calibration import Fusion, fuse
 from oddlens.decisions import NULL_FREEDOM, Decision, decide
 from oddlens.ensemble import Ensemble
 from oddlens.errors import OptionError
-from oddlens.pixels import Collection, look, read_pixels, require_enough
+from oddlens.pixels import Collection, Copies, look, read_pixels, require_enough, sees_detail, sees_texture
 from oddlens.protocols import Detector, Doubles, Encoder, HasOptions, HeavyTailed, Pixels
 from oddlens.ranking import Ranking
 from oddlens.scoring.agreement import answer_weights, decide_fused
@@ -49,7 +49,8 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
                     pixels; by default taken from the images, at most 64.
     channels:       1 for grey, 3 for colour; by default taken from the images.
     detail:         the longer side, in pixels, of a second, larger copy of the images for views that look at fine
-                    detail; by default 128 where the images' longer side is above 96, otherwise none; 0: none.
+                    detail; by default 128 where the images' longer side is above 96, otherwise none; 0: none, and the
+                    texture of larger images is not measured either.
     resize:         "squash", "pad" or "crop": how images of other shapes are resized.
     fdr:            the false-discovery rate: the expected share of ordinary images among the flagged, at most; above 0
                     and below 0.5.
@@ -122,11 +123,12 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         collection = images if isinstance(images, Collection) else self.read(images)
         require_enough(collection)
         timings = {"reading": collection.seconds}
-        own = ensemble.fit(collection.pixels, timings, collection.detail)
-        known = Known(digests(collection.finest))
+        own = ensemble.fit(collection.copies, timings)
+        known = Known(digests(*collection.copies.parts))
         first = known.first()
         own = {column: scores[first] for column, scores in own.items()}  # the same picture has the same score
-        fusion = views.fusion(ensemble.views, collection.format.channels, ensemble.unimodality)
+        fusion = views.fusion(ensemble.views, collection.format.channels, ensemble.unimodality,
+                              ensemble.alignment)
         self.restore(ensemble, fusion, own, known, collection, timings)
         return self
 
@@ -153,8 +155,10 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         start = time.perf_counter()
         source = open_source(images)
         ensemble = self.build()
+        encoders = ensemble.encoders.values()
         form = look(source, self.image_size, self.channels, self.resize, jobs=self.n_jobs,
-                    detail=self.detail if ensemble.detailed else 0, detail_side=ensemble.detail_side)
+                    detail=self.detail if any(map(sees_detail, encoders)) else 0,
+                    texture=self.detail != 0 and any(map(sees_texture, encoders)), detail_side=ensemble.detail_side)
         collection = read_pixels(source, form, jobs=self.n_jobs)
         require_enough(collection)
         return replace(collection, seconds=time.perf_counter() - start)
@@ -320,10 +324,10 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         The pixels of a fitted image get its own score. Views that look at images in more detail have no part in it.
         """
         self._require_fit()
-        detailed = self.ensemble_.detailed if self.format_.detail else ()
+        detailed = self.ensemble_.detailed if self.format_.detail or self.format_.texture else ()
         if not detailed:
-            return self._fuse(self._members(pixels, None))
-        members = self.ensemble_.score(pixels, without=detailed)
+            return self._fuse(self._members(Copies(pixels)))
+        members = self.ensemble_.score(Copies(pixels), without=detailed)
         return fuse(self.fusion_.only(members), {column: self.own_[column] for column in members}, members)
 
     def _score(self, images: Any) -> tuple[Collection, dict[str, Doubles]]:
@@ -333,13 +337,13 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
                               f"as {self.format_}: read them with the model's read_new.")
         if len(collection.names) == 0:
             return collection, {column: np.empty(0) for column in self.detectors_}
-        return collection, self._members(collection.pixels, collection.detail)
+        return collection, self._members(collection.copies)
 
-    def _members(self, pixels: Pixels, detail: Pixels | None) -> dict[str, Doubles]:
-        """Column -> (m,) the scores of images, those of fitted ones where they are copies of these."""
-        row = self.known_.find(pixels if detail is None else detail)
+    def _members(self, images: Copies) -> dict[str, Doubles]:
+        """Column -> (m,) the scores of images, those of fitted ones where they are the same."""
+        row = self.known_.find(*images.parts)
         return {column: np.where(row >= 0, self.own_[column][row], scores)
-                for column, scores in self.ensemble_.score(pixels, detail).items()}
+                for column, scores in self.ensemble_.score(images).items()}
 
     def _ranking(
         self, names: tuple[str, ...], unreadable: tuple[tuple[str, str], ...], members: dict[str, Doubles]

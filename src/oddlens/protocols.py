@@ -18,6 +18,7 @@ Optional, and used where it is there:
     Seeks         a detector that says in words what it looks for
     SeesDetail    an encoder that takes the larger copy of the images
     WantsDetail   an encoder that says how large a copy it makes use of
+    SeesTexture   an encoder that takes what was measured of the images' texture
     Explains      a detector that says what made an image strange
     ShowsPlaces   a detector that says where in the picture an image is strange
     ReadsNear     a source that can read an image reduced
@@ -207,6 +208,16 @@ class WantsDetail(Protocol):
     @property
     def detail_side(self) -> int:
         """The longer side in pixels."""
+
+
+@runtime_checkable
+class SeesTexture(Protocol):
+    """An encoder that takes the texture of images larger than 96 pixels, as ``reading.texture`` measured it.
+
+    (n, rows, columns, measures) uint8; of smaller images it is shown the pixels.
+    """
+
+    sees_texture: bool
 
 
 @runtime_checkable

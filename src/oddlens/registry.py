@@ -27,6 +27,7 @@ ENCODERS = {
     "dictionary": "oddlens.encoders.dictionary:Dictionary",
     "hog": "oddlens.encoders.hog:Hog",
     "patch_maps": "oddlens.encoders.patch_maps:PatchMaps",
+    "texture": "oddlens.encoders.texture:Texture",
     "pixels": "oddlens.encoders.pixels:Pixels",
     "statistics": "oddlens.encoders.statistics:Statistics",
     "transforms": "oddlens.encoders.transforms:Transforms",
