@@ -14,6 +14,7 @@ from oddlens.errors import MissingExtra, OptionError, SavedModelError
 from oddlens.run import rank_into, score_with
 from oddlens.saving import require_savable
 from oddlens.settings import build_model
+from oddlens.views import fusion
 from onnx_files import write_onnx
 from test_detail import photographs
 
@@ -34,7 +35,8 @@ def test_its_views_stand_beside_those_of_the_effort(images):
     model = AnomalyModel(backbone=classifier(), effort="fast").fit(images)
     assert list(model.detectors_) == ["dictionary+burnout", *COLUMNS]
     assert list(model.encoders_) == ["dictionary", "backbone"]
-    assert model.fusion_.leads == {"dictionary+burnout": 0.25, "backbone+places": 0.75}
+    assert fusion(model.ensemble_.views, 1, 1.0).leads == {"dictionary+burnout": 0.25, "backbone+places": 0.75}
+    assert model.ensemble_.views["backbone+places"].by_place
     assert model.fusion_.tails == {"backbone+neighbors": 0.2}
     assert model.rank().members["backbone+places"].argmax() == 5  # the scratch
     assert model.format_.detail == (120, 160)  # as many as there are, for the network makes use of more

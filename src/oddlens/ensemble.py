@@ -94,7 +94,7 @@ class Ensemble:
         return max((_wanted(encoder) for encoder in self.encoders.values()), default=DETAIL_SIDE)
 
     def shown(self, encoder: Encoder, images: Copies) -> Pixels:
-        """What an encoder sees of images; their larger copy may be larger than it is used to for the sake of another."""
+        """What an encoder sees of images; the larger copy may be larger than it is used to, for the sake of another."""
         seen = images.seen_by(encoder)
         return reduced(seen, _wanted(encoder)) if seen is images.detail and not self.detail else seen
 
