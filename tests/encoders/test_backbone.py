@@ -6,6 +6,7 @@ from torch.nn import functional
 from networks import classifier
 from oddlens.encoders.backbone import Backbone
 from oddlens.errors import OptionError, SavedModelError
+from oddlens.kernels import limited
 from oddlens.testing import check_encoder
 from onnx_files import write_onnx
 
@@ -43,6 +44,16 @@ def test_images_are_independent_to_the_last_digit(tmp_path, count):
         some = encoder.encode(images[rows], BOTH)
         assert np.array_equal(whole.maps[rows], some.maps)
         assert np.array_equal(whole.embedding[rows], some.embedding)
+
+
+def test_lite0_is_independent_of_what_comes_with_an_image_and_of_threads():
+    encoder, images = Backbone(side=64, latent=3).fit(pictures(6)), pictures(6)
+    whole = encoder.encode(images, BOTH)
+    with limited(2, torch.get_num_threads, torch.set_num_threads):
+        some = encoder.encode(images[[4, 2]], BOTH)
+        assert torch.get_num_threads() == 2
+    assert np.array_equal(whole.maps[[4, 2]], some.maps)
+    assert np.array_equal(whole.embedding[[4, 2]], some.embedding)
 
 
 def test_two_layers_on_the_coarser_grid_make_the_maps_and_the_last_the_embedding(fitted):
