@@ -35,7 +35,7 @@ def test_its_views_stand_beside_those_of_the_effort(images):
     model = AnomalyModel(backbone=classifier(), effort="fast").fit(images)
     assert list(model.detectors_) == ["dictionary+burnout", *COLUMNS]
     assert list(model.encoders_) == ["dictionary", "backbone"]
-    assert fusion(model.ensemble_.views, 1, 1.0).leads == {"dictionary+burnout": 0.25, "backbone+places": 0.75}
+    assert fusion(model.ensemble_.views, 1, 1.0).leads == {"dictionary+burnout": 1 / 6, "backbone+places": 5 / 6}
     assert model.ensemble_.views["backbone+places"].by_place
     assert model.fusion_.tails == {"backbone+neighbors": 0.2}
     assert model.rank().members["backbone+places"].argmax() == 5  # the scratch

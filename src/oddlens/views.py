@@ -97,7 +97,7 @@ EFFORTS: dict[str, tuple[View, ...]] = {"fast": FAST, "default": DEFAULT, "thoro
 
 #: Beside these, where a pretrained network is given (docs/lab/maps.md).
 BACKBONE = (
-    View("backbone", "places", lead=3.0, detail=True, by_place=True),
+    View("backbone", "places", lead=5.0, detail=True, by_place=True, options={"share": 0.05}),
     View("backbone", "neighbors", lead=0, tail_weight=0.2, options={"k": 5}),
 )
 
