@@ -164,7 +164,7 @@ def test_only_what_a_saved_model_holds_is_replaced_or_removed(model, tmp_path):
     folder.mkdir()  # an empty one will do
     save_model(model, folder)
     content = json.loads((folder / "model.json").read_text())
-    assert content["format"] == 5, "raise it with every change that older versions cannot read"
+    assert content["format"] == 6, "raise it with every change that older versions cannot read"
     named = {file["name"] for file in content["files"].values()}
     assert {file.name for file in folder.iterdir()} == {"model.json", *named}
     (folder / ".model.json.x.part").write_text("a save that was cut off")

@@ -38,6 +38,7 @@ DETECTORS = {
     "burnout": "oddlens.detectors.burnout:Burnout",
     "forest": "oddlens.detectors.forest:Forest",
     "neighbors": "oddlens.detectors.neighbors:Neighbors",
+    "patch_bank": "oddlens.detectors.patch_bank:PatchBank",
     "places": "oddlens.detectors.places:Places",
     "reconstruction": "oddlens.detectors.reconstruction:Reconstruction",
     "self_training": "oddlens.detectors.self_training:SelfTraining",

@@ -24,7 +24,6 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 from sklearn.utils.validation import check_is_fitted
 
@@ -32,7 +31,7 @@ import oddlens
 from oddlens.calibration import Fusion
 from oddlens.ensemble import Ensemble
 from oddlens.errors import MissingExtra, OddlensError, OptionError, SavedModelError
-from oddlens.files import read_regular, write_atomically
+from oddlens.files import read_regular, tensors_in, write_atomically
 from oddlens.model import AnomalyModel
 from oddlens.pixels import RESIZES, Collection, Copies
 from oddlens.protocols import LARGEST_SCORE, State
@@ -250,10 +249,12 @@ def _read_state(folder: Path, part: str, file: dict[str, str]) -> State:
         content = read_regular(folder / name)
         if hashlib.sha256(content).hexdigest() != file["sha256"]:
             raise SavedModelError(f"{folder / name} has changed since it was saved: its SHA-256 is another.")
-        state: State = load_tensors(content)
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
         raise SavedModelError(f"{folder / name} cannot be loaded: {error}.") from error
-    return state
+    try:
+        return tensors_in(content)
+    except SavedModelError as error:
+        raise SavedModelError(f"{folder / name} cannot be loaded: {error}") from error
 
 
 def _read_json(folder: Path) -> dict[str, Any]:
