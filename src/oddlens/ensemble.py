@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from oddlens.errors import OptionError
-from oddlens.pixels import Copies, sees_detail, sees_texture
+from oddlens.pixels import DETAIL_SIDE, Copies, reduced, sees_detail, sees_texture
 from oddlens.progress import advance
-from oddlens.protocols import LARGEST_SCORE, Detector, Doubles, Encoded, Encoder
+from oddlens.protocols import LARGEST_SCORE, Detector, Doubles, Encoded, Encoder, Pixels, WantsDetail
 from oddlens.scoring.structure import alignment, unimodality
 from oddlens.views import View
 
@@ -29,6 +29,7 @@ class Ensemble:
     unimodality: 0 (the collection holds many kinds of image) to 1 (one), by the first view's embedding.
     alignment:  0 to 1 (all show the same thing in the same frame), by the maps that say least of it: at the rim
                 features often differ, whatever the pictures show.
+    detail:     the size of the larger copy as asked for: all that see it see it whole; None: as each makes use of it.
     """
 
     encoders: dict[str, Encoder]
@@ -37,6 +38,7 @@ class Ensemble:
     views: dict[str, View]
     unimodality: float = 0.0
     alignment: float = 0.0
+    detail: int | None = None
 
     def fit(self, images: Copies, timings: dict[str, float]) -> dict[str, Doubles]:
         """Learn, encode and score, one encoder after the other: column -> (n,) the images' own scores.
@@ -48,7 +50,7 @@ class Ensemble:
         own: dict[str, Doubles] = {}
         aligned = []
         for number, (name, encoder) in enumerate(self.encoders.items()):
-            shown = images.seen_by(encoder)
+            shown = self.shown(encoder, images)
             with _timed("learning", timings):
                 encoder.fit(shown)
             with _timed("encoding", timings):
@@ -75,7 +77,7 @@ class Ensemble:
         for name, encoder in self.encoders.items():
             if name in without:
                 continue
-            encoded: Encoded = encoder.encode(images.seen_by(encoder), self.needs(name))
+            encoded: Encoded = encoder.encode(self.shown(encoder, images), self.needs(name))
             _require_encoded(name, encoded, self.needs(name), len(images))
             members |= {column: _as_scores(column, self.detectors[column].score_new(encoded), len(images))
                         for column in self.columns(name)}
@@ -85,6 +87,16 @@ class Ensemble:
     def detailed(self) -> tuple[str, ...]:
         """The encoders that see the images in more detail than the others: larger, or their texture."""
         return tuple(name for name, encoder in self.encoders.items() if sees_detail(encoder) or sees_texture(encoder))
+
+    @property
+    def detail_side(self) -> int:
+        """The longer side of the larger copy, in pixels, that the encoders make use of."""
+        return max((_wanted(encoder) for encoder in self.encoders.values()), default=DETAIL_SIDE)
+
+    def shown(self, encoder: Encoder, images: Copies) -> Pixels:
+        """What an encoder sees of images; the larger copy may be larger than it is used to, for the sake of another."""
+        seen = images.seen_by(encoder)
+        return reduced(seen, _wanted(encoder)) if seen is images.detail and not self.detail else seen
 
     def _forget_detail(self) -> None:
         """Take out the views that are for images in more detail alone."""
@@ -101,6 +113,10 @@ class Ensemble:
     def needs(self, encoder: str) -> frozenset[str]:
         """All that the detectors of an encoder read of it."""
         return frozenset().union(*(self.detectors[column].needs for column in self.columns(encoder)))
+
+
+def _wanted(encoder: Encoder) -> int:
+    return max(DETAIL_SIDE, encoder.detail_side) if isinstance(encoder, WantsDetail) else DETAIL_SIDE
 
 
 def _require_encoded(name: str, encoded: Encoded, needs: frozenset[str], n: int) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,9 @@ from oddlens.scoring.exact_copies import Known, digests
 from oddlens.sources import open_source
 from oddlens.views import View
 
+if TYPE_CHECKING:
+    from oddlens.learning.pretrained import Given
+
 
 class AnomalyModel(OutlierMixin, BaseEstimator):
     """Learns what the images of a collection look like and scores how strange each one is.
@@ -37,6 +40,8 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
     detector:       the name of a detector or a detector object, or a list of several.
     views:          pairs of an encoder and a detector, each as text ("dictionary+neighbors"), as a pair or as a
                     ``views.View``, in place of ``encoder`` and ``detector``. Views that lead equally count equally.
+    backbone:       a pretrained network, for the default and the other efforts: their views and two of its features,
+                    place by place and as a whole; what ``encoders.backbone.Backbone`` takes as ``network``.
     effort:         where none of these is given: "fast", the best single view; "default", several views that fail
                     differently; "thorough", the same with three dictionaries, three times slower and
                     less dependent on the seed; see ``views.py`` for what they are and how they are put together.
@@ -81,6 +86,7 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         detector: str | Detector | Sequence[str | Detector] | None = None,
         *,
         views: Sequence[str | View | tuple[str | Encoder, str | Detector]] | None = None,
+        backbone: Given | None = None,
         effort: str = "default",
         image_size: int | tuple[int, int] | None = None,
         channels: int | None = None,
@@ -95,6 +101,7 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         self.encoder = encoder
         self.detector = detector
         self.views = views
+        self.backbone = backbone
         self.effort = effort
         self.image_size = image_size
         self.channels = channels
@@ -147,10 +154,11 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         """
         start = time.perf_counter()
         source = open_source(images)
-        encoders = self.build().encoders.values()
+        ensemble = self.build()
+        encoders = ensemble.encoders.values()
         form = look(source, self.image_size, self.channels, self.resize, jobs=self.n_jobs,
                     detail=self.detail if any(map(sees_detail, encoders)) else 0,
-                    texture=self.detail != 0 and any(map(sees_texture, encoders)))
+                    texture=self.detail != 0 and any(map(sees_texture, encoders)), detail_side=ensemble.detail_side)
         collection = read_pixels(source, form, jobs=self.n_jobs)
         require_enough(collection)
         return replace(collection, seconds=time.perf_counter() - start)
@@ -196,7 +204,10 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         return labels
 
     def _chosen(self) -> Sequence[View]:
-        """The views as asked for: by ``views``, by ``encoder`` and ``detector``, or by ``effort``."""
+        """The views as asked for: by ``views``, by ``encoder`` and ``detector``, or by ``effort`` and ``backbone``."""
+        if self.backbone is not None and not (self.views is None and self.encoder is None and self.detector is None):
+            raise OptionError("A backbone adds views to the default; with views, an encoder or a detector of your own "
+                              "give it as an encoder: backbone with the option network.")
         if self.views is not None:
             if self.encoder is not None or self.detector is not None:
                 raise OptionError("Give either views, or encoder and detector, not both.")
@@ -205,7 +216,7 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
             return [views.parsed(v) if isinstance(v, str) else v if isinstance(v, View) else View(*v)
                     for v in self.views]
         if self.encoder is None and self.detector is None:
-            return views.chosen(self.effort)
+            return views.chosen(self.effort, self.backbone)
         detectors = "neighbors" if self.detector is None else self.detector
         if isinstance(detectors, str) or not isinstance(detectors, Sequence):
             detectors = [detectors]
@@ -236,7 +247,7 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
                 raise OptionError(f"Detector {name} is given twice; give each one once.")
         return Ensemble(encoders, {name: detector for name, (_, _, detector) in zip(names, made, strict=True)},
                     {name: encoder for name, (_, encoder, _) in zip(names, made, strict=True)},
-                    {name: view for name, (view, _, _) in zip(names, made, strict=True)})
+                    {name: view for name, (view, _, _) in zip(names, made, strict=True)}, detail=self.detail)
 
     def _make(self, role: registry.Role, spec: Any, options: Mapping[str, Any]) -> Any:
         if isinstance(spec, str):
@@ -264,6 +275,7 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         timings:   stage -> seconds.
         """
         self.ensemble_, self.fusion_, self.format_ = ensemble, fusion, images.format
+        ensemble.detail = self.detail
         self.names_, self.unreadable_, self.own_, self.known_ = images.names, images.unreadable, own, known
         self.shapes_, self.indices_, self.timings_ = images.shapes, images.indices, timings
         self.decision_ = self.decide(self.fdr)

@@ -155,6 +155,7 @@ def look(
     jobs: int | None = 1,
     detail: int | None = 0,
     texture: bool = False,
+    detail_side: int = DETAIL_SIDE,
 ) -> PixelFormat:
     """The format that suits a source, found from ``sample`` images spread over it.
 
@@ -163,7 +164,8 @@ def look(
     where at least 95 % of them are grey in content, whatever their mode, and 3 otherwise. ``image_size`` and
     ``channels`` are taken instead where given; ``image_size`` is one number for a square or (height, width). ``jobs``
     is as in ``read_pixels``, and changes nothing but the time. ``detail`` is the longer side of the larger copy, in
-    pixels; None: 128, where the images' longer side is above 96 in the median; 0: no copy. With ``texture`` that of
+    pixels; None: 128, where the images' longer side is above 96 in the median, or up to ``detail_side`` where they have
+    as many; 0: no copy. With ``texture`` that of
     images as large is measured too, at their median size, at most 4,096 pixels on the longer side.
     """
     if resize not in RESIZES:
@@ -191,7 +193,7 @@ def look(
         return PixelFormat(*(size or (LARGEST_SIDE, LARGEST_SIDE)), channels or 1, resize)
     if channels is None:
         channels = 1 if np.mean(grey) >= 0.95 else 3
-    return PixelFormat(*(size or _usual(shapes)), channels, resize, _detailed(shapes, detail),
+    return PixelFormat(*(size or _usual(shapes)), channels, resize, _detailed(shapes, detail, detail_side),
                        _measured(shapes) if texture else None)
 
 
@@ -287,6 +289,19 @@ def fit_to(image: NDArray[np.uint8], form: PixelFormat) -> NDArray[np.uint8]:
     return np.asarray(picture, np.uint8).reshape(form.height, form.width, form.channels)
 
 
+def reduced(pixels: Pixels, side: int) -> Pixels:
+    """(n, height, width, channels) images with at most ``side`` pixels on the longer side, averaged."""
+    height, width, channels = pixels.shape[1:]
+    scale = side / max(height, width)
+    if scale >= 1:
+        return pixels
+    form = PixelFormat(max(1, round(height * scale)), max(1, round(width * scale)), channels)
+    smaller: Pixels = allocate((len(pixels), form.height, form.width, channels), np.uint8)
+    for row, image in enumerate(pixels):
+        smaller[row] = fit_to(image, form)
+    return smaller
+
+
 def read_near(source: ImageSource, index: int, side: int) -> tuple[NDArray[np.uint8], tuple[int, int]]:
     """An image, reduced where the source can, and its true (height, width); whatever goes wrong, it is unreadable.
 
@@ -325,12 +340,12 @@ def _usual(shapes: list[tuple[int, int]]) -> tuple[int, int]:
     return rounded[0], rounded[1]
 
 
-def _detailed(shapes: list[tuple[int, int]], wanted: int | None) -> tuple[int, int] | None:
+def _detailed(shapes: list[tuple[int, int]], wanted: int | None, most: int) -> tuple[int, int] | None:
     """The size of the larger copy: of the images' median shape, its longer side as wanted."""
     height, width = np.median(np.array(shapes), axis=0)
     if wanted == 0 or (wanted is None and max(height, width) <= DETAIL_ABOVE):
         return None
-    scale = (wanted or DETAIL_SIDE) / max(height, width)
+    scale = (wanted or max(DETAIL_SIDE, min(most, int(max(height, width))))) / max(height, width)
     return max(SMALLEST_SIDE, round(float(height) * scale)), max(SMALLEST_SIDE, round(float(width) * scale))
 
 

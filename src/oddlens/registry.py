@@ -21,6 +21,7 @@ Role: TypeAlias = Literal["encoder", "detector", "source"]
 
 ENCODERS = {
     "autoencoder": "oddlens.encoders.autoencoder:Autoencoder",
+    "backbone": "oddlens.encoders.backbone:Backbone",
     "conv_autoencoder": "oddlens.encoders.conv_autoencoder:ConvAutoencoder",
     "deep_autoencoder": "oddlens.encoders.deep_autoencoder:DeepAutoencoder",
     "dictionary": "oddlens.encoders.dictionary:Dictionary",

@@ -30,7 +30,7 @@ from sklearn.utils.validation import check_is_fitted
 import oddlens
 from oddlens.calibration import Fusion
 from oddlens.ensemble import Ensemble
-from oddlens.errors import OddlensError, OptionError, SavedModelError
+from oddlens.errors import MissingExtra, OddlensError, OptionError, SavedModelError
 from oddlens.files import read_regular, tensors_in, write_atomically
 from oddlens.model import AnomalyModel
 from oddlens.pixels import RESIZES, Collection, Copies
@@ -125,7 +125,7 @@ def load_model(path: str | Path) -> AnomalyModel:
         timings = {str(stage): float(seconds) for stage, seconds in content["timings"].items()}
         model.restore(seen, fusion, own, known, _images(content, names, unreadable), timings)
         _try_out(model)
-    except SavedModelError:
+    except (SavedModelError, MissingExtra):
         raise
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError,
             OddlensError) as error:

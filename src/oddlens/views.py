@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from oddlens.calibration import Fusion
 from oddlens.errors import OptionError
 from oddlens.protocols import Detector, Encoder
+
+if TYPE_CHECKING:
+    from oddlens.learning.pretrained import Given
 
 
 @dataclass(frozen=True)
@@ -92,11 +95,23 @@ THOROUGH = (
 EFFORTS: dict[str, tuple[View, ...]] = {"fast": FAST, "default": DEFAULT, "thorough": THOROUGH}
 
 
-def chosen(effort: str) -> tuple[View, ...]:
-    """The views of an effort; raises ``OptionError`` for one that there is not."""
+#: Beside these, where a pretrained network is given (docs/lab/maps.md).
+BACKBONE = (
+    View("backbone", "places", lead=5.0, detail=True, by_place=True, options={"share": 0.05}),
+    View("backbone", "neighbors", lead=0, tail_weight=0.2, options={"k": 5}),
+)
+
+
+def chosen(effort: str, backbone: Given | None = None) -> tuple[View, ...]:
+    """The views of an effort, with those of a backbone where one is given; ``OptionError`` where there is no such."""
     if effort not in EFFORTS:
         raise OptionError.unknown("effort", effort, EFFORTS)
-    return EFFORTS[effort]
+    if backbone is None:
+        return EFFORTS[effort]
+    from oddlens.learning.pretrained import require
+
+    require(backbone)  # now, not when thousands of images have been read
+    return *EFFORTS[effort], *(replace(view, encoder_options={"network": backbone}) for view in BACKBONE)
 
 
 def parsed(text: str) -> View:

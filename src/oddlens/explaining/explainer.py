@@ -199,7 +199,7 @@ class Explainer:
         found = detector.places_own(row) if self.remembered is None else None
         if found is None:
             encoder = self.model.encoders_[self.model.sees_[column]]
-            shown = self.collection.copies[row : row + 1].seen_by(encoder)
+            shown = self.model.ensemble_.shown(encoder, self.collection.copies[row : row + 1])
             found = np.asarray(detector.places_new(encoder.encode(shown, detector.needs))[0], np.float64)
         height, width = self.collection.pixels.shape[1:3]
         return framed(np.maximum(found - np.median(found), 0), height, width)
