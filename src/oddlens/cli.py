@@ -227,18 +227,21 @@ def evaluate_command(
 @_shared("json")
 def list_command(as_json: bool) -> None:
     """List the encoders and detectors with their options and defaults."""
+    from oddlens.outline import outline
+
     roles: list[registry.Role] = ["encoder", "detector"]
     if registry.names("source"):  # only other packages give any
         roles.append("source")
-    table = {f"{role}s": {name: registry.options(role, name) for name in registry.names(role)} for role in roles}
+    table = {f"{role}s": {name: outline(role, name) for name in registry.names(role)} for role in roles}
     if as_json:
-        click.echo(json.dumps(table, indent=2, default=repr))
+        listed = {heading: {name: told.options for name, told in each.items()} for heading, each in table.items()}
+        click.echo(json.dumps(listed, indent=2, default=repr))
         return
-    for role in roles:
-        click.echo(f"{role}s")
-        for name in registry.names(role):
-            click.echo(f"  {name:<16}{_first_line(registry.find(role, name))}")
-            for option, default in registry.options(role, name).items():
+    for heading, each in table.items():
+        click.echo(heading)
+        for name, told in each.items():
+            click.echo(f"  {name:<16}{told.says}")
+            for option, default in told.options.items():
                 click.echo(f"      {option}={default!r}")
 
 
@@ -352,11 +355,6 @@ def _printable(text: str) -> str:
 
 def _lines(text: str) -> str:
     return "\n".join(map(_printable, text.split("\n")))
-
-
-def _first_line(cls: type[Any]) -> str:
-    """What a class says of itself; one of others' may have no docstring."""
-    return next(iter((cls.__doc__ or "").strip().splitlines()), "")
 
 
 def _command() -> str:

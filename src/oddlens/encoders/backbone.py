@@ -28,7 +28,7 @@ from torch.nn import functional
 
 from oddlens.arrays import allocate
 from oddlens.errors import OptionError
-from oddlens.learning.pretrained import LITE0, Given, Network, opened, reopened
+from oddlens.learning.pretrained import Given, Network, opened, reopened
 from oddlens.learning.saved_state import check_images, refusing, saved_shape
 from oddlens.learning.torch_network import as_map
 from oddlens.learning.training import choose_device, filled, one_thread
@@ -78,7 +78,7 @@ class Backbone(BaseEstimator):
     sees_detail = True
 
     def __init__(
-        self, network: Given = LITE0, layers: Sequence[str] | str | None = None,
+        self, network: Given = "efficientnet-lite0", layers: Sequence[str] | str | None = None,
         side: int | tuple[int, int] = 256, latent: int = 100, mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None, device: str = "auto", random_state: int = 0,
     ) -> None:
