@@ -14,7 +14,7 @@ PACKAGE = Path(oddlens.__file__).parent
 FLOORS = [
     {"arrays", "errors", "interruption", "progress", "protocols"},
     {"files", "folder_lock", "kernels", "options", "registry", "statement"},
-    {"calibration", "decisions", "ranking", "reading", "result_marks"},
+    {"calibration", "decisions", "feedback", "ranking", "reading", "result_marks"},
     {"learning", "pixels", "scoring", "sources"},
     {"detectors", "encoders", "views"},
     {"ensemble", "specifications"},
