@@ -13,7 +13,7 @@ PACKAGE = Path(oddlens.__file__).parent
 # From the ground up: a file at the top or a room may import from lower floors only, or from its own where it says so.
 FLOORS = [
     {"arrays", "errors", "interruption", "progress", "protocols"},
-    {"files", "folder_lock", "kernels", "options", "registry", "statement"},
+    {"files", "folder_lock", "kernels", "options", "posterior", "registry", "statement"},
     {"calibration", "decisions", "feedback", "ranking", "reading", "result_marks"},
     {"learning", "pixels", "scoring", "sources"},
     {"detectors", "encoders", "views"},
