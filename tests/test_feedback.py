@@ -140,3 +140,12 @@ def test_certainty_grows_with_labels_and_follows_what_was_said():
     few = compared(expected[:10], rng.random(10) < 0.5, unseen)
     assert few.spread(np.zeros(1))[1] > often.spread(np.zeros(1))[1]
     assert compared(np.empty(0), np.zeros(0, bool), unseen).probability(np.array([-8.0]))[0] < 0.1
+
+
+def test_probabilities_never_fall_with_the_odds():
+    rng = np.random.default_rng(0)
+    odds = np.linspace(-300, 300, 4000)
+    for count in (0, 3, 30, 300):
+        for share in (0.0, 0.1, 0.9, 1.0):
+            certainty = compared(rng.normal(-1, 3, count), rng.random(count) < share, np.sort(rng.normal(-6, 2, 500)))
+            assert (np.diff(certainty.probability(odds)) >= -1e-12).all()

@@ -13,7 +13,7 @@ labels were learned from, alone.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from oddlens.errors import OptionError
+from oddlens.kernels import one_blas_thread
 from oddlens.posterior import Line, Posterior, averaged, fitted, line
 from oddlens.protocols import Bools, Doubles, Floats
 
@@ -31,7 +32,7 @@ LOCAL = 6.0  # of what they may differ by that is alike in neighbours alone
 REACH = 0.85  # how far that carries, in the root mean square distance of two images / sqrt(2)
 WORTH, WORTH_SPREAD = (-1.0, 1.3), (2.0, 0.5)  # intercept and slope of what log odds are worth, before any label
 FAINT, MOST_FAINT = 20.0, 2000  # all unlabelled images count as so many normal ones; so many of them stand for all
-DRIFT, DRIFT_EARLY = 1.0, 40.0  # how far off that may be of the unseen: standard deviation, more variance with few labels
+DRIFT, DRIFT_EARLY = 1.0, 40.0  # standard deviation of the unseen from it; more variance with few labels
 LARGEST_ODDS = 30.0  # log odds beyond these are certainties
 INTERVAL = 1.645  # standard deviations to each side: nine times in ten
 BEYOND = 1000.0  # added to the log odds of an image that was called odd, taken off where it was called normal
@@ -143,6 +144,11 @@ class Lesson:
         """The rows that have no label, the strangest first."""
         return next_shown(self, self.labels, len(self.scores))
 
+    def of_copies(self, first: NDArray[np.int64]) -> Lesson:
+        """The same with every image as the first that is the same picture; first: (n,) the row of that one."""
+        return replace(self, scores=self.scores[first], probability=self.probability[first], low=self.low[first],
+                       high=self.high[first], odds=self.odds[first])
+
     def judge(self, images: Evidence) -> tuple[Doubles, Doubles]:
         """(m,) scores and probabilities of other images, each alone, by what was fixed when this was learned."""
         placed = self.evidence.frame.place(images)
@@ -171,8 +177,17 @@ class Certainty:
         return middle, variance + self.drift
 
     def probability(self, odds: Doubles) -> Doubles:
-        """(m,) the probability that images with these log odds are odd."""
-        return averaged(*self.spread(odds))
+        """(m,) the probability that images with these log odds are odd: never less for larger ones.
+
+        Far from all that was said it would fall again, for the line is known less and less; there it stays as it is.
+        """
+        (level, both), (_, slope) = self.line.covariance
+        start, rise = self.line.at
+        # The sign of the derivative of the mean over its spread is that of fixed + bend * odds.
+        fixed = rise * (8 / np.pi + level + self.drift) - start * both
+        bend = rise * both - start * slope
+        low, high = (-fixed / bend, np.inf) if bend > 0 else (-np.inf, -fixed / bend) if bend < 0 else (-np.inf, np.inf)
+        return averaged(*self.spread(np.clip(odds, low, high)))
 
 
 def learn(evidence: Evidence, labels: Mapping[int, bool]) -> Lesson:
@@ -188,13 +203,14 @@ def learn(evidence: Evidence, labels: Mapping[int, bool]) -> Lesson:
     rows, odd = _rows(labels), np.fromiter(labels.values(), bool, len(labels))
     if labels:
         shown = placed.of(rows)
-        posterior = fitted(likeness(shown, shown).astype(np.float64), shown.anchor, odd)
-        odds = odds + posterior.shift(likeness(placed, shown))
+        with one_blas_thread():
+            posterior = fitted(likeness(shown, shown).astype(np.float64), shown.anchor, odd)
+            odds = odds + posterior.shift(likeness(placed, shown))
     unseen = np.sort(np.delete(odds, rows))
     certainty = compared(np.empty(0) if posterior is None else posterior.left_out, odd, unseen)
     middle, variance = certainty.spread(odds)
     side = INTERVAL * np.sqrt(variance)
-    probability = averaged(middle, variance)
+    probability = certainty.probability(odds)
     low, high = np.minimum(expit(middle - side), probability), np.maximum(expit(middle + side), probability)
     for bound in (probability, low, high):
         bound[rows] = odd
