@@ -82,7 +82,7 @@ def measured(name: str, folder: Path, held: bool) -> dict[str, Any]:
         middle = time.process_time()
         changed = [inject(kind, pixels[chosen], pixels, rng).pixels for kind in ANOMALIES]
         every = np.concatenate([*changed, pixels[chosen]])  # the last as they are, yet as new
-        new = model.ensemble_.score(Copies(every))
+        new = model.ensemble_.score(Copies(every)).members
         seconds = [middle - start, time.process_time() - middle]
         tails = {view: fit_tail(own) for view, own in model.own_.items()}
         leads, views = model.fusion_.leads, model.fusion_.tails

@@ -133,7 +133,7 @@ def test_saving_again_replaces_the_old_model_and_leaves_no_rubbish(model, dots, 
     other = AnomalyModel(Autoencoder(latent=3, steps=30)).fit(dots)
     save_model(other, tmp_path / "model")
     assert np.array_equal(load_model(tmp_path / "model").rank().scores, other.rank().scores)
-    assert len(list((tmp_path / "model").iterdir())) == 5
+    assert len(list((tmp_path / "model").iterdir())) == 6
 
 
 def test_a_save_that_is_cut_off_leaves_the_old_model_whole(model, dots, tmp_path, monkeypatch):

@@ -5,17 +5,31 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from oddlens.errors import OptionError
+from oddlens.learning.principal_components import Components
 from oddlens.pixels import DETAIL_SIDE, Copies, reduced, sees_detail, sees_texture
 from oddlens.progress import advance
 from oddlens.protocols import LARGEST_SCORE, Detector, Doubles, Encoded, Encoder, Pixels, WantsDetail
 from oddlens.scoring.structure import alignment, unimodality
 from oddlens.views import View
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """What an ensemble says of m images.
+
+    members:   column -> (m,) scores.
+    features:  (m, k) float16, the principal components by which images are compared once some are labelled.
+    """
+
+    members: dict[str, Doubles]
+    features: NDArray[np.float16]
 
 
 @dataclass
@@ -30,6 +44,9 @@ class Ensemble:
     alignment:  0 to 1 (all show the same thing in the same frame), by the maps that say least of it: at the rim
                 features often differ, whatever the pictures show.
     detail:     the size of the larger copy as asked for: all that see it see it whole; None: as each makes use of it.
+    compared_by: the name of the encoder whose embedding's principal components say which images are alike, for learning
+                 from labels: the first that has an embedding; empty where none has.
+    components:  these.
     """
 
     encoders: dict[str, Encoder]
@@ -39,9 +56,11 @@ class Ensemble:
     unimodality: float = 0.0
     alignment: float = 0.0
     detail: int | None = None
+    compared_by: str = ""
+    components: Components = field(default_factory=Components.none)
 
-    def fit(self, images: Copies, timings: dict[str, float]) -> dict[str, Doubles]:
-        """Learn, encode and score, one encoder after the other: column -> (n,) the images' own scores.
+    def fit(self, images: Copies, timings: dict[str, float]) -> Scored:
+        """Learn, encode and score, one encoder after the other: the images' own scores, and their components.
 
         Of images without detail the views that are for detail alone go.
         """
@@ -49,6 +68,8 @@ class Ensemble:
             self._forget_detail()
         own: dict[str, Doubles] = {}
         aligned = []
+        features = np.empty((len(images), 0), np.float16)
+        self.compared_by, self.components = "", Components.none()
         for number, (name, encoder) in enumerate(self.encoders.items()):
             shown = self.shown(encoder, images)
             with _timed("learning", timings):
@@ -61,19 +82,23 @@ class Ensemble:
                     self.unimodality = unimodality(encoded.embedding)
                 if encoded.maps is not None:
                     aligned.append(alignment(encoded.maps))
+                if not self.compared_by and encoded.embedding is not None:
+                    self.compared_by, self.components = name, Components.found(encoded.embedding)
+                    features = self.components.project(encoded.embedding)
                 for column in self.columns(name):
                     self.detectors[column].fit(encoded)
                     own[column] = _as_scores(column, self.detectors[column].score_own(), len(images))
                     advance("scoring", len(own), len(self.detectors))
         self.alignment = min(aligned, default=0.0)
-        return {column: own[column] for column in self.detectors}
+        return Scored({column: own[column] for column in self.detectors}, features)
 
-    def score(self, images: Copies, without: Collection[str] = ()) -> dict[str, Doubles]:
-        """Column -> (m,) the scores of other images, each independent of the rest.
+    def score(self, images: Copies, without: Collection[str] = ()) -> Scored:
+        """The scores and components of other images, each independent of the rest.
 
         without:  encoders whose views are left out.
         """
         members: dict[str, Doubles] = {}
+        features = np.empty((len(images), self.components.axes.shape[1]), np.float16)
         for name, encoder in self.encoders.items():
             if name in without:
                 continue
@@ -81,7 +106,9 @@ class Ensemble:
             _require_encoded(name, encoded, self.needs(name), len(images))
             members |= {column: _as_scores(column, self.detectors[column].score_new(encoded), len(images))
                         for column in self.columns(name)}
-        return {column: members[column] for column in self.detectors if column in members}
+            if name == self.compared_by and encoded.embedding is not None:
+                features = self.components.project_each(encoded.embedding)
+        return Scored({column: members[column] for column in self.detectors if column in members}, features)
 
     @property
     def detailed(self) -> tuple[str, ...]:
