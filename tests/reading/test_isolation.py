@@ -193,7 +193,9 @@ cli.main()
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="signals of this kind are not there")
 @pytest.mark.parametrize("runaway", [RUNAWAY, KERNEL])
 def test_an_interrupt_ends_compiled_code_too(photo, runaway):
-    code = runaway.format(folder=str(photo.parent))
+    # A job in the background ignores interrupts, and so would the processes that it starts.
+    heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    code = heeding + runaway.format(folder=str(photo.parent))
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           text=True) as process:
         assert process.stdout.readline() == "ready\n"
