@@ -2,6 +2,7 @@
 
     python benchmarks/photographs.py              measure what is not in the kept results yet
     python benchmarks/photographs.py mono poly    of some families or names
+    python benchmarks/photographs.py --lite0 mono the same with EfficientNet-Lite0, as a rival and given to oddlens
     python benchmarks/photographs.py --table      print the kept results as Markdown
 
 A name is FAMILY/SOURCE/WHAT/SHARE. ``cells/mono/SEED``: solar cells of 300 x 300, defective ones among sound ones
@@ -10,7 +11,7 @@ scratch or a pasted patch of 1 to 5 % of the area; or finer, coarser, smoother, 
 80 pictures of 1,024 x 1,024, a coin of 24 pixels in the odd ones; of the retina by a camera that is not quite steady,
 of brick and gravel anywhere. ``stamps``: those of one category with others.
 
-Rivals: neighbours on HOG and on raw pixels (64 x 64). The heat map's peak is inside if it lies within the box of the
+Rivals: neighbours on HOG, on raw pixels (64 x 64) and on pooled EfficientNet-Lite0. The heat map's peak is inside if it lies within the box of the
 planted pixels, or half a place of 1/32 of the side beside.
 """
 
@@ -40,6 +41,7 @@ RESULTS = Path(__file__).parent / "results" / "photographs.json"
 SHARES = ("0.01", "0.05", "0.1")
 GLOBAL = ("finer", "coarser", "smoother", "faded", "direction")
 RIVALS = ("hog-knn5", "hog-knn50", "pixels-knn5", "pixels-knn50")
+LITE0 = ("backbone-knn5", "backbone-knn50")
 SIDE, CROPS, PICTURES, LARGE, COIN = 128, 300, 80, 1024, 24
 
 Images = NDArray[np.uint8]
@@ -169,20 +171,30 @@ def measured(name: str) -> dict[str, Any]:
     return row
 
 
+def with_lite0(name: str) -> dict[str, Any]:
+    """What is measured with a pretrained network alone: neighbours on what it says of the whole, and our default with it."""
+    images, odd, _ = make(name)
+    features = FEATURES["backbone"](images)
+    row = {rival: figures(odd, PEERS[rival].score(features, None, 0, None)) for rival in LITE0}
+    model = AnomalyModel(backbone="efficientnet-lite0", random_state=0).fit(images)
+    return {**row, "oddlens+lite0": figures(odd, model.rank().scores)}
+
+
 def table(results: dict[str, Any]) -> None:
     """A line for each family, source and share: the mean over sets."""
-    columns = ("oddlens", *RIVALS, *sorted({key for row in results.values() for key in row if key.startswith("lite0")}))
+    columns = ("oddlens", *RIVALS, *LITE0, "oddlens+lite0")
     print(f"| sets | odd | {' | '.join(columns)} | heat inside | CPU-s |\n|{' --- |' * (len(columns) + 4)}")
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for name, row in results.items():
         family, source, _, share = name.split("/")
         groups.setdefault((f"{family} {source}" if family in ("cells", "objects") else family, share), []).append(row)
     for (family, share), rows in sorted(groups.items()):
-        cells_ = ["{:.3f} / {:.3f}".format(*np.mean([row[key] for row in rows if key in row], 0)) for key in columns]
+        found = [[row[key] for row in rows if key in row] for key in columns]
+        cells_ = ["{:.3f} / {:.3f}".format(*np.mean(each, 0)) if len(each) == len(rows) else "" for each in found]
         peaks = [row["peaks"] for row in rows if "peaks" in row]
-        found = f"{sum(p[0] for p in peaks)} of {sum(p[1] for p in peaks)}" if peaks else ""
+        inside_ = f"{sum(p[0] for p in peaks)} of {sum(p[1] for p in peaks)}" if peaks else ""
         seconds = np.mean([row["cpu_seconds"] for row in rows])
-        print(f"| {family} ({len(rows)}) | {100 * float(share):g} % | {' | '.join(cells_)} | {found} | {seconds:.0f} |")
+        print(f"| {family} ({len(rows)}) | {100 * float(share):g} % | {' | '.join(cells_)} | {inside_} | {seconds:.0f} |")
 
 
 if __name__ == "__main__":
@@ -190,8 +202,11 @@ if __name__ == "__main__":
     if "--table" in sys.argv:
         table(results)
         sys.exit()
+    wanted, lite0 = [part for part in sys.argv[1:] if part != "--lite0"], "--lite0" in sys.argv
     for name in names():
-        if name not in results and (not sys.argv[1:] or any(part in name for part in sys.argv[1:])):
-            results[name] = measured(name)
+        if wanted and not any(part in name for part in wanted):
+            continue
+        if name not in results or (lite0 and LITE0[0] not in results[name]):
+            results[name] = {**results.get(name, {}), **(with_lite0 if lite0 else measured)(name)}
             print(name, results[name], flush=True)
             write_atomically(RESULTS, json.dumps(results, indent=1).encode())
