@@ -11,8 +11,8 @@ scratch or a pasted patch of 1 to 5 % of the area; or finer, coarser, smoother, 
 80 pictures of 1,024 x 1,024, a coin of 24 pixels in the odd ones; of the retina by a camera that is not quite steady,
 of brick and gravel anywhere. ``stamps``: those of one category with others.
 
-Rivals: neighbours on HOG, on raw pixels (64 x 64) and on pooled EfficientNet-Lite0. The heat map's peak is inside if it lies within the box of the
-planted pixels, or half a place of 1/32 of the side beside.
+Rivals: neighbours on HOG, on raw pixels (64 x 64) and on pooled EfficientNet-Lite0. The heat map's peak is inside if it
+lies within the box of the planted pixels, or half a place of 1/32 of the side beside.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ def measured(name: str) -> dict[str, Any]:
 
 
 def with_lite0(name: str) -> dict[str, Any]:
-    """What is measured with a pretrained network alone: neighbours on what it says of the whole, and our default with it."""
+    """With a pretrained network: neighbours on what it says of the whole, and our default with its views."""
     images, odd, _ = make(name)
     features = FEATURES["backbone"](images)
     row = {rival: figures(odd, PEERS[rival].score(features, None, 0, None)) for rival in LITE0}
@@ -190,7 +190,7 @@ def table(results: dict[str, Any]) -> None:
         groups.setdefault((f"{family} {source}" if family in ("cells", "objects") else family, share), []).append(row)
     for (family, share), rows in sorted(groups.items()):
         found = [[row[key] for row in rows if key in row] for key in columns]
-        cells_ = ["{:.3f} / {:.3f}".format(*np.mean(each, 0)) if len(each) == len(rows) else "" for each in found]
+        cells_ = ["{:.3f} / {:.3f}".format(*np.mean(f, 0)) if len(f) == len(rows) else "" for f in found]
         peaks = [row["peaks"] for row in rows if "peaks" in row]
         inside_ = f"{sum(p[0] for p in peaks)} of {sum(p[1] for p in peaks)}" if peaks else ""
         seconds = np.mean([row["cpu_seconds"] for row in rows])
