@@ -194,7 +194,8 @@ def table(results: dict[str, Any]) -> None:
         peaks = [row["peaks"] for row in rows if "peaks" in row]
         inside_ = f"{sum(p[0] for p in peaks)} of {sum(p[1] for p in peaks)}" if peaks else ""
         seconds = np.mean([row["cpu_seconds"] for row in rows])
-        print(f"| {family} ({len(rows)}) | {100 * float(share):g} % | {' | '.join(cells_)} | {inside_} | {seconds:.0f} |")
+        head = f"{family} ({len(rows)}) | {100 * float(share):g} %"
+        print(f"| {head} | {' | '.join(cells_)} | {inside_} | {seconds:.0f} |")
 
 
 if __name__ == "__main__":
