@@ -26,7 +26,7 @@ class Reviewed:
     worth:            how many of those that come next are worth a look.
     share:            of all odd images at least so many have been found, nine times in ten; 0: that cannot be said.
 
-    >>> Reviewed(140, 31, 100, 6.2, 2, 14, 100, 0.8).sentence[:82]
+    >>> Reviewed(140, 31, 100, 6.2, 2, 14, 100, 0.8).sentence[:83]
     'You found 31 odd images in 140 looks; about 6 (2 to 14) are left among the next 100'
     """
 
