@@ -8,6 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from oddlens import run_folder, saving
 from oddlens.errors import OptionError, OutputError
 from oddlens.evaluation.self_check import check as self_check
@@ -17,6 +20,7 @@ from oddlens.files import write_atomically
 from oddlens.model import AnomalyModel
 from oddlens.progress import advance
 from oddlens.protocols import ImageSource, PassesOver, Skips
+from oddlens.provenance import Provenance
 from oddlens.ranking import Ranking
 from oddlens.report import contents
 from oddlens.report.contact_sheet import write_gallery
@@ -83,7 +87,7 @@ def _fitted(
         checked = self_check(collection.pixels, lambda seed: reseeded(model, seed), random_state=model.random_state)
         model.timings_["checking"] = time.perf_counter() - start
     shown = Shown(source, what, model.indices_, top, command, title, explainer, checked)
-    return _write(place, model, ranking, shown, look)
+    return _write(place, model, ranking, shown, look, model.shapes_)
 
 
 def score_with(
@@ -129,7 +133,7 @@ def _scored(
                   new=True)
     if place is None:
         return RunResult(ranking, model, _summary(model, ranking, shown))
-    return _write(place, model, ranking, shown, Look())
+    return _write(place, model, ranking, shown, Look(), collection.shapes)
 
 
 def _require_top(top: int) -> None:
@@ -137,11 +141,16 @@ def _require_top(top: int) -> None:
         raise OptionError(f"top takes a number of images of 0 or more, got {top!r}.")
 
 
-def _write(place: run_folder.Place, model: AnomalyModel, ranking: Ranking, shown: Shown, look: Look) -> RunResult:
+def _write(
+    place: run_folder.Place, model: AnomalyModel, ranking: Ranking, shown: Shown, look: Look,
+    shapes: NDArray[np.integer[Any]],
+) -> RunResult:
     """Write tables, pictures and report, and ``run.json`` last."""
     folder = place.building
-    summed = _summary(model, ranking, shown, place)
+    found = Provenance.of(shown.source, ranking.names, shown.indices, shapes, model.n_jobs)
+    found.save(folder / run_folder.IMAGES)
     ranking.to_csv(folder / run_folder.FILES["table"])
+    summed = _summary(model, ranking, shown, place)
     ranking.to_parquet(folder / run_folder.FILES["parquet"])
     advance("pictures", 0, 2)
     write_gallery(folder / run_folder.FILES["gallery"], contents.panels(model, ranking, shown, look))
