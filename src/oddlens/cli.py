@@ -201,14 +201,14 @@ def export_command(
     files for FiftyOne, Label Studio and tools that read COCO. Nothing of the collection is moved without --move and a
     confirmation, and nothing is ever deleted. See docs/review.md.
     """
-    from oddlens.review.copies import DOINGS
+    from oddlens.review.copies import DOINGS, Way
     from oddlens.review.export import export
 
     if (link or move or yes) and target is None:
         raise click.UsageError("--link, --move and --yes say how --copy-odd DIR does it: give that too.")
     if link and move:
         raise click.UsageError("Give either --link or --move, not both.")
-    way = "link" if link else "move" if move else "copy"
+    way: Way = "link" if link else "move" if move else "copy"
 
     def confirm(count: int) -> bool:
         return yes or click.confirm(f"Move {count} odd images out of the collection into {target}?")

@@ -7,6 +7,7 @@ from oddlens.explaining import orientation
 from oddlens.review.labels import LabelStore
 from oddlens.review.opened_run import OpenedRun
 from oddlens.review.queue import Queue
+from serving import Server, elsewhere
 
 
 @pytest.fixture(scope="session")
@@ -42,3 +43,9 @@ def queue(opened, store):
     queue = Queue(opened, store)
     yield queue
     queue.close()
+
+
+@pytest.fixture
+def served(opened, tmp_path):
+    with Server(elsewhere(opened, tmp_path)) as server:
+        yield server

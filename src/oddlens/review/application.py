@@ -124,8 +124,9 @@ class Review:
         progress = self.queue.progress()
         causes = [(cause, int(which.sum())) for cause, which in self.run.causes.items()]
         return views.fill(
-            template, at=PLACES[template], asked=wanted, here=lambda **more: views.query(wanted, **more), who=self.who(session),
-            progress=progress, chart=views.chart(progress), estimate=views.estimate_words(progress),
+            template, at=PLACES[template], asked=wanted, here=lambda **more: views.query(wanted, **more),
+            who=self.who(session), progress=progress,
+            chart=views.chart(progress), estimate=views.estimate_words(progress),
             learned=views.learned_words(self.queue.learned), causes=causes,
             copies=sum(len(group) for group in self.run.duplicates), total_images=len(self.run),
             title=str(self.run.summary.get("images", "")), ranking=self.run.identity, **values)

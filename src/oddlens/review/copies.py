@@ -1,13 +1,14 @@
 """The odd images themselves, put into a folder: as copies, as links, or, where a person confirms it, moved there.
 
-Nothing of the collection is ever overwritten or deleted, and an image that is not what it was when it was labelled is left
-where it is: the label was for another picture.
+Nothing of the collection is ever overwritten or deleted, and an image that is not what it was when it was labelled is
+left where it is: the label was for another picture.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -15,7 +16,7 @@ from typing import Literal, TypeAlias
 
 from oddlens.errors import OptionError, OutputError
 from oddlens.provenance import State
-from oddlens.result_marks import make_folder
+from oddlens.result_marks import make_folder, require_apart
 from oddlens.review.opened_run import OpenedRun
 
 Way: TypeAlias = Literal["copy", "link", "move"]
@@ -39,14 +40,17 @@ class Copied:
 def put(run: OpenedRun, rows: Sequence[int], folder: str | Path, way: Way = "copy") -> Copied:
     """Put images into a folder, in the subfolders that they have in the collection.
 
-    way:  "copy", "link" (symbolic links) or "move". Several pages of one file are one file.
-    Raises ``OutputError`` for a folder that the images come from, or one that holds other files than these copies.
+    way:  "copy", "link" (symbolic links) or "move". Several pages of one file are one file, which is not moved unless
+          all of them are to be.
+    Raises ``OutputError`` for a folder in one that images come from. A file that is there already is left as it is.
     """
     if way not in DOINGS:
         raise OptionError.unknown("way", way, DOINGS)
     target = Path(folder)
-    sources, left = _sources(run, rows)
-    _require_apart(target, [path for path, _ in sources])
+    require_apart(target, run.folders, "--copy-odd")
+    if target.exists() and not target.is_dir():
+        raise OutputError(f"{target} is a file: choose a folder with --copy-odd.")
+    sources, left = _sources(run, rows, whole=way == "move")
     make_folder(target)
     done: list[tuple[Path, Path]] = []
     for path, within in sources:
@@ -66,8 +70,15 @@ def put(run: OpenedRun, rows: Sequence[int], folder: str | Path, way: Way = "cop
     return Copied(tuple(done), tuple(left))
 
 
-def _sources(run: OpenedRun, rows: Sequence[int]) -> tuple[list[tuple[Path, str]], list[tuple[str, str]]]:
-    """The files of images, each with its place below the folder, and those that are left, with the reason."""
+def _sources(
+    run: OpenedRun, rows: Sequence[int], whole: bool
+) -> tuple[list[tuple[Path, str]], list[tuple[str, str]]]:
+    """The files of images, each with its place below the folder, and those that are left, with the reason.
+
+    whole:  files are left of which other pages are not among the rows.
+    """
+    pages = Counter(origin.path for origin in run.provenance.origins)
+    wanted = Counter(run.provenance.origins[row].path for row in rows)
     found: dict[Path, str] = {}
     left = []
     taken: set[str] = set()
@@ -76,10 +87,14 @@ def _sources(run: OpenedRun, rows: Sequence[int]) -> tuple[list[tuple[Path, str]
         if path is None or state != "same":
             left.append((run.ranking.names[row], WHY[state]))
             continue
+        origin = run.provenance.origins[row]
+        if whole and wanted[origin.path] < pages[origin.path]:
+            left.append((run.ranking.names[row], "other pages of its file are not odd"))
+            continue
         path = Path(os.path.abspath(path))  # noqa: PTH100  links stay as named
         if path in found:
             continue
-        within = PurePosixPath(run.provenance.origins[row].within)
+        within = PurePosixPath(origin.within)
         if within.is_absolute() or ".." in within.parts or not within.parts:
             within = PurePosixPath(path.name)
         number, chosen = 2, within
@@ -89,16 +104,6 @@ def _sources(run: OpenedRun, rows: Sequence[int]) -> tuple[list[tuple[Path, str]
         taken.add(str(chosen))
         found[path] = str(chosen)
     return list(found.items()), left
-
-
-def _require_apart(target: Path, paths: Sequence[Path]) -> None:
-    """Raise ``OutputError`` for a folder that an image lies in, or that lies in one of those."""
-    if target.exists() and not target.is_dir():
-        raise OutputError(f"{target} is a file: choose a folder.")
-    place = target.resolve()
-    folders = {path.parent.resolve() for path in paths}
-    if folder := next((each for each in (place, *place.parents) if each in folders), None):
-        raise OutputError(f"{target} lies in the folder of images {folder}: choose another place.")
 
 
 def _put(path: Path, place: Path, way: Way) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from oddlens import run_folder
 from oddlens.errors import OptionError, OutputError
 from oddlens.files import write_atomically
-from oddlens.result_marks import make_folder
+from oddlens.result_marks import make_folder, require_apart
 from oddlens.review.copies import Copied, Way, put
 from oddlens.review.exports import FORMATS, Answer
 from oddlens.review.labels import LabelStore
@@ -72,6 +72,7 @@ def export(
     files = []
     if wanted:
         place = Path(OUT if out is None else out)
+        require_apart(place, run.folders)
         make_folder(place)
         for name in wanted:
             write_atomically(place / name, FORMATS[name].make(answer))

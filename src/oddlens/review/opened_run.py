@@ -99,6 +99,11 @@ class OpenedRun:
                 zip(self.provenance.names, self.provenance.origins, strict=True)}
 
     @cached_property
+    def folders(self) -> set[Path]:
+        """Every folder that an image lies in; nothing is ever written there."""
+        return {path.parent for path in map(self.images.path, range(len(self))) if path is not None}
+
+    @cached_property
     def causes(self) -> dict[str, NDArray[np.bool_]]:
         """Short name -> (n,) whether that simple cause is named of an image, the most frequent first."""
         named: dict[str, NDArray[np.bool_]] = {}

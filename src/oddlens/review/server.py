@@ -27,12 +27,12 @@ WAITING = 2048  # connections that wait to be taken
 
 @contextmanager
 def serving(
-    folder: str | Path, *, images: Any = None, name: str | None = None, host: str = "127.0.0.1", port: int = 0,
-    limits: Limits | None = None,
+    folder: str | Path | OpenedRun, *, images: Any = None, name: str | None = None, host: str = "127.0.0.1",
+    port: int = 0, limits: Limits | None = None,
 ) -> Iterator[tuple[Server, socket.socket, str]]:
     """A server that is ready to run, the socket that it is to listen on, and the address to open.
 
-    folder:  of a finished run.
+    folder:  of a finished run, or one that is open already.
     images:  where its images are now, if they were moved.
     name:    what the person is called; by default the name of the account.
     port:    0: any that is free.
@@ -48,7 +48,7 @@ def serving(
         raise MissingExtra.named("starlette", "review", "The review page") from error
     from oddlens.review.application import Review
 
-    run = OpenedRun(folder, images, limits)
+    run = folder if isinstance(folder, OpenedRun) else OpenedRun(folder, images, limits)
     listening = listen(host, port)
     try:
         store = LabelStore(run.folder / run_folder.LABELS)
@@ -90,6 +90,7 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind((host, port))
+        found.listen(WAITING)
     except (OSError, OverflowError) as error:
         found.close()
         reason = getattr(error, "strerror", None) or error
