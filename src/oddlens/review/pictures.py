@@ -51,7 +51,7 @@ class Pictures:
         self._lock = threading.Lock()
         self._decoding = threading.Semaphore(DECODED_AT_ONCE)
         self._heating = threading.Lock()
-        self._asked = 0  # heat maps that were asked for so far
+        self.heats = 0  # heat maps that were asked for so far
 
     def thumbnail(self, row: int) -> Encoded:
         """An image of 192 pixels or less; raises ``UnreadableImage``."""
@@ -68,12 +68,12 @@ class Pictures:
         ``Busy``.
         """
         with self._lock:
-            self._asked += 1
-            number, found = self._asked, self._kept.get(("heat", row))
+            self.heats += 1
+            number, found = self.heats, self._kept.get(("heat", row))
         if found is not None:
             return found
         with self._heating:
-            if number != self._asked:
+            if number != self.heats:
                 raise Busy
             return self._have("heat", row, lambda: self._heated(row))
 
