@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pyarrow import parquet
 
-from oddlens import AnomalyModel, run_folder
+from oddlens import AnomalyModel, load_model, run_folder, save_model
 from oddlens.run import rank_into, score_with
 
 PAGE = (Path(__file__).parent.parent / "docs" / "columns.md").read_text()
@@ -38,6 +38,9 @@ def runs(tmp_path_factory):
     rank_into(colour, place / "colour", AnomalyModel(views=VIEWS))
     score_with(place / "colour", colour[:9], place / "new")
     rank_into(colour[:30, ..., 0], place / "grey", AnomalyModel(views=VIEWS), save_model=False)
+    model = load_model(place / "colour" / run_folder.MODEL)
+    save_model(model.give_feedback({"003": "odd", "004": "normal"}), place / "labelled")
+    score_with(place / "labelled", colour[:9], place / "told")
     (place / "colour" / run_folder.REASONS).unlink()
     score_with(place / "colour", colour[:9], place / "bare")
     return place
@@ -45,16 +48,16 @@ def runs(tmp_path_factory):
 
 @pytest.mark.parametrize(("run", "when"), [
     ("colour", ("always", "reasons", "colour")), ("new", ("always", "reasons", "colour")),
-    ("grey", ("always", "reasons")), ("bare", ("always",))])
+    ("grey", ("always", "reasons")), ("bare", ("always",)), ("told", ("always", "labels"))])
 def test_the_page_has_the_columns_of_a_run_in_their_order(runs, run, when):
     assert list(table(runs / run)[0]) == list(documented(*when))
     assert parquet.read_schema(runs / run / run_folder.FILES["parquet"]).names == list(documented(*when))
 
 
-@pytest.mark.parametrize("run", ["colour", "new", "grey"])
+@pytest.mark.parametrize("run", ["colour", "new", "grey", "told"])
 def test_values_keep_to_the_ranges(runs, run):
     rows = table(runs / run)
-    for column, span in documented("always", "reasons", "colour").items():
+    for column, span in documented("always", "labels", "reasons", "colour").items():
         if span and column in rows[0]:
             low, high = (float(end.replace("∞", "inf")) for end in re.fullmatch(r"(\S+) to (\S+)", span).groups())
             values = [float(row[column]) for row in rows]
@@ -72,4 +75,4 @@ def test_copies_are_named_and_text_is_empty_where_there_is_nothing(runs):
 
 
 def test_every_row_of_the_page_says_when():
-    assert len(documented("always", "reasons", "colour")) == PAGE.count("\n| `") - 1 + len(VIEWS)
+    assert len(documented("always", "labels", "reasons", "colour")) == PAGE.count("\n| `") - 1 + len(VIEWS)

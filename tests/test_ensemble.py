@@ -61,7 +61,7 @@ def single(detector, encoder=None):
 def test_each_encoder_learns_and_encodes_once_and_columns_keep_their_order():
     views, reports = crossed(), []
     with listening(lambda *report: reports.append(report)):
-        own = views.fit(PIXELS, {})
+        own = views.fit(PIXELS, {}).members
     assert {column: (scores.tolist(), scores.dtype) for column, scores in own.items()} == {
         column: ([score] * 40, np.float64) for column, score in (("a", 1), ("b", 2), ("c", 3))}
     assert list(own) == ["a", "b", "c"]
@@ -70,7 +70,7 @@ def test_each_encoder_learns_and_encodes_once_and_columns_keep_their_order():
     assert views.columns("one") == ["a", "c"]
     assert reports == [("scoring", 1, 3), ("scoring", 2, 3), ("scoring", 3, 3)]
     views.encoders["two"].given["residual"] = np.zeros(7)
-    scores = views.score(PIXELS[:7])
+    scores = views.score(PIXELS[:7]).members
     assert list(scores) == ["a", "b", "c"]
     assert [column.tolist() for column in scores.values()] == [[1] * 7, [2] * 7, [3] * 7]
     assert views.encoders["one"].asked[2:] == [frozenset({"embedding"})], "what is fitted learns no more"
@@ -114,7 +114,7 @@ def test_an_encoder_that_does_not_give_what_it_was_asked_for_is_named(need, give
 
 def test_what_an_encoder_was_not_asked_for_may_be_missing():
     encoder = Giving(embedding=None, activations={"a": np.zeros((40, 1))})
-    assert single(Constant(needs={"activations"}), encoder).fit(PIXELS, {})["a"].tolist() == [1] * 40
+    assert single(Constant(needs={"activations"}), encoder).fit(PIXELS, {}).members["a"].tolist() == [1] * 40
 
 
 @pytest.mark.parametrize(("gives", "got"), [

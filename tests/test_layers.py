@@ -13,10 +13,10 @@ PACKAGE = Path(oddlens.__file__).parent
 # From the ground up: a file at the top or a room may import from lower floors only, or from its own where it says so.
 FLOORS = [
     {"arrays", "errors", "interruption", "progress", "protocols"},
-    {"files", "folder_lock", "kernels", "options", "registry", "statement"},
+    {"files", "folder_lock", "kernels", "labels", "options", "posterior", "registry", "statement"},
     {"calibration", "decisions", "feedback", "ranking", "reading", "result_marks"},
-    {"learning", "pixels", "scoring", "sources"},
-    {"detectors", "encoders", "views"},
+    {"learning", "pixels", "review_outlook", "scoring", "sources"},
+    {"detectors", "encoders", "labelled_decisions", "views"},
     {"ensemble", "specifications"},
     {"model"},
     {"explaining", "provenance", "saving"},

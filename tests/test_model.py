@@ -306,3 +306,97 @@ def test_options_given_to_the_model_reach_what_it_makes_by_name(dots):
     model = AnomalyModel("autoencoder", "forest", random_state=9).fit(dots)
     assert model.encoder_.random_state == 9
     assert model.detectors_["forest"].random_state == 9
+
+
+def test_labels_re_rank_and_the_unlabelled_score_stays_a_column(model):
+    before = model.rank()
+    assert not before.measures
+    model.give_feedback({before.names[11]: "normal", before.names[20]: "odd"})
+    told = model.rank()
+    assert told.top(1)[0].index == 20
+    assert told.order()[-1] == 11
+    assert told.flagged[20]
+    assert not told.flagged[11]
+    assert np.array_equal(told.measures["unlabelled"], before.scores)
+    assert [told.measures["label"][i] for i in (11, 20, 60)] == ["normal", "odd", ""]
+    assert told.measures["probability"][[11, 20]].tolist() == [0, 1]
+    assert told.p_values[20] < told.p_values[60] < told.p_values[11]
+    assert np.array_equal(told.flagged, -told.scores < model.offset_)
+    assert "You found 1 odd image in 2 looks" in model.decision_.statement
+    assert model.decision_.share.low >= 1 / 120
+
+
+def test_labels_join_and_taken_back_leave_all_as_it_was(model, planted):
+    before, offset = model.rank(), model.offset_
+    names = before.names
+    model.give_feedback({names[11]: "odd"}).give_feedback({names[60]: "odd", names[5]: "normal"})
+    assert model.labels_ == {names[11]: "odd", names[60]: "odd", names[5]: "normal"}
+    assert not np.array_equal(model.rank().scores, before.scores)
+    model.give_feedback(dict.fromkeys((names[11], names[60], names[5])))
+    assert alike(model.rank(), before, np.arange(120))
+    assert model.offset_ == offset
+    model.give_feedback({names[11]: "odd"}).fit(planted)
+    assert model.labels_ == {}
+
+
+def test_labels_that_cannot_be_are_refused_and_none_is_taken_in(model):
+    with pytest.raises(OptionError, match="no fitted image named 'nothing'"):
+        model.give_feedback({"000": "odd", "nothing": "odd"})
+    assert model.labels_ == {}
+    with pytest.raises(NotFittedError):
+        AnomalyModel().give_feedback({"000": "odd"})
+
+
+def test_with_labels_a_new_image_is_judged_alone_and_a_copy_as_the_fitted_one(planted, dots, tmp_path):
+    model = AnomalyModel().fit(planted)
+    names = model.names_
+    model.give_feedback({names[11]: "odd", names[3]: "normal", names[4]: "normal", names[60]: "odd"})
+    save_model(model, tmp_path / "model")
+    new = np.random.default_rng(5).integers(0, 200, (6, 8, 8, 1), dtype=np.uint8)
+    for judge in (model, load_model(tmp_path / "model")):
+        own, told = judge.rank(), judge.rank(planted)
+        assert alike(told, own, np.arange(120))
+        assert np.array_equal(told.measures["probability"], own.measures["probability"])
+        assert set(told.measures["label"]) == {""}
+        together = judge.rank(np.concatenate([new, planted[:9]]))
+        for i in range(6):
+            assert alike(judge.rank(new[i : i + 1]), together, [i])
+        assert np.array_equal(judge.rank(new[::-1]).scores, together.scores[:6][::-1])
+        assert (judge.predict(planted[[11, 60]]) == -1).all()
+        assert (judge.predict(planted[[3, 4]]) == 1).all()
+        assert np.array_equal(-judge.score_samples(new), together.scores[:6])
+
+
+def test_copies_of_a_labelled_image_have_its_label(planted):
+    planted[70] = planted[60]
+    model = AnomalyModel(InstantEncoder(), SEVERAL).fit(planted)
+    model.give_feedback({model.names_[70]: "normal"})
+    told = model.rank()
+    assert told.scores[70] == told.scores[60] == told.scores.min()
+    assert told.measures["probability"][60] == 0
+
+
+def test_the_order_in_which_images_come_does_not_matter_to_what_is_learned(planted):
+    order = np.random.default_rng(3).permutation(120)
+    one = AnomalyModel(InstantEncoder(), SEVERAL).fit(planted)
+    other = AnomalyModel(InstantEncoder(), SEVERAL).fit(planted[order])
+    one.give_feedback({one.names_[i]: "odd" if i in (11, 60) else "normal" for i in (11, 60, 5, 6)})
+    place = np.argsort(order)
+    other.give_feedback({other.names_[place[i]]: "odd" if i in (11, 60) else "normal" for i in (11, 60, 5, 6)})
+    # The forest draws its trees over rows, so scores differ a little before anything is learned.
+    assert np.corrcoef(one.rank().scores[order], other.rank().scores)[0, 1] > 0.99
+
+
+def test_a_view_without_an_embedding_is_learned_from_by_its_score_alone(planted):
+    model = AnomalyModel(InstantEncoder(), "reconstruction").fit(planted)
+    assert model.evidence_.features.shape == (120, 0)
+    names = model.names_
+    assert model.give_feedback({names[11]: "odd", names[3]: "normal"}).rank().top(1)[0].index == 11
+
+
+def test_the_asked_share_is_flagged_with_labels_too(planted):
+    model = AnomalyModel(InstantEncoder(), SEVERAL, contamination=0.1).fit(planted)
+    model.give_feedback({model.names_[3]: "odd"})
+    told = model.rank()
+    assert told.flagged.sum() == 12
+    assert told.flagged[3]

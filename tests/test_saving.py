@@ -133,7 +133,7 @@ def test_saving_again_replaces_the_old_model_and_leaves_no_rubbish(model, dots, 
     other = AnomalyModel(Autoencoder(latent=3, steps=30)).fit(dots)
     save_model(other, tmp_path / "model")
     assert np.array_equal(load_model(tmp_path / "model").rank().scores, other.rank().scores)
-    assert len(list((tmp_path / "model").iterdir())) == 5
+    assert len(list((tmp_path / "model").iterdir())) == 6
 
 
 def test_a_save_that_is_cut_off_leaves_the_old_model_whole(model, dots, tmp_path, monkeypatch):
@@ -164,7 +164,7 @@ def test_only_what_a_saved_model_holds_is_replaced_or_removed(model, tmp_path):
     folder.mkdir()  # an empty one will do
     save_model(model, folder)
     content = json.loads((folder / "model.json").read_text())
-    assert content["format"] == 5, "raise it with every change that older versions cannot read"
+    assert content["format"] == 6, "raise it with every change that older versions cannot read"
     named = {file["name"] for file in content["files"].values()}
     assert {file.name for file in folder.iterdir()} == {"model.json", *named}
     (folder / ".model.json.x.part").write_text("a save that was cut off")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from oddlens.decisions import decide
-from oddlens.statement import HIDDEN_WARNING, Finding, percent
+from oddlens.statement import HIDDEN_WARNING, Finding, Reviewed, percent
 
 FLAGGED = Finding(1050, 40, 0.05, 0.03, 0.1, expected_false=3.2)
 SOME = Finding(2624, 0, 0.042, 0.021, 0.111)
@@ -117,3 +117,25 @@ def test_a_decision_says_the_same():
 def test_percentages_are_short():
     shares = (0.003, 0.0333, 0.456, 0.996, 1.0)
     assert [percent(share) for share in shares] == ["0.3 %", "3.3 %", "46 %", "100 %", "100 %"]
+
+
+@pytest.mark.parametrize(("reviewed", "sentence"), [
+    (Reviewed(1, 1, 100, 6.2, 2, 14, 300), "You found 1 odd image in 1 look; about 6 (2 to 14) are left among the next "
+     "100; the next 300 are worth a look."),
+    (Reviewed(140, 31, 100, 0.2, 0, 2, 0, 0.9), "You found 31 odd images in 140 looks; about 0 (0 to 2) are left among "
+     "the next 100; it is no longer worth looking. At least 90 % of all odd images are found, as far as can be told."),
+    (Reviewed(40, 0, 0, 0.0, 0, 0, 0, 0.0), "You found 0 odd images in 40 looks; every image has a label."),
+])
+def test_what_was_found_by_looking_stands_first(reviewed, sentence):
+    finding = Finding(500, 40, 0.08, 0.07, 0.09, reviewed=reviewed)
+    assert finding.headline == sentence
+    assert finding.worth_looking == reviewed.worth
+    unseen = 40 - reviewed.found
+    assert finding.rest.startswith(f"{unseen} of those that you have not looked at are flagged")
+    assert finding.rest.endswith("By the labels 8 % of all images are odd (somewhere from 7 % to 9 %).")
+
+
+def test_new_images_are_spoken_of_as_ever_though_labels_were_given():
+    finding = Finding(5, 2, 0.08, 0.07, 0.09, new=True, reviewed=Reviewed(9, 3, 100, 6.2, 2, 14, 300))
+    assert finding.headline == "2 of 5 new images look odd beside the fitted ones."
+    assert finding.worth_looking == 2

@@ -116,11 +116,16 @@ class Decision:
     share: Share
 
     @property
-    def statement(self) -> str:
-        """What was found, in two lines: see ``statement.Finding``."""
+    def finding(self) -> Finding:
+        """What was found, as the statement is made of it."""
         share = self.share
         return Finding(len(self.flagged), int(self.flagged.sum()), share.value, share.low, share.high, rate=self.rate,
-                       expected_false=self.expected_false, known=self.null.known).statement
+                       expected_false=self.expected_false, known=self.null.known)
+
+    @property
+    def statement(self) -> str:
+        """What was found, in two lines: see ``statement.Finding``."""
+        return self.finding.statement
 
 
 class NullDistribution(Protocol):

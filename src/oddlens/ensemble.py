@@ -5,16 +5,30 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from oddlens.errors import OptionError
+from oddlens.learning.principal_components import Components
 from oddlens.progress import advance
 from oddlens.protocols import LARGEST_SCORE, Detector, Doubles, Encoded, Encoder, Pixels, SeesDetail
 from oddlens.scoring.structure import unimodality
 from oddlens.views import View
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """What an ensemble says of m images.
+
+    members:   column -> (m,) scores.
+    features:  (m, k) float16, the principal components by which images are compared once some are labelled.
+    """
+
+    members: dict[str, Doubles]
+    features: NDArray[np.float16]
 
 
 @dataclass
@@ -26,6 +40,9 @@ class Ensemble:
     sees:       column -> the name of the encoder whose features its detector reads.
     views:      column -> what was asked for.
     unimodality: 0 (the collection holds many kinds of image) to 1 (one), by the first view's embedding.
+    compared_by: the name of the encoder whose embedding's principal components say which images are alike, for learning
+                 from labels: the first that has an embedding; empty where none has.
+    components:  these.
     """
 
     encoders: dict[str, Encoder]
@@ -33,15 +50,19 @@ class Ensemble:
     sees: dict[str, str]
     views: dict[str, View]
     unimodality: float = 0.0
+    compared_by: str = ""
+    components: Components = field(default_factory=Components.none)
 
-    def fit(self, pixels: Pixels, timings: dict[str, float], detail: Pixels | None = None) -> dict[str, Doubles]:
-        """Learn, encode and score, one encoder after the other: column -> (n,) the images' own scores.
+    def fit(self, pixels: Pixels, timings: dict[str, float], detail: Pixels | None = None) -> Scored:
+        """Learn, encode and score, one encoder after the other: the images' own scores, and their components.
 
         detail:  the images in more detail, for encoders that see it; without it views that are for detail alone go.
         """
         if detail is None:
             self._forget_detail()
         own: dict[str, Doubles] = {}
+        features = np.empty((len(pixels), 0), np.float16)
+        self.compared_by, self.components = "", Components.none()
         for number, (name, encoder) in enumerate(self.encoders.items()):
             shown = _shown(encoder, pixels, detail)
             with _timed("learning", timings):
@@ -52,18 +73,22 @@ class Ensemble:
             with _timed("scoring", timings):
                 if number == 0 and encoded.embedding is not None:
                     self.unimodality = unimodality(encoded.embedding)
+                if not self.compared_by and encoded.embedding is not None:
+                    self.compared_by, self.components = name, Components.found(encoded.embedding)
+                    features = self.components.project(encoded.embedding)
                 for column in self.columns(name):
                     self.detectors[column].fit(encoded)
                     own[column] = _as_scores(column, self.detectors[column].score_own(), len(pixels))
                     advance("scoring", len(own), len(self.detectors))
-        return {column: own[column] for column in self.detectors}
+        return Scored({column: own[column] for column in self.detectors}, features)
 
-    def score(self, pixels: Pixels, detail: Pixels | None = None, without: Collection[str] = ()) -> dict[str, Doubles]:
-        """Column -> (m,) the scores of other images, each independent of the rest.
+    def score(self, pixels: Pixels, detail: Pixels | None = None, without: Collection[str] = ()) -> Scored:
+        """The scores and components of other images, each independent of the rest.
 
         without:  encoders whose views are left out.
         """
         members: dict[str, Doubles] = {}
+        features = np.empty((len(pixels), self.components.axes.shape[1]), np.float16)
         for name, encoder in self.encoders.items():
             if name in without:
                 continue
@@ -71,7 +96,9 @@ class Ensemble:
             _require_encoded(name, encoded, self.needs(name), len(pixels))
             members |= {column: _as_scores(column, self.detectors[column].score_new(encoded), len(pixels))
                         for column in self.columns(name)}
-        return {column: members[column] for column in self.detectors if column in members}
+            if name == self.compared_by and encoded.embedding is not None:
+                features = self.components.project_each(encoded.embedding)
+        return Scored({column: members[column] for column in self.detectors if column in members}, features)
 
     @property
     def detailed(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -17,10 +17,13 @@ from sklearn.base import BaseEstimator, OutlierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from oddlens import registry, views
-from oddlens.calibration import Fusion, fuse
+from oddlens.calibration import Fusion, fit_tail, fuse
 from oddlens.decisions import NULL_FREEDOM, Decision, decide
-from oddlens.ensemble import Ensemble
+from oddlens.ensemble import Ensemble, Scored
 from oddlens.errors import OptionError
+from oddlens.feedback import Evidence, learn
+from oddlens.labelled_decisions import decide_labelled
+from oddlens.labels import by_row, merged
 from oddlens.pixels import Collection, look, read_pixels, require_enough
 from oddlens.protocols import Detector, Doubles, Encoder, HasOptions, HeavyTailed, Pixels
 from oddlens.ranking import Ranking
@@ -28,6 +31,8 @@ from oddlens.scoring.agreement import answer_weights, decide_fused
 from oddlens.scoring.exact_copies import Known, digests
 from oddlens.sources import open_source
 from oddlens.views import View
+
+FARTHEST = 30.0  # a surprisal beyond this teaches no more than this: one image must not set the unit of all
 
 
 class AnomalyModel(OutlierMixin, BaseEstimator):
@@ -65,7 +70,9 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
     encoder whose features it reads), ``fusion_`` (how the columns make the score), ``format_`` (the size that images
     are resized to), ``names_``, ``unreadable_``, ``shapes_`` (n, 2) and ``indices_`` (n,) (the size of each image that
     was read and its number in the source), ``timings_`` (stage -> seconds), ``decision_`` (which fitted images stand
-    out; see ``decisions.Decision``), ``offset_`` (minus the score from which ``predict`` says odd).
+    out; see ``decisions.Decision``), ``offset_`` (minus the score from which ``predict`` says odd), ``labels_`` (name
+    -> "odd" or "normal", as ``give_feedback`` took them in), ``lesson_`` (what was learned from these) and
+    ``evidence_`` (what it was learned from; see ``feedback.py``).
 
     >>> images = np.random.default_rng(0).integers(0, 30, (40, 8, 8), dtype=np.uint8)
     >>> images[7, 2:6, 2:6] = 255
@@ -115,12 +122,13 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         collection = images if isinstance(images, Collection) else self.read(images)
         require_enough(collection)
         timings = {"reading": collection.seconds}
-        own = ensemble.fit(collection.pixels, timings, collection.detail)
+        scored = ensemble.fit(collection.pixels, timings, collection.detail)
         known = Known(digests(collection.finest))
         first = known.first()
-        own = {column: scores[first] for column, scores in own.items()}  # the same picture has the same score
+        # The same picture has the same score.
+        scored = Scored({column: scores[first] for column, scores in scored.members.items()}, scored.features[first])
         fusion = views.fusion(ensemble.views, collection.format.channels, ensemble.unimodality)
-        self.restore(ensemble, fusion, own, known, collection, timings)
+        self.restore(ensemble, fusion, scored, known, collection, timings)
         return self
 
     def build(self) -> Ensemble:
@@ -164,16 +172,33 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         """
         self._require_fit()
         if images is None:
-            return self._ranking(self.names_, self.unreadable_, self.own_)
-        collection, members = self._score(images)
-        return self._ranking(collection.names, collection.unreadable, members)
+            return self._ranking(self.names_, self.unreadable_, self.own_, self._judged())
+        collection, scored, row = self._score(images)
+        return self._ranking(collection.names, collection.unreadable, scored.members, self._judged(scored, row))
+
+    def give_feedback(self, labels: Mapping[str, str | None]) -> Self:
+        """Take in what a person said of fitted images: name -> "odd", "normal", or None to take it back.
+
+        Earlier labels stay. From then on ``rank``, ``predict`` and the decision go by what the labels teach, of new
+        images too; without any label all is as ``fit`` left it. Copies of a labelled image have its label. Raises
+        ``OptionError`` for a name that no fitted image has, and takes nothing in then.
+
+        >>> images = np.random.default_rng(0).integers(0, 30, (40, 8, 8), dtype=np.uint8)
+        >>> model = AnomalyModel(detector="neighbors").fit(images).give_feedback({"07": "odd", "08": "normal"})
+        >>> model.rank().top(1)[0].name, model.labels_
+        ('07', {'07': 'odd', '08': 'normal'})
+        """
+        self._require_fit()
+        self.labels_: dict[str, str] = merged(self.labels_, labels, self.names_, [name for name, _ in self.unreadable_])
+        self._learn()
+        return self
 
     def score_samples(self, images: Any) -> Doubles:
         """(n,) minus the score of each image, nan for one that cannot be read: lower is stranger."""
         self._require_fit()
-        collection, members = self._score(images)
+        collection, scored, row = self._score(images)
         scores = np.full(len(collection.names) + len(collection.unreadable), np.nan)
-        scores[collection.indices] = -self._fuse(members)
+        scores[collection.indices] = -self._judged(scored, row).scores
         return scores
 
     def decision_function(self, images: Any) -> Doubles:
@@ -188,7 +213,7 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         """(n,) as ``predict``, for the fitted images themselves, each judged without itself."""
         self.fit(images, y)
         labels = np.full(len(self.names_) + len(self.unreadable_), -1)
-        labels[self.indices_] = np.where(-self._fuse(self.own_) >= self.offset_, 1, -1)
+        labels[self.indices_] = np.where(-self._judged().scores >= self.offset_, 1, -1)
         return labels
 
     def _chosen(self) -> Sequence[View]:
@@ -246,32 +271,49 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         return clone(spec, safe=False)  # by its options; of a class that tells none, a copy
 
     def restore(
-        self, ensemble: Ensemble, fusion: Fusion, own: dict[str, Doubles], known: Known, images: Collection,
-        timings: dict[str, float],
+        self, ensemble: Ensemble, fusion: Fusion, own: Scored, known: Known, images: Collection,
+        timings: dict[str, float], labels: Mapping[str, str] | None = None,
     ) -> None:
         """Become fitted, by ``fit`` or from a saved model.
 
         ensemble:  the views, fitted.
         fusion:    how their scores are put together.
-        own:       column -> (n,) the fitted images' scores.
+        own:       the fitted images' scores and principal components.
         known:     tells copies of the fitted images by their pixels.
         images:    the fitted images, of which only the format and what is known beside the pixels is kept: a saved
                    model has no pixels any more.
         timings:   stage -> seconds.
+        labels:    name -> what a person said of a fitted image.
         """
         self.ensemble_, self.fusion_, self.format_ = ensemble, fusion, images.format
-        self.names_, self.unreadable_, self.own_, self.known_ = images.names, images.unreadable, own, known
+        self.names_, self.unreadable_, self.own_, self.known_ = images.names, images.unreadable, own.members, known
         self.shapes_, self.indices_, self.timings_ = images.shapes, images.indices, timings
+        self.evidence_ = self._evidence(own)
+        self.labels_ = dict(labels or {})
+        self._learn()
+
+    def _learn(self) -> None:
+        """Go by the labels there are."""
+        first = self.known_.first()
+        self.lesson_ = learn(self.evidence_, by_row(self.labels_, self.names_, first)).of_copies(first)
         self.decision_ = self.decide(self.fdr)
         if self.contamination is None:
             self.offset_ = float(np.nextafter(-self.decision_.threshold, np.inf))  # odd from the threshold on
         else:
-            self.offset_ = float(np.quantile(-self._fuse(own), self.contamination))
+            self.offset_ = float(np.quantile(-self.lesson_.scores, self.contamination))
+
+    def _evidence(self, scored: Scored) -> Evidence:
+        """What is known of images, fitted or new, without labels."""
+        surprisals = np.stack([fit_tail(own).surprisal(scored.members[column]) for column, own in self.own_.items()], 1)
+        return Evidence(self._fuse(scored.members), np.clip(surprisals, -FARTHEST, FARTHEST).astype(np.float32),
+                        scored.features.astype(np.float32))
 
     def decide(self, fdr: float) -> Decision:
         """Which of the fitted images stand out at a false-discovery rate from 0 to 0.5, and how sure that is."""
         self._require_fit()
-        scores = self._fuse(self.own_)
+        if self.labels_:
+            return decide_labelled(self.lesson_, fdr)
+        scores = self.evidence_.scores
         if len(self.own_) == 1:
             return decide(scores, fdr, freedom=self.freedom(next(iter(self.own_))))
         weights = answer_weights(self.format_.channels, self.ensemble_.unimodality)
@@ -305,36 +347,55 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
     def score_pixels(self, pixels: Pixels) -> Doubles:
         """(m,) the scores of (m, height, width, channels) uint8 pixels of ``format_``, as new images.
 
-        The pixels of a fitted image get its own score. Views that look at images in more detail have no part in it.
+        The pixels of a fitted image get its own score. Views that look at images in more detail have no part in it,
+        nor have labels.
         """
         self._require_fit()
         detailed = self.ensemble_.detailed if self.format_.detail else ()
         if not detailed:
-            return self._fuse(self._members(pixels, None))
-        members = self.ensemble_.score(pixels, without=detailed)
+            return self._fuse(self._scored(pixels, None)[0].members)
+        members = self.ensemble_.score(pixels, without=detailed).members
         return fuse(self.fusion_.only(members), {column: self.own_[column] for column in members}, members)
 
-    def _score(self, images: Any) -> tuple[Collection, dict[str, Doubles]]:
+    def _score(self, images: Any) -> tuple[Collection, Scored, NDArray[np.int64]]:
         collection = images if isinstance(images, Collection) else self.read_new(images)
         if collection.format != self.format_:
             raise OptionError(f"The images were read as {collection.format}, and the model was fitted to images read "
                               f"as {self.format_}: read them with the model's read_new.")
         if len(collection.names) == 0:
-            return collection, {column: np.empty(0) for column in self.detectors_}
-        return collection, self._members(collection.pixels, collection.detail)
+            none = np.empty((0, self.evidence_.features.shape[1]), np.float16)
+            return collection, Scored({column: np.empty(0) for column in self.detectors_}, none), np.empty(0, np.int64)
+        return collection, *self._scored(collection.pixels, collection.detail)
 
-    def _members(self, pixels: Pixels, detail: Pixels | None) -> dict[str, Doubles]:
-        """Column -> (m,) the scores of images, those of fitted ones where they are copies of these."""
+    def _scored(self, pixels: Pixels, detail: Pixels | None) -> tuple[Scored, NDArray[np.int64]]:
+        """What the views say of images; and of which fitted images these are copies, which get its scores: -1 none."""
         row = self.known_.find(pixels if detail is None else detail)
-        return {column: np.where(row >= 0, self.own_[column][row], scores)
-                for column, scores in self.ensemble_.score(pixels, detail).items()}
+        found = self.ensemble_.score(pixels, detail)
+        members = {column: np.where(row >= 0, self.own_[column][row], scores)
+                   for column, scores in found.members.items()}
+        return Scored(members, found.features), row
+
+    def _judged(self, scored: Scored | None = None, row: NDArray[np.int64] | None = None) -> Judged:
+        """What labels make of the fitted images, or of others; without labels what the views say of them."""
+        if scored is None or row is None:
+            return Judged(self.lesson_.scores, self.lesson_.probability, self.evidence_.scores)
+        evidence = self._evidence(scored)
+        scores, probability = self.lesson_.judge(evidence)
+        return Judged(np.where(row >= 0, self.lesson_.scores[row], scores),
+                      np.where(row >= 0, self.lesson_.probability[row], probability), evidence.scores)
 
     def _ranking(
-        self, names: tuple[str, ...], unreadable: tuple[tuple[str, str], ...], members: dict[str, Doubles]
+        self, names: tuple[str, ...], unreadable: tuple[tuple[str, str], ...], members: dict[str, Doubles],
+        judged: Judged,
     ) -> Ranking:
-        scores = self._fuse(members)
+        scores = judged.scores
         p_values = self.decision_.null.p_values(scores)
-        return Ranking(names, scores, members, unreadable, p_values, -scores < self.offset_)
+        told: dict[str, Doubles | tuple[str, ...]] = {}
+        if self.labels_:
+            own = self.labels_ if names is self.names_ else {}
+            told = {"unlabelled": judged.unlabelled, "probability": judged.probability,
+                    "label": tuple(own.get(name, "") for name in names)}
+        return Ranking(names, scores, members, unreadable, p_values, -scores < self.offset_, measures=told)
 
     def _fuse(self, members: dict[str, Doubles]) -> Doubles:
         if len(members) == 1:
@@ -343,6 +404,15 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
 
     def _require_fit(self) -> None:
         check_is_fitted(self, "ensemble_")
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """(m,) scores, probabilities of being odd, and the scores without labels."""
+
+    scores: Doubles
+    probability: Doubles
+    unlabelled: Doubles
 
 
 def rank(images: Any, **options: Any) -> Ranking:

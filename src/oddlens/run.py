@@ -79,7 +79,8 @@ def _fitted(
     explainer = Explainer(model, collection, model.rank())
     if save_model:
         explainer.memory().save(folder / run_folder.REASONS)
-    ranking = replace(model.rank(), causes=explainer.cause_names(), measures=explainer.measures())
+    ranking = model.rank()
+    ranking = replace(ranking, causes=explainer.cause_names(), measures={**ranking.measures, **explainer.measures()})
     model.timings_["causes"] = time.perf_counter() - start
     checked = None
     if check:
@@ -127,7 +128,8 @@ def _scored(
         form = model.format_
         memory = Memory.load(reasons, (form.height, form.width, form.channels), len(model.names_))
         explainer = NewExplainer(model, collection, ranking, memory)
-        ranking = replace(ranking, causes=explainer.cause_names(), measures=explainer.measures())
+        ranking = replace(ranking, causes=explainer.cause_names(),
+                          measures={**ranking.measures, **explainer.measures()})
         model.timings_["causes"] = time.perf_counter() - start
     shown = Shown(source, what, collection.indices, top, command, "New images, scored", explainer,
                   new=True)

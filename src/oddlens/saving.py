@@ -2,11 +2,12 @@
 
     model.json                      options, names of encoders and detectors and the packages of those that are not
                                     ours, image size, names and sizes of the images, and the name and SHA-256 of every
-                                    other file
+                                    other file; what a person said of the images, in the order in which it was said
     encoder-<n>-<hash>.safetensors  what each encoder learned
     detector-<n>-<hash>.safetensors
     own-<hash>.safetensors          the fitted images' scores
     known-<hash>.safetensors        digests of their pixels, by which copies of them are known
+    features-<hash>.safetensors     their principal components, by which labels teach, and how new ones are found
 
 ``model.json`` is replaced last and in one step, so a save that is cut off leaves the old model whole. Encoder
 and detector names stand for classes only by way of the registry; nothing in the folder can name code. What
@@ -30,9 +31,11 @@ from sklearn.utils.validation import check_is_fitted
 
 import oddlens
 from oddlens.calibration import Fusion
-from oddlens.ensemble import Ensemble
+from oddlens.ensemble import Ensemble, Scored
 from oddlens.errors import OddlensError, OptionError, SavedModelError
 from oddlens.files import read_regular, write_atomically
+from oddlens.labels import merged
+from oddlens.learning.principal_components import Components
 from oddlens.model import AnomalyModel
 from oddlens.pixels import RESIZES, Collection
 from oddlens.protocols import LARGEST_SCORE, State
@@ -40,9 +43,9 @@ from oddlens.scoring.exact_copies import Known
 from oddlens.specifications import described, revived, written
 from oddlens.views import TailWeight, View
 
-FORMAT = 5
+FORMAT = 6
 LARGEST_IMAGE = 2**26  # values in one image that a saved model may ask for
-_FILE = re.compile(r"(own|known|(?:encoder|detector)-\d{1,3})-[0-9a-f]{16}\.safetensors")
+_FILE = re.compile(r"(own|known|features|(?:encoder|detector)-\d{1,3})-[0-9a-f]{16}\.safetensors")
 
 
 def save_model(model: AnomalyModel, path: str | Path) -> None:
@@ -55,7 +58,9 @@ def save_model(model: AnomalyModel, path: str | Path) -> None:
     folder = Path(path)
     if (folder / "model.json").is_symlink() or (folder.exists() and not _is_ours(folder)):
         raise OptionError(f"{folder} holds other files than a saved model; choose an empty or new folder.")
-    states: dict[str, State] = {"own": dict(model.own_), "known": {"digests": model.known_.digests}}
+    states: dict[str, State] = {"own": dict(model.own_), "known": {"digests": model.known_.digests},
+                               "features": {"features": model.evidence_.features.astype(np.float16),
+                                            **model.ensemble_.components.get_state()}}
     for number, encoder in enumerate(model.encoders_.values()):
         states[f"encoder-{number}"] = encoder.get_state()
     for number, detector in enumerate(model.detectors_.values()):
@@ -67,6 +72,7 @@ def save_model(model: AnomalyModel, path: str | Path) -> None:
         "model": _asked(model),
         **_parts(model.ensemble_),
         "unimodality": model.ensemble_.unimodality,
+        "compared_by": model.ensemble_.compared_by,
         "fusion": {"leads": dict(model.fusion_.leads), "tails": dict(model.fusion_.tails)},
         "pixels": {"height": model.format_.height, "width": model.format_.width,
                    "channels": model.format_.channels, "resize": model.format_.resize,
@@ -76,6 +82,7 @@ def save_model(model: AnomalyModel, path: str | Path) -> None:
         "indices": [int(i) for i in model.indices_],
         "shapes": [[int(side) for side in shape] for shape in model.shapes_],
         "timings": model.timings_,
+        "labels": [list(pair) for pair in model.labels_.items()],
         "files": files,
     }
     write_atomically(folder / "model.json", json.dumps(content, indent=1, ensure_ascii=True).encode())
@@ -121,7 +128,9 @@ def load_model(path: str | Path) -> AnomalyModel:
         if len(known.digests) != len(names):
             raise ValueError(f"{len(known.digests)} digests for {len(names)} names")
         timings = {str(stage): float(seconds) for stage, seconds in content["timings"].items()}
-        model.restore(seen, fusion, own, known, _images(content, names, unreadable), timings)
+        labels = merged({}, {str(name): str(label) for name, label in content["labels"]}, names)
+        scored = Scored(own, _features(states["features"], len(names), seen))
+        model.restore(seen, fusion, scored, known, _images(content, names, unreadable), timings, labels)
         _try_out(model)
     except SavedModelError:
         raise
@@ -196,7 +205,11 @@ def _seen(content: dict[str, Any], states: dict[str, State]) -> Ensemble:
     weights = [weight for view in asked.values() for weight in (view.lead, *astuple(view.tail_weights))]
     if not all(np.isfinite(weight) and weight >= 0 for weight in (*weights, float(content["unimodality"]))):
         raise ValueError("a view whose weight is no number of 0 or more")
-    return Ensemble(encoders, detectors, sees, asked, float(content["unimodality"]))
+    compared_by = str(content["compared_by"])
+    if compared_by and compared_by not in encoders:
+        raise ValueError(f"images compared by {compared_by!r}, which is no encoder of this model")
+    return Ensemble(encoders, detectors, sees, asked, float(content["unimodality"]), compared_by,
+                    Components.of_state(states["features"]))
 
 
 def _fusion(item: dict[str, Any], seen: Ensemble) -> Fusion:
@@ -222,6 +235,15 @@ def _scores(own: State, column: str, count: int) -> Any:
     if scores.dtype != np.float64 or scores.shape != (count,) or not (np.abs(scores) <= LARGEST_SCORE).all():
         raise ValueError(f"scores of {column} are {scores.dtype} {scores.shape}, not {count} numbers within bounds")
     return scores
+
+
+def _features(state: State, count: int, seen: Ensemble) -> Any:
+    features = state["features"]
+    if features.dtype != np.float16 or features.shape != (count, seen.components.axes.shape[1]):
+        raise ValueError(f"features are {features.dtype} {features.shape}, not {count} of {seen.components.axes.shape}")
+    if not np.isfinite(features).all():
+        raise ValueError("features that are no numbers")
+    return features
 
 
 def _write_state(folder: Path, part: str, state: State) -> dict[str, str]:

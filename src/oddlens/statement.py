@@ -17,6 +17,50 @@ RARITY_FACTOR = 10  # of n images, no rarity beyond 1 in this many times n is st
 
 
 @dataclass(frozen=True)
+class Reviewed:
+    """What a person found so far, and what is left.
+
+    looked, found:    how many images have a label, and how many of them were called odd.
+    ahead:            how many of the images that come next are spoken of.
+    left, low, high:  how many of these are expected to be odd, with the bounds that it lies between nine times in ten.
+    worth:            how many of those that come next are worth a look.
+    share:            of all odd images at least so many have been found, nine times in ten; 0: that cannot be said.
+
+    >>> Reviewed(140, 31, 100, 6.2, 2, 14, 100, 0.8).sentence[:82]
+    'You found 31 odd images in 140 looks; about 6 (2 to 14) are left among the next 100'
+    """
+
+    looked: int
+    found: int
+    ahead: int
+    left: float
+    low: int
+    high: int
+    worth: int
+    share: float = 0.0
+
+    @property
+    def sentence(self) -> str:
+        """All of it in words."""
+        looks = f"{self.looked:,} look{'' if self.looked == 1 else 's'}"
+        said = f"You found {_counted(self.found, 'odd image')} in {looks}"
+        if not self.ahead:
+            return f"{said}; every image has a label."
+        left = round(self.left)
+        among = f"among the next {self.ahead:,}" if self.ahead > 1 else "and it may be the last image"
+        said += f"; about {left:,} ({self.low:,} to {self.high:,}) {_are(left)} left {among}"
+        if not self.worth:
+            said += "; it is no longer worth looking."
+        elif self.worth <= self.ahead:
+            said += "; after those it is no longer worth looking."
+        else:
+            said += f"; the next {self.worth:,} are worth a look."
+        if self.share:
+            said += f" At least {percent(self.share)} of all odd images are found, as far as can be told."
+        return said
+
+
+@dataclass(frozen=True)
 class Finding:
     """What was found among the fitted images, or among new ones.
 
@@ -27,6 +71,7 @@ class Finding:
     known:             whether the scores of the fitted images say at all what is ordinary.
     asked:             the share of images to flag, where that was given and no rate was.
     new:               whether the images judged are others than the fitted ones.
+    reviewed:          what a person found among the fitted ones and what is left, where labels were given.
 
     >>> Finding(315, 0, 0.04, 0.01, 0.14).verdict
     'some_odd'
@@ -42,6 +87,7 @@ class Finding:
     known: bool = True
     asked: float | None = None
     new: bool = False
+    reviewed: Reviewed | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -55,6 +101,8 @@ class Finding:
     @property
     def worth_looking(self) -> int:
         """How many of the strangest are worth a look: as many as are flagged, or as seem odd where that is more."""
+        if self.reviewed is not None and not self.new:
+            return self.reviewed.worth
         if self.new or self.asked is not None or self.verdict not in ("flagged", "some_odd"):
             return self.flagged
         return min(self.count, max(self.flagged, self._images(self.share), 1))
@@ -69,6 +117,8 @@ class Finding:
         """What was found, in one sentence."""
         if self.new:
             return self._of_new() if self.count else "There is no image to judge."
+        if self.reviewed is not None:
+            return self.reviewed.sentence
         if self.asked is not None:
             return (f"{self.flagged:,} of {_counted(self.count)} {_are(self.flagged)} flagged: the share that was "
                     f"asked for, {self.asked:.3g}.")
@@ -88,6 +138,11 @@ class Finding:
     def rest(self) -> str:
         """The share of odd images with its bounds, and where to look for them."""
         bounds = f"somewhere from {percent(self.low)} to {percent(self.high)}"
+        if self.reviewed is not None and not self.new:
+            unseen = self.flagged - self.reviewed.found
+            flags = (f"{unseen:,} of those that you have not looked at {_are(unseen)} flagged; {self._false(unseen)}. "
+                     if unseen > 0 and self.asked is None else "")
+            return f"{flags}By the labels {percent(self.share)} of all images are odd ({bounds})."
         if not self.known:
             return f"The share of odd images cannot be told: {bounds}."
         share = f"about {percent(self.share)} ({bounds})"
@@ -110,9 +165,10 @@ class Finding:
         worth = self.worth_looking
         return "The first is worth a look." if worth == 1 else f"The first {worth:,} are worth a look."
 
-    def _false(self) -> str:
-        false = min(self.expected_false, self.rate * self.flagged)
-        if self.flagged == 1:
+    def _false(self, flagged: int | None = None) -> str:
+        flagged = self.flagged if flagged is None else flagged
+        false = min(self.expected_false, self.rate * flagged)
+        if flagged == 1:
             return "expect it to be no false alarm"
         if false < 0.5:
             return "expect none of them to be a false alarm"

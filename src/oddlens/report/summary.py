@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -18,12 +19,8 @@ from oddlens.statement import Finding
 
 def finding(model: AnomalyModel, ranking: Ranking, new: bool = False) -> Finding:
     """What a fitted model found among its own images, or among new ones."""
-    decision = model.decision_
-    share = decision.share
     flagged = 0 if ranking.flagged is None else int(ranking.flagged.sum())
-    return Finding(len(ranking), flagged, share.value, share.low, share.high, rate=model.fdr,
-                   expected_false=decision.expected_false, known=decision.null.known, asked=model.contamination,
-                   new=new)
+    return replace(model.decision_.finding, count=len(ranking), flagged=flagged, asked=model.contamination, new=new)
 
 
 def summary(
