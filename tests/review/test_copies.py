@@ -1,4 +1,4 @@
-import os
+import copy
 import shutil
 
 import numpy as np
@@ -16,8 +16,6 @@ from runs import HOSTILE, ODD
 @pytest.fixture
 def moved(opened, finished, tmp_path):
     """The run with a copy of its images, which may be moved about."""
-    import copy
-
     shutil.copytree(finished / "photos", tmp_path / "photos")
     run = copy.copy(opened)
     run.images = run.provenance.open(tmp_path / "photos")
@@ -62,7 +60,8 @@ def test_an_image_that_changed_or_is_gone_is_left(moved, tmp_path):
     (tmp_path / "photos" / "more" / "17.png").write_bytes(b"another")
     (tmp_path / "photos" / "more" / "29.png").unlink()
     done = put(moved, rows(moved), tmp_path / "odd")
-    assert dict(done.left) == {"more/17.png": "it has changed since it was ranked", "more/29.png": "it is not where it was"}
+    assert dict(done.left) == {"more/17.png": "it has changed since it was ranked",
+                               "more/29.png": "it is not where it was"}
     assert len(done.done) == 3
 
 
@@ -92,4 +91,4 @@ def test_a_file_with_several_pages_is_moved_only_whole(tmp_path):
     assert dict(put(run, one, tmp_path / "moved", "move").left) == {"two.tiff": "other pages of its file are not odd"}
     assert (photos / "two.tiff").exists()
     assert len(put(run, both, tmp_path / "moved", "move").done) == 1
-    assert not os.path.exists(photos / "two.tiff")
+    assert not (photos / "two.tiff").exists()

@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import os
+from pathlib import Path
 
 import pytest
 from pyarrow import parquet
@@ -55,7 +56,7 @@ def test_what_was_learned_is_of_the_labels_as_they_are_now(opened, store, answer
 def test_the_odd_are_listed_as_they_lie_on_the_disk(answer, finished):
     lines = made(answer, "odd.txt").decode().splitlines()
     assert {os.path.relpath(line, finished / "photos") for line in lines} == ODD
-    assert all(os.path.exists(line) for line in lines)
+    assert all(Path(line).exists() for line in lines)
 
 
 def test_copies_are_groups_with_one_to_keep(answer, opened):
@@ -102,7 +103,7 @@ def test_coco_loads_in_its_own_library(answer, tmp_path):
     (tmp_path / "coco.json").write_bytes(made(answer, "coco.json"))
     loaded = coco.COCO(tmp_path / "coco.json")
     odd = loaded.getImgIds(catIds=loaded.getCatIds(catNms=["odd"]))
-    assert {os.path.basename(image["file_name"]) for image in loaded.loadImgs(odd)} == {os.path.basename(n) for n in ODD}
+    assert {Path(image["file_name"]).name for image in loaded.loadImgs(odd)} == {Path(name).name for name in ODD}
 
 
 def test_label_studio_tasks_have_images_labels_and_predictions(answer):

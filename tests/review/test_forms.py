@@ -15,7 +15,8 @@ def request(query="", body=(b"",)):
         piece = pieces.pop(0)
         return {"type": "http.request", "body": piece, "more_body": bool(pieces)}
 
-    return Request({"type": "http", "method": "POST", "path": "/", "headers": [], "query_string": query.encode()}, receive)
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": [], "query_string": query.encode()}
+    return Request(scope, receive)
 
 
 def test_a_form_is_read_piece_by_piece():

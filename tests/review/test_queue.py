@@ -95,8 +95,9 @@ def test_progress_counts_and_estimates(queue):
     assert (progress.looked, progress.found, progress.skipped) == (8, 5, 1)
     assert progress.curve[0] == (0, 0)
     assert progress.curve[-1] == (8, 5)
-    assert progress.ahead == 62 - 9
-    assert 0 <= progress.low <= progress.left <= progress.high <= progress.ahead
+    assert progress.outlook.ahead == 62 - 9
+    assert (progress.outlook.looked, progress.outlook.found) == (8, 5)
+    assert 0 <= progress.outlook.low <= progress.outlook.left <= progress.outlook.high <= progress.outlook.ahead
 
 
 def test_a_queue_that_is_opened_again_goes_on_where_it_was(opened, tmp_path):

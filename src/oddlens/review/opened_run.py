@@ -83,14 +83,11 @@ class OpenedRun:
     @cached_property
     def evidence(self) -> Evidence:
         """What there is to learn from beside labels: the model's own, or else what the table says."""
-        known = getattr(self.model, "evidence_", None)
-        if isinstance(known, Evidence):
-            return known
+        if self.model is not None:
+            return self.model.evidence_
         members = [_surprisal(column) for column in self.ranking.members.values()] or [_surprisal(self.ranking.scores)]
-        features = np.zeros((len(self), 0), np.float32)
-        if self.memory is not None:
-            features = _components(self.memory.causes.thumbs_)
-        return Evidence(self.ranking.scores, np.column_stack(members).astype(np.float32), features)
+        return Evidence(self.ranking.scores, np.column_stack(members).astype(np.float32),
+                        np.zeros((len(self), 0), np.float32))
 
     @cached_property
     def digests(self) -> dict[str, str]:
@@ -193,16 +190,3 @@ def _surprisal(column: Doubles) -> Doubles:
     ranks = np.empty(len(column))
     ranks[np.argsort(-column, kind="stable")] = np.arange(1, len(column) + 1)
     return -np.log(ranks / (len(column) + 1))
-
-
-def _components(thumbs: NDArray[np.uint8], count: int = 60) -> NDArray[np.float32]:
-    """(n, up to 60) the principal components of small grey pictures."""
-    from sklearn.decomposition import PCA
-
-    if len(thumbs) < 2:
-        return np.zeros((len(thumbs), 0), np.float32)
-    flat = thumbs.reshape(len(thumbs), -1).astype(np.float32) / 255
-    found: NDArray[np.float32] = PCA(min(count, *flat.shape), svd_solver="covariance_eigh").fit_transform(flat)
-    return found
-
-

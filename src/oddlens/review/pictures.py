@@ -122,6 +122,7 @@ class Pictures:
 def encoded(picture: Image.Image, quality: int) -> Encoded:
     """A picture as PNG where it is tiny, else as JPEG."""
     content = io.BytesIO()
+    picture.info.clear()  # comments and the like, which would be written again
     if max(picture.size) <= TINY:
         picture.save(content, "PNG")
         return Encoded(content.getvalue(), "image/png")

@@ -7,7 +7,7 @@ lies in the ``LabelStore``; here it is counted, row by row, and turned into an o
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,14 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oddlens.feedback import Lesson, learn
-from oddlens.review.labels import LabelStore
+from oddlens.review.labels import LabelStore, Said
 from oddlens.review.opened_run import OpenedRun
+from oddlens.review_outlook import AHEAD, expected, found_share, worth
+from oddlens.statement import Reviewed
 
 EVERY = 5  # labels after which all images are ranked anew
 CODES = {"": 0, "odd": 1, "normal": 2, "skip": 3}
 KIN = 100  # nearest images that a label is said to have moved
 MOVED = 0.2  # share of its place that an image must move for it to be said
-LOOKED_AHEAD = 100  # images that the estimate of what is left is about
 
 
 @dataclass(frozen=True)
@@ -51,17 +52,14 @@ class Progress:
     looked, found:  images that were called odd or normal, and odd.
     skipped:        images that were left undecided.
     curve:          (looked, found) after each label, in the order in which they were given.
-    left:           odd images to be expected among the next ``ahead``, and the bounds of that.
+    outlook:        what may be left; None where nothing was called odd or normal.
     """
 
     looked: int
     found: int
     skipped: int
     curve: tuple[tuple[int, int], ...]
-    ahead: int
-    left: float
-    low: float
-    high: float
+    outlook: Reviewed | None
 
 
 @dataclass(frozen=True)
@@ -98,6 +96,7 @@ class Queue:
         self._count = -1  # lines of the history that the codes are made of
         self._stopped = False
         self.learned: Learned | None = None
+        self._made: tuple[tuple[int, int], Reviewed] | None = None
         self._lesson = learn(run.evidence, {})
         self._order = run.ranking.order()
         self.refresh()
@@ -139,10 +138,13 @@ class Queue:
             self._changed.notify_all()
 
     def said(self) -> dict[int, bool]:
-        """Row -> True (odd) or False (normal)."""
-        codes = self.codes
-        return {int(row): bool(codes[row] == CODES["odd"])
-                for row in np.flatnonzero((codes == CODES["odd"]) | (codes == CODES["normal"]))}
+        """Row -> True (odd) or False (normal), in the order in which it was said."""
+        return {self.run.row_of[said.name]: said.label == "odd" for said in self._standing() if said.label != "skip"}
+
+    def _standing(self) -> list[Said]:
+        """What was said last of each image of the run, the oldest first."""
+        return sorted((said for said in self.store.current().values() if said.name in self.run.row_of),
+                      key=lambda said: said.number)
 
     def matching(self, asked: Filter, others: Collection[str] = ()) -> NDArray[np.intp]:
         """The rows that a filter asks for, in order; those left out that others have before them."""
@@ -167,17 +169,26 @@ class Queue:
 
     def progress(self) -> Progress:
         """How far the review is and what may be left."""
-        said = [said for said in self.store.current().values() if said.name in self.run.row_of]
-        said.sort(key=lambda one: one.number)
+        said = self._standing()
         decided = [one.label == "odd" for one in said if one.label != "skip"]
         curve, found = [(0, 0)], 0
         for looked, odd in enumerate(decided, start=1):
             found += odd
             curve.append((looked, found))
-        ahead = self.matching(Filter())[:LOOKED_AHEAD]
-        lesson = self._lesson
-        left, low, high = (float(part[ahead].sum()) for part in (lesson.probability, lesson.low, lesson.high))
-        return Progress(len(decided), found, len(said) - len(decided), tuple(curve), len(ahead), left, low, high)
+        return Progress(len(decided), found, len(said) - len(decided), tuple(curve), self._outlook(decided))
+
+    def _outlook(self, decided: Sequence[bool]) -> Reviewed | None:
+        """What may be left among the images that come next, by the last lesson and what was said until now."""
+        if not decided:
+            return None
+        lesson, made = self._lesson, (self._count, id(self._lesson))
+        if self._made is None or self._made[0] != made:
+            waiting = self.matching(Filter())
+            ahead = waiting[:AHEAD]
+            left = expected(lesson, ahead)
+            self._made = made, Reviewed(len(decided), sum(decided), len(ahead), left.value, left.low, left.high,
+                                        worth(lesson, waiting), found_share(np.array(decided), len(self.run)))
+        return self._made[1]
 
     def _keep_learning(self) -> None:
         while True:
@@ -203,19 +214,16 @@ class Queue:
 
     def _moved(self, said: dict[int, bool], order: NDArray[np.intp]) -> Learned | None:
         """What a lesson changed for the images like the one that was labelled last."""
-        newest = max((one for one in self.store.current().values()
-                      if self.run.row_of.get(one.name) in said and one.label != "skip"),
-                     key=lambda one: one.number, default=None)
-        number = 1 if self.learned is None else self.learned.number + 1
-        if newest is None:
+        if not said:
             return None
-        row = self.run.row_of[newest.name]
+        number = 1 if self.learned is None else self.learned.number + 1
+        row = next(reversed(said))
         before, after = _places(self._order), _places(order)
         kin = [other for other in self.run.likeness.nearest(row, KIN) if other not in said]
         odd = said[row]
         change: NDArray[Any] = (before - after)[kin] if odd else (after - before)[kin]
         moved = int((change > MOVED * (before[kin] + 1)).sum())
-        return Learned(number, len(said), newest.name, odd, moved)
+        return Learned(number, len(said), self.run.ranking.names[row], odd, moved)
 
 
 def _places(order: NDArray[np.intp]) -> NDArray[np.intp]:

@@ -147,16 +147,11 @@ def learned_words(learned: Learned | None) -> str:
 
 
 def estimate_words(progress: Progress) -> str:
-    """What may be left, in a sentence."""
-    if not progress.looked:
+    """What may be left, in a sentence or two; how many were found stands beside it."""
+    if progress.outlook is None:
         return "The first labels will tell how many odd images may be left."
-    if not progress.ahead:
-        return "Every image was looked at."
-    ahead = f"the next {progress.ahead}" if progress.ahead > 1 else "the last one"
-    low, high = round(progress.low), round(progress.high)
-    if high < 1:
-        return f"Probably none is left among {ahead}: it is no longer worth looking."
-    return f"Among {ahead}, about {round(progress.left)} more may be odd ({low} to {high})."
+    left = progress.outlook.sentence.partition("; ")[2]
+    return left[:1].upper() + left[1:]
 
 
 def chart(progress: Progress) -> dict[str, Any]:
