@@ -158,3 +158,13 @@ def test_a_run_knows_where_its_images_are(model, dots, tmp_path):
     assert Provenance.load(tmp_path / "scored" / "images.csv").origins[3].place == 3
     parts = json.loads((tmp_path / "run" / "run.json").read_text())["parts"]
     assert parts["images.csv"] == hashlib.sha256((tmp_path / "run" / "images.csv").read_bytes()).hexdigest()
+
+
+def test_new_images_are_scored_by_what_was_said_of_the_fitted_ones(ranked, dots):
+    _, run = ranked
+    names = score_with(run, dots).ranking.names
+    plain = score_with(run, dots[:5], labels={"elsewhere": "odd"})
+    told = score_with(run, dots[:5], labels={names[0]: "odd", names[1]: "normal", "elsewhere": "odd"})
+    assert "probability" not in plain.ranking.measures
+    assert told.ranking.measures["probability"][0] == 1
+    assert told.ranking.measures["probability"][1] == 0

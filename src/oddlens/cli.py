@@ -141,14 +141,17 @@ def score_command(
     The threshold for flagging was fixed when the model was fitted. A copy of an image that the model was fitted to gets
     that image's score.
 
-    Given a run folder, the new images are also explained, by comparison with the images of that run.
+    Given a run folder, the new images are also explained, by comparison with the images of that run, and what was said
+    of those with `oddlens review` counts.
     """
+    from oddlens import run_folder
+    from oddlens.review.labels import said_in
     from oddlens.run import score_with
 
     with _progress(quiet or as_json):
         result = score_with(model, _images(images, follow_links, isolate, max_memory, max_seconds), out,
                             what=_what(images), top=top, n_jobs=jobs, command=_command(),
-                            overwrite=overwrite)
+                            overwrite=overwrite, labels=said_in(model / run_folder.LABELS))
     _show(result.ranking, top, result.summary, as_json)
 
 

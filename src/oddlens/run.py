@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -93,16 +94,20 @@ def _fitted(
 
 def score_with(
     path: str | Path, images: Any, out: str | Path | None = None, *, top: int = 20, n_jobs: int | None = None,
-    command: str = "", what: str | None = None, overwrite: bool = False,
+    command: str = "", what: str | None = None, overwrite: bool = False, labels: Mapping[str, str] | None = None,
 ) -> RunResult:
     """Score images with the saved model or the run at ``path``; write a run folder if ``out`` is given.
 
+    labels: name -> "odd" or "normal", what a person said of images of that run since; others' names are passed over.
     overwrite: a finished run in ``out`` is replaced. Raises ``SavedModelError`` for a run that was not finished.
     """
     _require_top(top)
     path = Path(path)
     model = saving.load_model(run_folder.model_of(path))
     model.n_jobs = n_jobs
+    known = set(model.names_)
+    if said := {name: label for name, label in (labels or {}).items() if name in known}:
+        model.give_feedback(said)
     source = open_source(images)
     if out is None:
         return _scored(None, path, source, model, top, command, what or described(images))

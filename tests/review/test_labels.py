@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from oddlens.errors import OptionError, SavedModelError
-from oddlens.review.labels import LabelStore, person
+from oddlens.review.labels import LabelStore, person, said_in
 
 
 @pytest.fixture
@@ -156,3 +156,12 @@ def test_a_link_in_its_place_is_not_followed(tmp_path, name):
     with pytest.raises(SavedModelError, match="not a file"):
         LabelStore(tmp_path / "review.sqlite")
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_what_teaches_is_told_in_the_order_in_which_it_was_said(store, tmp_path):
+    store.say(["a", "b"], "odd", who="Ada", session="1")
+    store.say(["c"], "skip", who="Ada", session="1")
+    store.say(["a"], "normal", who="Ben", session="2")
+    assert list(said_in(store.path).items()) == [("b", "odd"), ("a", "normal")]
+    assert said_in(tmp_path / "nowhere.sqlite") == {}
+    assert not (tmp_path / "nowhere.sqlite").exists()

@@ -1,3 +1,4 @@
+import threading
 import time
 
 import numpy as np
@@ -121,3 +122,23 @@ def test_labels_of_images_that_are_not_in_the_ranking_are_left_alone(queue):
 @pytest.mark.parametrize("place", [1, 5, 62])
 def test_the_place_of_a_row(queue, place):
     assert queue.place(int(queue.order[place - 1])) == place
+
+
+def test_labels_from_many_threads_that_are_handed_images_meanwhile_do_not_lock_up(queue):
+    """A person is handed images while another's answer is taken in: each needs what the other holds, for a moment."""
+    def work(number):
+        for _ in range(12):
+            def choose(others):
+                queue.refresh()
+                return names(queue, queue.matching(Filter(), others)[:1])
+
+            for name in queue.store.hand_out(str(number), "Ada", choose):
+                say(queue, [name], "normal", str(number))
+
+    threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert not any(thread.is_alive() for thread in threads)
+    assert len(queue.said()) == 60, "and nobody was handed what another had"

@@ -113,11 +113,11 @@ def storm(server, count, at_once):
 
 def test_very_many_requests_at_once_lose_no_label_and_leave_no_leak(opened, tmp_path):
     with Server(elsewhere(opened, tmp_path)) as server:
-        storm(server, 60, 20)  # what is kept from now on is warm
+        storm(server, 150, 20)  # what is kept from now on is warm
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         first = LabelStore(tmp_path / "review.sqlite")
         count = len(list(first.history()))
-        confirmed, statuses = storm(server, 300, 100)
+        confirmed, statuses = storm(server, 1200, 100)
         assert set(statuses) <= {200, 303, 400, 404, 503}
         first.refresh()
         assert len(list(first.history())) - count == len(confirmed), "each that was confirmed, and no other"
@@ -129,9 +129,9 @@ def test_very_many_requests_at_once_lose_no_label_and_leave_no_leak(opened, tmp_
 
 
 def test_more_than_it_answers_at_a_time_are_told_to_come_back(opened, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "MOST_AT_ONCE", 3)
+    monkeypatch.setattr(module, "MOST_AT_ONCE", 25)
     with Server(elsewhere(opened, tmp_path)) as server:
-        confirmed, statuses = storm(server, 120, 40)
+        confirmed, statuses = storm(server, 400, 40)
         assert statuses.get(503, 0) > 0
         assert confirmed
         store = LabelStore(tmp_path / "review.sqlite")

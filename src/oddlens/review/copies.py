@@ -57,7 +57,7 @@ def put(run: OpenedRun, rows: Sequence[int], folder: str | Path, way: Way = "cop
         place = target.joinpath(*PurePosixPath(within).parts)
         try:
             if os.path.lexists(place):
-                if way != "move" and _same(path, place):
+                if _same(path, place, way):
                     done.append((path, place))
                     continue
                 left.append((within, f"{place} is there already"))
@@ -117,8 +117,10 @@ def _put(path: Path, place: Path, way: Way) -> None:
         shutil.copystat(path, place)
 
 
-def _same(path: Path, place: Path) -> bool:
-    """Whether an earlier export put it there."""
-    if place.is_symlink():
-        return place.resolve() == path.resolve()
-    return place.is_file() and place.stat().st_size == path.stat().st_size and place.read_bytes() == path.read_bytes()
+def _same(path: Path, place: Path, way: Way) -> bool:
+    """Whether an earlier export did just that."""
+    if way == "link":
+        return place.is_symlink() and place.resolve() == path.resolve()
+    if way == "move" or place.is_symlink() or not place.is_file():
+        return False
+    return place.stat().st_size == path.stat().st_size and place.read_bytes() == path.read_bytes()

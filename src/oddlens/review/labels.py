@@ -161,6 +161,11 @@ class LabelStore:
         with self._lock:
             return {name: standing[-1] for name, standing in self._standing.items() if standing}
 
+    def snapshot(self) -> tuple[int, dict[str, Said]]:
+        """How many lines there are by now, and what holds after these."""
+        with self._lock:
+            return self.refresh(), self.current()
+
     def history(self) -> Iterator[Said]:
         """Every line, the oldest first."""
         with self._lock:
@@ -217,6 +222,18 @@ class LabelStore:
                 self._base.execute("ROLLBACK")
                 raise
             self._base.execute("COMMIT")
+
+
+def said_in(path: str | Path) -> dict[str, str]:
+    """Name -> "odd" or "normal", in the order in which it was said, of the labels in a file, if it is there."""
+    if not Path(path).exists():
+        return {}
+    store = LabelStore(path)
+    try:
+        standing = sorted(store.current().values(), key=lambda said: said.number)
+    finally:
+        store.close()
+    return {said.name: said.label for said in standing if said.label != "skip"}
 
 
 def person(name: str) -> str:

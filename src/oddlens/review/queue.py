@@ -93,7 +93,8 @@ class Queue:
         self._duplicate = np.zeros(len(run), np.bool_)
         self._duplicate[[row for group in run.duplicates for row in group]] = True
         self._changed = threading.Condition()
-        self._count = -1  # lines of the history that the codes are made of
+        self._count = -1  # lines of the history that what follows is made of
+        self._standing: list[Said] = []  # what was said last of each image of the run, the oldest first
         self._stopped = False
         self.learned: Learned | None = None
         self._made: tuple[tuple[int, int], Reviewed] | None = None
@@ -123,28 +124,26 @@ class Queue:
         return self._lesson
 
     def refresh(self) -> None:
-        """Take in what was said since, by anybody."""
+        """Take in what was said since, by anybody.
+
+        The store is asked before the queue is locked: who holds the store may be waiting for the queue.
+        """
+        count, current = self.store.snapshot()
+        if count == self._count:
+            return
+        standing = sorted((said for said in current.values() if said.name in self.run.row_of),
+                          key=lambda said: said.number)
+        codes = np.zeros(len(self.run), np.int8)
+        for said in standing:
+            codes[self.run.row_of[said.name]] = CODES.get(said.label, 0)
         with self._changed:
-            count = self.store.refresh()
-            if count == self._count:
-                return
-            self._count = count
-            codes = np.zeros(len(self.run), np.int8)
-            for name, said in self.store.current().items():
-                row = self.run.row_of.get(name)
-                if row is not None:
-                    codes[row] = CODES.get(said.label, 0)
-            self.codes = codes
-            self._changed.notify_all()
+            if count > self._count:  # else another took in more meanwhile
+                self._count, self._standing, self.codes = count, standing, codes
+                self._changed.notify_all()
 
     def said(self) -> dict[int, bool]:
         """Row -> True (odd) or False (normal), in the order in which it was said."""
-        return {self.run.row_of[said.name]: said.label == "odd" for said in self._standing() if said.label != "skip"}
-
-    def _standing(self) -> list[Said]:
-        """What was said last of each image of the run, the oldest first."""
-        return sorted((said for said in self.store.current().values() if said.name in self.run.row_of),
-                      key=lambda said: said.number)
+        return {self.run.row_of[said.name]: said.label == "odd" for said in self._standing if said.label != "skip"}
 
     def matching(self, asked: Filter, others: Collection[str] = ()) -> NDArray[np.intp]:
         """The rows that a filter asks for, in order; those left out that others have before them."""
@@ -169,7 +168,7 @@ class Queue:
 
     def progress(self) -> Progress:
         """How far the review is and what may be left."""
-        said = self._standing()
+        said = self._standing
         decided = [one.label == "odd" for one in said if one.label != "skip"]
         curve, found = [(0, 0)], 0
         for looked, odd in enumerate(decided, start=1):
