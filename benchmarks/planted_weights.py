@@ -81,7 +81,7 @@ def measured(name: str, folder: Path, held: bool) -> dict[str, Any]:
         model.fit(pixels[fitted])
         middle = time.process_time()
         changed = [inject(kind, pixels[chosen], pixels, rng).pixels for kind in ANOMALIES]
-        new = model.ensemble_.score(np.concatenate([*changed, pixels[chosen]])).members  # the last as they are, yet as new
+        new = model.ensemble_.score(np.concatenate([*changed, pixels[chosen]])).members  # the last as they are, as new
         seconds = [middle - start, time.process_time() - middle]
         tails = {view: fit_tail(own) for view, own in model.own_.items()}
         leads, views = model.fusion_.leads, model.fusion_.tails

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 import oddlens
 from oddlens import registry
@@ -260,12 +261,15 @@ def demo_command(out: Path, overwrite: bool, seed: int, jobs: int | None, quiet:
               help="Methods, separated by commas; also ENCODER+DETECTOR.  [default: oddlens and all baselines]")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("oddlens-evaluation"), show_default=True,
               help="Folder for the results, summary and plot. What is there already is not measured again.")
+@click.option("--review", is_flag=True,
+              help="Replay reviews instead: what is found after so many looks with and without learning from labels; "
+                   "of the protocols A, C5 and D.  [default of --protocol then: all three]")
 @click.option("--table", is_flag=True, help="Only print the saved results, as Markdown.")
 @_shared("jobs", "quiet", "json")
 def evaluate_command(
     protocol: str, folder: Path | None, odd: str | None, data: str | None, contamination: str | None,
-    seeds: str | None, classes: str | None, methods: str | None, out: Path, table: bool, jobs: int | None,
-    quiet: bool, as_json: bool,
+    seeds: str | None, classes: str | None, methods: str | None, out: Path, review: bool, table: bool,
+    jobs: int | None, quiet: bool, as_json: bool,
 ) -> None:
     """Measure with labels how well oddlens works, beside baselines.
 
@@ -273,14 +277,25 @@ def evaluate_command(
     continues where it stopped. See docs/evaluate.md.
     """
     from oddlens.evaluation.evaluate import evaluate, evaluate_folder, kept
+    from oddlens.evaluation.review import PROTOCOLS, SHARES, evaluate_review, kept_review
 
     options: dict[str, Any] = {"seeds": _numbers(seeds, int, "--seeds"), "classes": _listed(classes),
                                "methods": _listed(methods), "out": out, "n_jobs": jobs}
     shares = _numbers(contamination, float, "--contamination")
     if odd is not None and folder is None:
         raise OptionError("--odd names a label of --labels FOLDER: give both.")
+    if review and (folder is not None or methods is not None):
+        raise OptionError("--review replays sets of a protocol, by oddlens alone: leave --labels and --methods out.")
+    result: Any
     with _progress(quiet or as_json):
-        if table:
+        if review and table:
+            result = kept_review(out)
+        elif review:
+            given = click.get_current_context().get_parameter_source("protocol")
+            asked = PROTOCOLS if given == ParameterSource.DEFAULT or protocol == "all" else _listed(protocol) or ()
+            result = evaluate_review(asked, data=_listed(data), contamination=shares or SHARES,
+                                     seeds=options["seeds"], classes=options["classes"], out=out, n_jobs=jobs)
+        elif table:
             result = kept(out)
         elif folder is not None:
             result = evaluate_folder(folder, odd=odd, contamination=shares, **options)

@@ -1,6 +1,6 @@
 """Which images to call odd once some are labelled: flags, p-values and the share of odd images from probabilities.
 
-What was said is not doubted: an image called odd is flagged and one called normal is not. Of the others as many are
+What was said stands: an image called odd is flagged and one called normal is not. Of the others as many are
 flagged as keep the mean probability of being normal among them at or under the rate (the Bayesian false-discovery rate
 of Efron, Tibshirani, Storey and Tusher, 2001).
 """

@@ -172,7 +172,7 @@ def test_a_rival_that_fails_is_said_once_and_ends_nothing(small, tmp_path, monke
 
 
 def test_every_protocol_draws_what_its_name_says(small):
-    sets = {protocol: [draw for block in module._blocks(protocol, "mnist", [0.1], None) for draw in block.draws()]
+    sets = {protocol: [draw for block in module.blocks_of(protocol, "mnist", [0.1], None) for draw in block.draws()]
             for protocol in ("A", "B", "C", "C5")}
     for protocol, made in sets.items():
         assert [draw.case for draw in made] == ["0", "1", "2"]
@@ -181,7 +181,7 @@ def test_every_protocol_draws_what_its_name_says(small):
     assert [draw.odd.mean() for draw in sets["B"]] == pytest.approx([2 / 3] * 3)
     assert [draw.odd.mean() for draw in sets["C"]] == pytest.approx([1 / 3] * 3)
     assert [draw.odd.sum() for draw in sets["C5"]] == [3, 3, 3]
-    assert [block.seed for block in module._blocks("D", "elpv", [0.1], None)] == [0, 1, 2, 3, 4]
+    assert [block.seed for block in module.blocks_of("D", "elpv", [0.1], None)] == [0, 1, 2, 3, 4]
 
 
 def test_your_own_labels_are_measured_in_turn(folder, tmp_path):

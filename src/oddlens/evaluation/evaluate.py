@@ -118,10 +118,10 @@ def evaluate(
         if name not in offered:
             raise OptionError.unknown(f"data set of protocol {', '.join(asked)}", name, offered)
     for share in contamination:
-        _check_share(share)
+        check_share(share)
     blocks = [block for protocol in asked for name in DATA[protocol]
               if (name in data if data else name not in ON_DEMAND)
-              for block in _blocks(protocol, name, contamination, seeds)]
+              for block in blocks_of(protocol, name, contamination, seeds)]
     _check_methods(methods, n_jobs)
     with results.claimed(Path(out)) as place:
         return _run(blocks, methods, place, n_jobs, [], classes)
@@ -139,7 +139,7 @@ def evaluate_folder(
     ``contamination``) others per image drawn from the rest. The other options are those of :func:`evaluate`.
     """
     for share in contamination or ():
-        _check_share(share)
+        check_share(share)
     _check_methods(methods, n_jobs)
     with results.claimed(Path(out), Path(folder)) as place:
         return _measured(place, Path(folder), odd, contamination, seeds, classes, methods, n_jobs)
@@ -194,13 +194,14 @@ def _check_methods(methods: Sequence[str] | None, n_jobs: int | None) -> None:
             _own_model(method, 0, n_jobs)
 
 
-def _check_share(share: float) -> None:
+def check_share(share: float) -> None:
+    """Refuse what is no share of odd images."""
     if not 0 < share <= 1:
         raise OptionError(f"contamination is a number of odd images per nominal one, above 0 and at most 1, "
                           f"got {share!r}.")
 
 
-def _blocks(
+def blocks_of(
     protocol: str, data: str, contamination: Sequence[float], seeds: Sequence[int] | None
 ) -> Iterator[Block]:
     """The blocks of one protocol and data set."""

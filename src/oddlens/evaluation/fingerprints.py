@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 import oddlens
 
 PACKAGE = Path(oddlens.__file__).parent
+METHODS = ("encoders/*.py", "detectors/*.py")
+FITTING = ("ensemble.py", "calibration.py", "views.py", *METHODS)  # what is known of images without labels
+LEARNING = ("feedback.py", "review_outlook.py", "evaluation/replays.py")  # what is made of labels, and measured of it
 READING = {"reading", "sources.py"}  # what brings files to pixels
 
 
@@ -27,14 +30,15 @@ def images_digest(*arrays: NDArray[Any] | None) -> str:
 
 
 @cache
-def code_digest(root: Path = PACKAGE) -> str:
+def code_digest(root: Path = PACKAGE, starts: tuple[str, ...] = ("model.py", *METHODS)) -> str:
     """16 hexadecimal digits of all of our code that can change a score, without comments and docstrings.
 
-    That is what the model, the encoders and the detectors define, and whatever these import. It is taken of what is
+    That is what the files define that match ``starts``, by default the model, the encoders and the detectors, and
+    whatever these import. It is taken of what is
     written, wherever it stands: a definition that moves to another file changes nothing. How files are read is
     left out: a row holds for images as they were read, and :func:`images_digest` tells these.
     """
-    waiting = [root / "model.py", *root.glob("encoders/*.py"), *root.glob("detectors/*.py")]
+    waiting = [path for pattern in starts for path in root.glob(pattern)]
     found: dict[Path, list[str]] = {}
     while waiting:
         path = waiting.pop()

@@ -13,6 +13,7 @@ from oddlens.errors import MissingExtra
 from oddlens.files import write_atomically
 
 OWN, BASELINE, QUIET = "#b3402a", "#6d7f8f", "#c9ced3"  # colours: ours, theirs, AUROC
+STYLES = ("--", "-", "-.", ":")  # of the curves of a panel, in their order
 ACROSS = 3  # panels a row
 
 
@@ -37,6 +38,43 @@ def write_plot(path: Path, panels: Sequence[Bars]) -> None:
     for number, panel in enumerate(panels):
         _draw(figure.add_subplot(down, across, number + 1), panel)
     figure.supxlabel("bar: average precision (line: standard error over seeds); ring: AUROC", fontsize=9)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png")
+    write_atomically(path, picture.getvalue())
+
+
+@dataclass(frozen=True)
+class Curves:
+    """One panel: method -> how many odd images were found, on average, after every so many looks."""
+
+    title: str
+    every: int
+    values: dict[str, list[float]]
+
+
+def write_curves(path: Path, panels: Sequence[Curves]) -> None:
+    """Write the panels as one PNG; raises ``MissingExtra`` without matplotlib."""
+    if find_spec("matplotlib") is None:
+        raise MissingExtra.named("matplotlib", "evaluate", "The plot")
+    from matplotlib.figure import Figure
+
+    across = min(ACROSS, len(panels))
+    down = -(-len(panels) // across)
+    figure = Figure(figsize=(4.2 * across, 3.0 * down), dpi=110, layout="constrained")
+    for number, panel in enumerate(panels):
+        axes = figure.add_subplot(down, across, number + 1)
+        for style, (name, found) in zip(STYLES, panel.values.items(), strict=False):
+            axes.plot([0, *(panel.every * (1 + i) for i in range(len(found)))], [0, *found], style, label=name,
+                      color=BASELINE if style == STYLES[0] else OWN, linewidth=1.4)
+        axes.set_title(panel.title, fontsize=10)
+        axes.tick_params(labelsize=8)
+        axes.grid(color=QUIET, linewidth=0.6)
+        axes.set_ylim(bottom=0)
+        axes.set_xlim(left=0)
+        if not number:
+            axes.legend(fontsize=8)
+    figure.supxlabel("images looked at", fontsize=9)
+    figure.supylabel("odd images found", fontsize=9)
     picture = io.BytesIO()
     figure.savefig(picture, format="png")
     write_atomically(path, picture.getvalue())
