@@ -271,8 +271,8 @@ def demo_command(out: Path, overwrite: bool, seed: int, jobs: int | None, quiet:
 @_shared("isolate", "memory", "seconds", "jobs", "quiet", "json")
 def evaluate_command(
     protocol: str, folder: Path | None, odd: str | None, data: str | None, contamination: str | None,
-    seeds: str | None, classes: str | None, methods: str | None, out: Path, review: bool, table: bool, isolate: bool,
-    max_memory: float, max_seconds: float, jobs: int | None, quiet: bool, as_json: bool,
+    seeds: str | None, classes: str | None, methods: str | None, out: Path, review: bool, table: bool,
+    isolate: bool, max_memory: float, max_seconds: float, jobs: int | None, quiet: bool, as_json: bool,
 ) -> None:
     """Measure with labels how well oddlens works, beside baselines.
 

@@ -200,7 +200,10 @@ def test_an_interrupt_ends_compiled_code_too(photo, runaway):
                           text=True) as process:
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=60)
+        try:
+            _, told = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert told.count("interrupted") == 1
     assert "Traceback" not in told
