@@ -22,7 +22,7 @@ test-newest:                  ## the tests with the newest versions there are, w
 define fresh
 	test -x .venv-$(1)/bin/uv || ($(PYTHON) -m venv .venv-$(1) && .venv-$(1)/bin/python -m pip install --quiet uv)
 	.venv-$(1)/bin/uv pip install --quiet --python .venv-$(1)/bin/python --upgrade --resolution $(2) \
-		--editable '.[evaluate,pandas]' --group dev
+		--editable '.[evaluate,pandas,review]' --group dev
 	.venv-$(1)/bin/python -m pytest $(3) $(TESTS)
 endef
 

@@ -6,7 +6,7 @@ import pytest
 from pyarrow import parquet
 
 from oddlens import Ranking
-from oddlens.errors import OptionError
+from oddlens.errors import OptionError, SavedModelError
 
 
 @pytest.fixture
@@ -101,3 +101,23 @@ def test_text_in_the_tables_is_quoted_whole_and_without_control_characters(tmp_p
     expected = ["=b", "-1", "+x", "@x", "a\\x1b[2J", "c\\x9b\\nd", 'q"', "猫"]
     assert [row["name"] for row in csv.DictReader(io.StringIO(text))] == expected
     assert parquet.read_table(tmp_path / "t.parquet").to_pydict()["name"] == expected
+
+
+def test_the_table_is_read_back(tmp_path):
+    ranking = Ranking(("a, b", "=1+1", 'q"'), np.array([0.1, 1 / 3, -2e-300]), {"neighbors": np.array([1.0, 2.0, 3.0])},
+                      (("broken.png", "no"),), np.array([0.1, 0.2, 1.0]), np.array([True, False, False]),
+                      ("dark, cut", "", ""), {"side": np.array([8.0, 9.5, 1.0]), "copy_of": ("", "a, b", "")})
+    ranking.to_csv(tmp_path / "scores.csv")
+    again = Ranking.from_csv(tmp_path / "scores.csv", ["neighbors"], ranking.unreadable)
+    assert list(again.rows()) == list(ranking.rows())
+    assert list(again.members) == ["neighbors"]
+    assert list(again.measures) == ["side", "copy_of"]
+    assert again.unreadable == ranking.unreadable
+
+
+@pytest.mark.parametrize("text", ["", "name,rank\na,1\n", "name,score\na,x\n", "name,score\na,nan\n",
+                                  "name,score\na,1\na,2\n", "name,score\na\n", "name,name,score\na,b,1\n"])
+def test_what_is_no_table_is_refused(tmp_path, text):
+    (tmp_path / "scores.csv").write_text(text)
+    with pytest.raises(SavedModelError, match="not the table of a run"):
+        Ranking.from_csv(tmp_path / "scores.csv")

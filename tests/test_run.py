@@ -1,3 +1,4 @@
+import hashlib
 import json
 import shutil
 
@@ -5,6 +6,7 @@ import numpy as np
 import pytest
 
 from oddlens.errors import OptionError, OutputError, SavedModelError
+from oddlens.provenance import Provenance
 from oddlens.run import rank_into, score_with
 from oddlens.run_folder import claimed
 from oddlens.settings import build_model
@@ -144,3 +146,25 @@ def test_what_a_source_of_anybodys_passed_over_is_in_the_summary(model, dots, tm
 
     assert rank_into(Slides(), tmp_path / "run", model).summary["passed_over"] == {"empty slides": 3}
     assert rank_into(dots, tmp_path / "plain", model).summary["passed_over"] == {}
+
+
+def test_a_run_knows_where_its_images_are(model, dots, tmp_path):
+    np.save(tmp_path / "dots.npy", dots)
+    rank_into(tmp_path / "dots.npy", tmp_path / "run", model)
+    found = Provenance.load(tmp_path / "run" / "images.csv").open()
+    assert np.array_equal(found.read(7), dots[7])
+    assert found.state(7) == "same"
+    score_with(tmp_path / "run", tmp_path / "dots.npy", tmp_path / "scored")
+    assert Provenance.load(tmp_path / "scored" / "images.csv").origins[3].place == 3
+    parts = json.loads((tmp_path / "run" / "run.json").read_text())["parts"]
+    assert parts["images.csv"] == hashlib.sha256((tmp_path / "run" / "images.csv").read_bytes()).hexdigest()
+
+
+def test_new_images_are_scored_by_what_was_said_of_the_fitted_ones(ranked, dots):
+    _, run = ranked
+    names = score_with(run, dots).ranking.names
+    plain = score_with(run, dots[:5], labels={"elsewhere": "odd"})
+    told = score_with(run, dots[:5], labels={names[0]: "odd", names[1]: "normal", "elsewhere": "odd"})
+    assert "probability" not in plain.ranking.measures
+    assert told.ranking.measures["probability"][0] == 1
+    assert told.ranking.measures["probability"][1] == 0

@@ -145,15 +145,91 @@ def score_command(
     The threshold for flagging was fixed when the model was fitted. A copy of an image that the model was fitted to gets
     that image's score.
 
-    Given a run folder, the new images are also explained, by comparison with the images of that run.
+    Given a run folder, the new images are also explained, by comparison with the images of that run, and what was said
+    of those with `oddlens review` counts.
     """
+    from oddlens import run_folder
+    from oddlens.review.labels import said_in
     from oddlens.run import score_with
 
     with _progress(quiet or as_json):
         result = score_with(model, _images(images, follow_links, isolate, max_memory, max_seconds), out,
                             what=_what(images), top=top, n_jobs=jobs, command=_command(),
-                            overwrite=overwrite)
+                            overwrite=overwrite, labels=said_in(model / run_folder.LABELS))
     _show(result.ranking, top, result.summary, as_json)
+
+
+@cli.command("review")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--images", "moved", type=click.Path(path_type=Path), default=None,
+              help="Where the images are now, if they were moved since they were ranked.")
+@click.option("--name", default=None, help="Who says it, kept with each label.  [default: the name of the account]")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the page.  [default: any that is free]")
+@click.option("--host", default="127.0.0.1", show_default=True,
+              help="Address to listen on; any other lets other machines in.")
+@_shared("isolate", "memory", "seconds")
+def review_command(
+    run: Path, moved: Path | None, name: str | None, port: int, host: str, isolate: bool, max_memory: float,
+    max_seconds: float,
+) -> None:
+    """Look through the images of a RUN in a browser, the strangest first, and say which are odd.
+
+    A page of this machine alone. After every few labels all images are ranked anew by what was said. Labels are kept
+    in the run folder, in review.sqlite; `oddlens export` takes them elsewhere. See docs/review.md.
+    """
+    from oddlens.reading.limits import Limits
+    from oddlens.review.server import review
+
+    review(run, lambda line: click.echo(_printable(line)), images=moved, name=name, host=host, port=port,
+           limits=Limits(int(max_memory * 2**30), max_seconds, isolate))
+
+
+@cli.command("export")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), default=None,
+              help="Folder for the files.  [default: review-export, unless only images are to be copied]")
+@click.option("--format", "formats", multiple=True, metavar="NAME",
+              help="Only this file, such as labels.csv or coco.json. Repeatable.  [default: all]")
+@click.option("--copy-odd", "target", type=click.Path(path_type=Path), default=None, metavar="DIR",
+              help="Copy the odd images into this folder.")
+@click.option("--link", is_flag=True, help="With --copy-odd: links instead of copies.")
+@click.option("--move", is_flag=True, help="With --copy-odd: move them out of the collection, after a question.")
+@click.option("--yes", is_flag=True, help="With --move: do not ask.")
+@click.option("--images", "moved", type=click.Path(path_type=Path), default=None,
+              help="Where the images are now, if they were moved since they were ranked.")
+@_shared("json")
+def export_command(
+    run: Path, out: Path | None, formats: tuple[str, ...], target: Path | None, link: bool, move: bool, yes: bool,
+    moved: Path | None, as_json: bool,
+) -> None:
+    """Take the answer of a review elsewhere: labels and ranking of a RUN as files, the odd images as copies.
+
+    Tables as CSV, Parquet and JSON; the paths of the odd images; copies and near duplicates as groups with one to keep;
+    files for FiftyOne, Label Studio and tools that read COCO. Nothing of the collection is moved without --move and a
+    confirmation, and nothing is ever deleted. See docs/review.md.
+    """
+    from oddlens.review.copies import DOINGS, Way
+    from oddlens.review.export import export
+
+    if (link or move or yes) and target is None:
+        raise click.UsageError("--link, --move and --yes say how --copy-odd DIR does it: give that too.")
+    if link and move:
+        raise click.UsageError("Give either --link or --move, not both.")
+    way: Way = "link" if link else "move" if move else "copy"
+
+    def confirm(count: int) -> bool:
+        return yes or click.confirm(f"Move {count} odd images out of the collection into {target}?")
+
+    done = export(run, out, formats, target, way, images=moved, confirm=confirm if move else None)
+    if as_json:
+        click.echo(json.dumps(done.summary(), indent=2))
+        return
+    for path in done.files:
+        click.echo(_printable(str(path)))
+    if done.copied is not None:
+        click.echo(f"{len(done.copied.done)} odd images {DOINGS[way]} into {_printable(str(target))}")
+        for name, reason in done.copied.left:
+            click.echo(f"      left: {_printable(name)}: {_printable(reason)}")
 
 
 @cli.command("demo")

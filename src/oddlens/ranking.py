@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from oddlens.errors import MissingExtra, OptionError
-from oddlens.files import write_atomically
+from oddlens.errors import MissingExtra, OptionError, SavedModelError
+from oddlens.files import read_regular, write_atomically
 from oddlens.protocols import Bools, Doubles
 
 
@@ -130,6 +130,36 @@ class Ranking:
                          for row in self.rows())
         write_atomically(path, text.getvalue().encode())
 
+    @classmethod
+    def from_csv(
+        cls, path: str | Path, members: Collection[str] = (), unreadable: tuple[tuple[str, str], ...] = ()
+    ) -> Ranking:
+        """Read back what ``to_csv`` wrote; which columns are detectors' own scores the file does not say.
+
+        Raises ``SavedModelError`` for a file that is no such table. Other columns of numbers, and of text, become
+        ``measures``.
+        """
+        try:
+            text = read_regular(path).decode("utf-8", "surrogateescape")
+            header, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+            if len(set(header)) < len(header) or any(len(row) != len(header) for row in rows):
+                raise ValueError("its rows do not fit its columns")
+            columns = {name: tuple(row[place] for row in rows) for place, name in enumerate(header)}
+            names, scores = columns.pop("name"), np.array(columns.pop("score"), np.float64)
+            columns.pop("rank", None)
+            if not np.isfinite(scores).all() or len(set(names)) < len(names):
+                raise ValueError("a score is no number, or two images have one name")
+            p_values, flagged = columns.pop("p_value", None), columns.pop("flagged", None)
+            causes = columns.pop("causes", None)
+            read = {name: _numbers(column) for name, column in columns.items()}
+            own = {name: column for name, column in read.items() if name in members and isinstance(column, np.ndarray)}
+            return cls(names, scores, own, unreadable,
+                       None if p_values is None else np.array(p_values, np.float64),
+                       None if flagged is None else np.array([cell == "True" for cell in flagged], np.bool_), causes,
+                       {name: column for name, column in read.items() if name not in own})
+        except (OSError, ValueError, KeyError, csv.Error, OptionError) as error:
+            raise SavedModelError(f"{path} is not the table of a run: {error}. Rank the images anew.") from error
+
     def to_parquet(self, path: str | Path) -> None:
         """Write the table as Parquet, with the same columns as the CSV file."""
         import pyarrow
@@ -174,6 +204,14 @@ class Ranking:
         return RankedImage(rank, i, self.names[i], float(self.scores[i]), members,
                            None if self.p_values is None else float(self.p_values[i]),
                            None if self.flagged is None else bool(self.flagged[i]))
+
+
+def _numbers(column: tuple[str, ...]) -> Doubles | tuple[str, ...]:
+    """A column of a table as numbers, where it is of numbers."""
+    try:
+        return np.array(column, np.float64) if column and all(column) else column
+    except ValueError:
+        return column
 
 
 def tame(text: str) -> str:

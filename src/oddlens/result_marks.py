@@ -72,11 +72,11 @@ def require_outside(out: Path, source: ImageSource) -> None:
     require_apart(out, [*roots, *(source.folders if isinstance(source, InFolders) else ())])
 
 
-def require_apart(out: Path, folders: Iterable[Path]) -> None:
-    """Raise ``OutputError`` where ``out`` lies in one of these folders of images."""
+def require_apart(out: Path, folders: Iterable[Path], option: str = "--out") -> None:
+    """Raise ``OutputError`` where ``out``, which ``option`` gave, lies in one of these folders of images."""
     images = {Path(folder).resolve(): Path(folder) for folder in folders}
     place = out.resolve()
     for folder in (place, *place.parents):
         if folder in images:
             raise OutputError(f"{out} lies in the folder of images {images[folder]}, which is never written to: "
-                              "choose another place with --out.")
+                              f"choose another place with {option}.")

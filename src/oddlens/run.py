@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from oddlens import run_folder, saving
 from oddlens.errors import OptionError, OutputError
@@ -17,6 +21,7 @@ from oddlens.files import write_atomically
 from oddlens.model import AnomalyModel
 from oddlens.progress import advance
 from oddlens.protocols import ImageSource, PassesOver, Skips
+from oddlens.provenance import Provenance
 from oddlens.ranking import Ranking
 from oddlens.report import contents
 from oddlens.report.contact_sheet import write_gallery
@@ -84,21 +89,25 @@ def _fitted(
         checked = self_check(collection.pixels, lambda seed: reseeded(model, seed), random_state=model.random_state)
         model.timings_["checking"] = time.perf_counter() - start
     shown = Shown(source, what, model.indices_, top, command, title, explainer, checked)
-    return _write(place, model, ranking, shown, look)
+    return _write(place, model, ranking, shown, look, model.shapes_)
 
 
 def score_with(
     path: str | Path, images: Any, out: str | Path | None = None, *, top: int = 20, n_jobs: int | None = None,
-    command: str = "", what: str | None = None, overwrite: bool = False,
+    command: str = "", what: str | None = None, overwrite: bool = False, labels: Mapping[str, str] | None = None,
 ) -> RunResult:
     """Score images with the saved model or the run at ``path``; write a run folder if ``out`` is given.
 
+    labels: name -> "odd" or "normal", what a person said of images of that run since; others' names are passed over.
     overwrite: a finished run in ``out`` is replaced. Raises ``SavedModelError`` for a run that was not finished.
     """
     _require_top(top)
     path = Path(path)
     model = saving.load_model(run_folder.model_of(path))
     model.n_jobs = n_jobs
+    known = set(model.names_)
+    if said := {name: label for name, label in (labels or {}).items() if name in known}:
+        model.give_feedback(said)
     source = open_source(images)
     if out is None:
         return _scored(None, path, source, model, top, command, what or described(images))
@@ -131,7 +140,7 @@ def _scored(
                   new=True)
     if place is None:
         return RunResult(ranking, model, _summary(model, ranking, shown))
-    return _write(place, model, ranking, shown, Look())
+    return _write(place, model, ranking, shown, Look(), collection.shapes)
 
 
 def _require_top(top: int) -> None:
@@ -139,11 +148,16 @@ def _require_top(top: int) -> None:
         raise OptionError(f"top takes a number of images of 0 or more, got {top!r}.")
 
 
-def _write(place: run_folder.Place, model: AnomalyModel, ranking: Ranking, shown: Shown, look: Look) -> RunResult:
+def _write(
+    place: run_folder.Place, model: AnomalyModel, ranking: Ranking, shown: Shown, look: Look,
+    shapes: NDArray[np.integer[Any]],
+) -> RunResult:
     """Write tables, pictures and report, and ``run.json`` last."""
     folder = place.building
-    summed = _summary(model, ranking, shown, place)
+    found = Provenance.of(shown.source, ranking.names, shown.indices, shapes, model.n_jobs)
+    found.save(folder / run_folder.IMAGES)
     ranking.to_csv(folder / run_folder.FILES["table"])
+    summed = _summary(model, ranking, shown, place)
     ranking.to_parquet(folder / run_folder.FILES["parquet"])
     advance("pictures", 0, 2)
     write_gallery(folder / run_folder.FILES["gallery"], contents.panels(model, ranking, shown, look))

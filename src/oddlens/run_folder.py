@@ -5,6 +5,8 @@ gallery.png                  the strangest images of each detector side by side
 report.html                  the same and more, one page that opens without a network
 model/                       what was learned, for ``oddlens score``
 reasons.safetensors          what is kept of the images, so that ``oddlens score`` can say why
+images.csv                   where each image came from, so that it can be looked at again
+review.sqlite                what people said of the images, once they did; a run that replaces this one leaves it
 run.json                     a machine-readable summary with the mark by which a run is known
 
 A run is built in ``.oddlens-partial/`` within its folder. When all is written that is renamed, in one step, to
@@ -18,7 +20,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +47,10 @@ from oddlens.result_marks import (
 FILES = {"table": "scores.csv", "parquet": "scores.parquet", "gallery": "gallery.png", "report": "report.html"}
 MODEL = "model"
 REASONS = "reasons.safetensors"
+IMAGES = "images.csv"
+LABELS = "review.sqlite"
+PARTS = (f"{MODEL}/model.json", REASONS)  # that ``oddlens score`` reads
+SHOWN = (FILES["table"], IMAGES)  # that a review reads beside these
 SUMMARY = SUMMARIES[RUN]
 PARTIAL, READY = ".oddlens-partial", ".oddlens-ready"
 
@@ -63,7 +69,7 @@ class Place:
 
     def marks(self) -> dict[str, Any]:
         """What says in the summary that this is a run of ours, and which model and reasons are its own."""
-        return {**marks(RUN), "parts": _digests(self.building)}
+        return {**marks(RUN), "parts": _digests(self.building, (*PARTS, *SHOWN))}
 
 
 @contextmanager
@@ -121,35 +127,54 @@ def model_of(path: Path) -> Path:
     """
     if not path.exists():
         raise SavedModelError(f"There is no {path}: give the folder of a run or of a saved model.")
-    if (path / READY).is_dir() and is_marked(path, RUN):
-        with locked(path):
-            _settle(path)
+    _finish(path)
     if not is_marked(path, RUN):
         return path / MODEL if (path / MODEL).is_dir() else path
+    content = summary_of(path)
+    if not (path / MODEL).is_dir():
+        raise SavedModelError(f"{path} is a run without a model: make it again without --no-model (save_model=False).")
+    require_parts(path, content, PARTS)
+    return path / MODEL
+
+
+def summary_of(path: Path) -> dict[str, Any]:
+    """The summary of a finished run; raises ``SavedModelError`` for a folder that is none."""
+    if path.is_dir():
+        _finish(path)
+    if not is_marked(path, RUN):
+        raise SavedModelError(f"{path} is not a run of oddlens: give the folder that `oddlens rank --out` wrote.")
     content = content_of(path / SUMMARY)
     if content.get("finished") is not True:
         raise SavedModelError(f"{path} is a run that was not finished: rank the images into it again.")
     if content.get("version") != VERSION:
         raise SavedModelError(f"{path} is a run of version {content.get('version')!r}; this oddlens reads version "
                               f"{VERSION}. Rank the images anew.")
-    if not (path / MODEL).is_dir():
-        raise SavedModelError(f"{path} is a run without a model: make it again without --no-model (save_model=False).")
-    parts = content.get("parts")
-    for part, digest in _digests(path).items():
-        if not isinstance(parts, dict) or parts.get(part) != digest:
+    return content
+
+
+def require_parts(path: Path, content: dict[str, Any], parts: Sequence[str]) -> None:
+    """Raise ``SavedModelError`` unless these parts, where they are there, are those that the run's summary names."""
+    named = content.get("parts")
+    for part, digest in _digests(path, parts).items():
+        if not isinstance(named, dict) or named.get(part) != digest:
             raise SavedModelError(f"{path / part} does not belong to the run in {path}, whose {SUMMARY} names another: "
                                   "it was exchanged or comes from a run that was cut off. Rank the images anew.")
-    return path / MODEL
 
 
-def _digests(folder: Path) -> dict[str, str]:
+def _digests(folder: Path, parts: Sequence[str]) -> dict[str, str]:
     """The parts that a later command reads, by their digests. A model's file names all its others by theirs."""
-    parts = (f"{MODEL}/model.json", REASONS)
     try:
         return {part: hashlib.sha256(read_regular(folder / part)).hexdigest()
                 for part in parts if (folder / part).exists()}
     except OSError as error:
         raise SavedModelError(f"{folder} cannot be read: {error}.") from error
+
+
+def _finish(path: Path) -> None:
+    """Put a run in its place that was ready when its process ended."""
+    if (path / READY).is_dir() and is_marked(path, RUN):
+        with locked(path):
+            _settle(path)
 
 
 def _state(folder: Path) -> str:
@@ -172,9 +197,10 @@ def _settle(folder: Path) -> None:
                 saving.remove_model(folder / MODEL)
             if (ready / MODEL).is_dir():
                 (ready / MODEL).rename(folder / MODEL)
-            if REASONS not in parts:
-                (folder / REASONS).unlink(missing_ok=True)
-            for name in (*FILES.values(), REASONS):
+            for name in (REASONS, IMAGES):
+                if name not in parts:
+                    (folder / name).unlink(missing_ok=True)
+            for name in (*FILES.values(), REASONS, IMAGES):
                 if (ready / name).exists():
                     (ready / name).replace(folder / name)
             _flush(folder)

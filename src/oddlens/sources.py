@@ -117,7 +117,8 @@ class ArraySource:
 
     root: Path | None = None
 
-    def __init__(self, array: NDArray[Any] | RowsInFile, what: str = "the array") -> None:
+    def __init__(self, array: NDArray[Any] | RowsInFile, path: Path | None = None) -> None:
+        what = "the array" if path is None else str(path)
         if array.ndim not in (3, 4) or (array.ndim == 4 and array.shape[3] not in (1, 3, 4)):
             raise SourceError(f"{what} has shape {array.shape}; images need (n, height, width) or "
                               "(n, height, width, channels) with 1, 3 or 4 channels"
@@ -133,7 +134,7 @@ class ArraySource:
             raise SourceError(f"{what} holds {array.dtype}; images need uint8, bool, uint16, or floating-point "
                               "numbers from 0 to 1: convert it with .astype(np.uint8).")
         self.array = array
-        self.what = what
+        self.path = path  # of the file that the array is in, if it is in one
         self._width = len(str(len(array) - 1))
 
     def __len__(self) -> int:
@@ -210,6 +211,10 @@ class FileSource:
         """The path within the folder, or as it was listed."""
         return self._names[index]
 
+    def page(self, index: int) -> int:
+        """Which page of its file an image is, from 0."""
+        return self._pages[index] if self._pages else 0
+
     def read(self, index: int) -> NDArray[np.uint8]:
         """The image at full size."""
         return self._decode(index, None)[0]
@@ -227,9 +232,8 @@ class FileSource:
             raise UnreadableImage(self.name(index), f"cannot be opened: {error.strerror or error}") from error
         if self._is_result(path.parent):
             raise UnreadableImage(self.name(index), "a picture that oddlens made, in a folder of its results")
-        page = self._pages[index] if self._pages else 0
         read = decode_isolated if self.limits.isolate else decode_here
-        return read(path, self.name(index), side, page, self.limits)
+        return read(path, self.name(index), side, self.page(index), self.limits)
 
     def _is_result(self, folder: Path) -> bool:
         if folder not in self._results:
@@ -276,15 +280,15 @@ def _open_path(path: Path, follow_links: bool = False, limits: Limits | None = N
     except OSError as error:
         raise SourceError(f"{path} cannot be opened: {error.strerror or error}.") from error
     if head.startswith(b"\x93NUMPY"):
-        return ArraySource(load_npy(path), str(path))
+        return ArraySource(load_npy(path), path)
     if path.suffix.lower() == ".zip" or (head.startswith(b"PK\x03\x04") and path.suffix.lower() != ".npz"):
         raise SourceError(f"{path} is an archive: unpack it, then give the folder that it makes.")
     if path.suffix.lower() == ".npz":
-        return ArraySource(load_npz(path), str(path))
+        return ArraySource(load_npz(path), path)
     if looks_like_image(head) or path.suffix.lower() in IMAGE_SUFFIXES:
         return _files([path], [path.name], limits=limits)
     if head.startswith(b"\x1f\x8b") or (head[:2] == b"\0\0" and len(head) > 4 and head[2] in IDX_TYPES):
-        return ArraySource(open_idx(path), str(path))
+        return ArraySource(open_idx(path), path)
     if b"\0" in head:
         raise SourceError(f"{path} is neither an image nor a text file of paths. {_TAKEN}")
     return _open_table(path, limits) if path.suffix.lower() in (".csv", ".tsv") else _open_list(path, limits)

@@ -123,7 +123,7 @@ class Explainer:
         """Why an image is strange, by 101 scorings for its heat map."""
         at = np.flatnonzero(self.groups.rows == row)
         return Why(self.reasons(row), self.groups.reason(int(at[0])) if len(at) else None, self._nearest(row),
-                   *self._heat(row),
+                   *self.heat(row),
                    {column: float(null.p_values(self.ranking.members[column][row : row + 1])[0])
                     for column, null in self._nulls.items()})
 
@@ -174,8 +174,8 @@ class Explainer:
         found = np.argsort(apart, kind="stable")[:SHOWN_NEAREST]
         return tuple(int(rows[i]) for i in found if np.isfinite(apart[i]))
 
-    def _heat(self, row: int) -> tuple[Doubles | None, str]:
-        """Where an image is strange, in the frame that it came in, and what it has there, in words."""
+    def heat(self, row: int) -> tuple[Doubles | None, str]:
+        """Where an image is strange, in the frame that it came in, and what it has there, in words; 101 scorings."""
         image = np.asarray(self.collection.pixels[row])
         references = self._references[(self._references != image).any((1, 2, 3))]
         if not len(references):
