@@ -2,6 +2,7 @@
 
     python benchmarks/maps.py              the sets that settings were chosen on, then those that confirm
     python benchmarks/maps.py poly-2 ...   some of them
+    python benchmarks/maps.py --backbone NAME_OR_PATH [SET ...]   with and without a pretrained network
 
 mono-SEED, poly-SEED: solar cells at 256 pixels, 5 % defective (elpv-dataset). brick-, grass-, gravel-DAMAGE: 300
 crops of 128 pixels of scikit-image's textures, 5 % with a blob, a scratch or a pasted patch of 1 to 5 % of the area.
@@ -10,7 +11,7 @@ stamps-CATEGORY: Tux Paint's stamps of one category with 5 % others.
 
 from __future__ import annotations
 
-import sys
+import argparse
 import time
 
 import numpy as np
@@ -28,6 +29,7 @@ CHOOSE = ("mono-0", "mono-1", "poly-0", "poly-1", "brick-blob", "brick-scratch",
 CONFIRM = ("mono-2", "poly-2", "gravel-patch", "grass-scratch", "brick-patch", "stamps-animals", "stamps-food",
            "stamps-seasonal", "stamps-symbols", "stamps-town")
 PLACES = "patch_maps+places"
+ALONE = {False: (PLACES,), True: ("backbone+places", "backbone+neighbors")}
 
 Images = NDArray[np.uint8]
 Labelled = tuple[Images, NDArray[np.bool_]]
@@ -103,20 +105,34 @@ def make(name: str) -> Labelled:
     return stamps(rest) if family == "stamps" else textures(family, rest)
 
 
-def measured(name: str) -> str:
+def measured(name: str, backbone: str | None) -> str:
     images, odd = make(name)
     start = time.process_time()
-    model = AnomalyModel(random_state=0).fit(images)
+    model = AnomalyModel(random_state=0, backbone=backbone).fit(images)
     seconds = time.process_time() - start
-    rest = {column: scores for column, scores in model.own_.items() if column != PLACES}
-    views = {f"{view.encoder}+{view.detector}": view for view in DEFAULT}
-    before = fusion({column: views[column] for column in rest}, model.format_.channels, model.ensemble_.unimodality)
-    shown = (fuse(before, rest, rest), model.rank().scores, model.own_[PLACES])
-    both = [f"{roc_auc_score(odd, scores):.3f} / {average_precision_score(odd, scores):.3f}" for scores in shown]
+    of_it = set(model.own_) - {f"{view.encoder}+{view.detector}" for view in DEFAULT} if backbone else {PLACES}
+    shown = [without(model, of_it), model.rank().scores, *(model.own_.get(column) for column in ALONE[bool(backbone)])]
+    both = ["none" if scores is None else
+            f"{roc_auc_score(odd, scores):.3f} / {average_precision_score(odd, scores):.3f}" for scores in shown]
     return f"| {name} | {odd.sum()} of {len(odd)} | {' | '.join(both)} | {seconds:.0f} |"
 
 
+def without(model: AnomalyModel, columns: set[str]) -> NDArray[np.float64]:
+    """The scores that the default would have without some of its views."""
+    rest = {column: scores for column, scores in model.own_.items() if column not in columns}
+    views = {f"{view.encoder}+{view.detector}": view for view in DEFAULT}
+    before = fusion({column: views[column] for column in rest}, model.format_.channels, model.ensemble_.unimodality,
+                    model.ensemble_.alignment)
+    return fuse(before, rest, rest)
+
+
 if __name__ == "__main__":
-    print("| set | odd | without places | the default | places alone | CPU-s |\n| --- | --- | --- | --- | --- | --- |")
-    for name in sys.argv[1:] or (*CHOOSE, *CONFIRM):
-        print(measured(name), flush=True)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("sets", nargs="*", default=(*CHOOSE, *CONFIRM))
+    parser.add_argument("--backbone")
+    given = parser.parse_args()
+    heads = ("without places", "the default", "places alone") if given.backbone is None else (
+        "the default", "with the network", "its places alone", "as a whole alone")
+    print(f"| set | odd | {' | '.join(heads)} | CPU-s |\n|{' --- |' * (len(heads) + 3)}")
+    for name in given.sets:
+        print(measured(name, given.backbone), flush=True)

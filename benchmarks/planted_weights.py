@@ -29,7 +29,7 @@ from oddlens.calibration import Fusion, fit_tail
 from oddlens.evaluation.corruptions import damage
 from oddlens.evaluation.draws import corrupted, foreign
 from oddlens.evaluation.synthetic_anomalies import ANOMALIES, inject
-from oddlens.pixels import look, read_pixels
+from oddlens.pixels import Copies, look, read_pixels
 from oddlens.sources import open_source
 from sets import make
 
@@ -81,7 +81,8 @@ def measured(name: str, folder: Path, held: bool) -> dict[str, Any]:
         model.fit(pixels[fitted])
         middle = time.process_time()
         changed = [inject(kind, pixels[chosen], pixels, rng).pixels for kind in ANOMALIES]
-        new = model.ensemble_.score(np.concatenate([*changed, pixels[chosen]])).members  # the last as they are, as new
+        every = np.concatenate([*changed, pixels[chosen]])  # the last as they are, yet as new
+        new = model.ensemble_.score(Copies(every)).members
         seconds = [middle - start, time.process_time() - middle]
         tails = {view: fit_tail(own) for view, own in model.own_.items()}
         leads, views = model.fusion_.leads, model.fusion_.tails

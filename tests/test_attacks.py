@@ -172,7 +172,8 @@ def test_an_encoder_that_nobody_sees_by_is_refused(folder):
 
 def test_an_image_of_64_million_values_may_be_asked_for_and_no_larger_one():
     def asked(*size):
-        pixels = {**dict(zip(("height", "width", "channels"), size, strict=True)), "resize": "squash", "detail": None}
+        pixels = {**dict(zip(("height", "width", "channels"), size, strict=True)), "resize": "squash", "detail": None,
+                  "texture": None}
         return saving._images({"pixels": pixels, "indices": [0], "shapes": [[1, 1]]}, ("a",), ()).pixels.shape
 
     assert asked(8192, 8192, 1) == (0, 8192, 8192, 1)

@@ -155,6 +155,17 @@ def test_a_bug_keeps_its_traceback_and_exits_with_1(tmp_path):
     assert "ZeroDivisionError" in done.stderr
 
 
+@pytest.mark.parametrize("error", ["MemoryError()", "RuntimeError('DefaultCPUAllocator: can\\'t allocate memory: 9')"])
+def test_too_little_memory_is_one_sentence_that_says_what_to_do(tmp_path, error):
+    code = ("import sys, oddlens.cli, oddlens.registry\n"
+            f"def greedy(*a, **k): raise {error}\n"
+            "oddlens.registry.names = greedy\nsys.argv = ['oddlens', 'list']\noddlens.cli.main()")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("oddlens: there is not enough memory")
+    assert "Traceback" not in done.stderr
+
+
 def test_settings_reach_the_option_they_name(oddlens, folder, tmp_path):
     _, out, _ = oddlens("rank", folder, "--out", tmp_path / "run", "--detector", "neighbors", "--detector", "forest",
                         "--json", *QUICK, "--set", "neighbors.k=3", "--set", "resize=pad", "--set", "latent=7",

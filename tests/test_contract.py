@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 import faiss
 import numba
@@ -21,9 +23,12 @@ from oddlens.testing import check_detector
 from oddlens.testing.asking import all_of, rows_of
 from oddlens.testing.detector import DETECTOR_CHECKS, sample_encoded
 from oddlens.testing.encoder import ENCODER_CHECKS
+from onnx_files import write_onnx
 
 # Small settings where a default would take long; they change how long, not what.
 QUICK = {"steps": 40, "n_estimators": 50}
+FOLDER = tempfile.TemporaryDirectory()
+NETWORK = str(write_onnx(Path(FOLDER.name) / "network.onnx"))  # real weights take minutes
 ENCODERS = registry.names("encoder")
 DETECTORS = registry.names("detector")
 # What cannot see the image that is planted below. Signs of barely trained nodes tell nothing of a change that is nearly
@@ -35,6 +40,8 @@ BLIND = {"activations", "surprise", ("hog", "forest"), ("transforms", "forest"),
 
 def quick(kind, name, **others):
     options = {key: value for key, value in {**QUICK, **others}.items() if key in registry.options(kind, name)}
+    if name == "backbone":
+        options |= {"network": NETWORK, "side": 64}
     return registry.create(kind, name, **options)
 
 

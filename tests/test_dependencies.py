@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PERMISSIVE = re.compile(r"0BSD|Apache|BSD|BSL|CC0|MIT|PSF|Zlib")
+PERMISSIVE = re.compile(r"0BSD|Apache|BSD|BSL|CC0|ISC|MIT|PSF|Zlib")
 SPEC = importlib.util.spec_from_file_location("make_licences", ROOT / "docs" / "make_licences.py")
 licences = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(licences)

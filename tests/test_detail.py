@@ -7,6 +7,7 @@ from oddlens import AnomalyModel, load_model, save_model
 from oddlens.errors import OptionError
 from oddlens.explaining.explainer import Explainer
 from oddlens.pixels import PixelFormat, look, read_pixels
+from oddlens.reading.texture import texture_of
 from oddlens.settings import build_model
 from oddlens.sources import open_source
 
@@ -50,7 +51,7 @@ def test_both_copies_are_the_same_images(images):
     collection = read_pixels(open_source(images), PixelFormat(48, 64, 1, detail=(96, 128)))
     assert collection.pixels.shape == (40, 48, 64, 1)
     assert collection.detail.shape == (40, 96, 128, 1)
-    assert collection.finest is collection.detail
+    assert collection.copies.parts == (collection.detail,)
     halved = collection.detail.reshape(40, 48, 2, 64, 2).mean((2, 4))
     assert np.abs(halved - collection.pixels[..., 0]).max() < 40
     assert np.abs(halved - collection.pixels[..., 0]).mean() < 2
@@ -68,6 +69,48 @@ def test_the_default_looks_at_detail_only_where_there_is_some(images):
     assert "patch_maps" not in small.encoders_
     asked_for = build_model(views=VIEWS, settings=QUICK).fit(images[:, ::4, ::4])
     assert "patch_maps+places" in asked_for.detectors_  # it sees the images as they are
+
+
+def test_texture_is_measured_at_the_images_own_size_where_they_are_large_and_a_view_wants_it(images):
+    source = open_source(images)
+    assert look(source, texture=True) == PixelFormat(48, 64, 1, texture=(120, 160))
+    assert look(open_source(images[:, :72, :96]), texture=True).texture is None
+    assert look(open_source(np.zeros((12, 60, 5000), np.uint8)), texture=True).texture == (49, 4096)
+    collection = build_model(views=["texture+places"]).read(images)
+    assert np.array_equal(collection.texture, np.stack([texture_of(image[..., None]) for image in images]))
+    assert collection.detail is None
+    assert build_model(views=VIEWS).read(images).texture is None
+    assert build_model(views=["texture+places"], settings={"detail": 0}).read(images).texture is None
+
+
+def test_a_hair_that_no_copy_keeps_is_found_and_is_no_copy(tmp_path):
+    rng = np.random.default_rng(0)
+    images = rng.normal(140, 5, (30, 700, 900)).clip(0, 255).astype(np.uint8)
+    images[29] = images[11]
+    images[11, 300:301, 400:460] -= 60
+    model = build_model(views=["texture+places", "texture+burnout"]).fit(images)
+    assert model.rank().top(1)[0].index == 11
+    assert model.known_.first()[29] == 29
+    save_model(model, tmp_path / "model")
+    again = load_model(tmp_path / "model")
+    assert again.format_ == model.format_
+    assert (again.ensemble_.alignment, again.fusion_) == (model.ensemble_.alignment, model.fusion_)
+    new = images[8:14].copy()
+    new[:, 0, 0] ^= 1
+    assert again.rank(new).scores.argmax() == 3
+    assert np.array_equal(again.rank(new).scores, model.rank(new).scores)
+    assert np.array_equal(again.rank(new).scores[:2], again.rank(new[:2]).scores)
+    assert np.array_equal(again.rank(images[11:12]).scores, model.rank().scores[11:12])  # the fitted image itself
+
+
+def test_pictures_in_one_frame_are_known_for_it(images):
+    rng = np.random.default_rng(0)
+    steady = build_model(views=["texture+places"]).fit(images)
+    tops, lefts = rng.integers(0, 100, 40), rng.integers(0, 100, 40)
+    whole = photographs(6, 220, 260)[0]
+    moving = np.stack([whole[t : t + 120, left : left + 160] for t, left in zip(tops, lefts, strict=True)])
+    assert steady.ensemble_.alignment > 0.5
+    assert build_model(views=["texture+places"]).fit(moving).ensemble_.alignment < 0.3
 
 
 def test_it_is_saved_and_judges_new_images_as_before(model, images, tmp_path):

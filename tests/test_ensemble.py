@@ -7,6 +7,7 @@ import pytest
 from oddlens import ensemble
 from oddlens.ensemble import Ensemble
 from oddlens.errors import OptionError
+from oddlens.pixels import Copies
 from oddlens.progress import listening
 from oddlens.protocols import Encoded
 from oddlens.scoring.structure import unimodality
@@ -61,7 +62,7 @@ def single(detector, encoder=None):
 def test_each_encoder_learns_and_encodes_once_and_columns_keep_their_order():
     views, reports = crossed(), []
     with listening(lambda *report: reports.append(report)):
-        own = views.fit(PIXELS, {}).members
+        own = views.fit(Copies(PIXELS), {}).members
     assert {column: (scores.tolist(), scores.dtype) for column, scores in own.items()} == {
         column: ([score] * 40, np.float64) for column, score in (("a", 1), ("b", 2), ("c", 3))}
     assert list(own) == ["a", "b", "c"]
@@ -70,7 +71,7 @@ def test_each_encoder_learns_and_encodes_once_and_columns_keep_their_order():
     assert views.columns("one") == ["a", "c"]
     assert reports == [("scoring", 1, 3), ("scoring", 2, 3), ("scoring", 3, 3)]
     views.encoders["two"].given["residual"] = np.zeros(7)
-    scores = views.score(PIXELS[:7]).members
+    scores = views.score(Copies(PIXELS[:7])).members
     assert list(scores) == ["a", "b", "c"]
     assert [column.tolist() for column in scores.values()] == [[1] * 7, [2] * 7, [3] * 7]
     assert views.encoders["one"].asked[2:] == [frozenset({"embedding"})], "what is fitted learns no more"
@@ -82,17 +83,17 @@ def test_how_many_kinds_there_are_is_told_by_the_first_view():
     assert unimodality(kinds.embedding) == 0
     views = crossed(two=kinds)
     assert views.unimodality == 0
-    views.fit(PIXELS, {})
+    views.fit(Copies(PIXELS), {})
     assert views.unimodality == unimodality(Giving().embedding) > 0
     blind = single(Constant(needs={"residual"}), Giving(embedding=None, residual=np.zeros(40)))
-    blind.fit(PIXELS, {})
+    blind.fit(Copies(PIXELS), {})
     assert blind.unimodality == 0
 
 
 def test_each_stage_is_timed_in_all(monkeypatch):
     monkeypatch.setattr(ensemble, "time", SimpleNamespace(perf_counter=itertools.count(1.0, 3.0).__next__))
     timings = {"reading": 5.0, "learning": 10.0}
-    crossed().fit(PIXELS, timings)  # the clock goes on by three at each look
+    crossed().fit(Copies(PIXELS), timings)  # the clock goes on by three at each look
     assert timings == {"reading": 5.0, "learning": 16.0, "encoding": 6.0, "scoring": 6.0}
 
 
@@ -107,14 +108,14 @@ def test_each_stage_is_timed_in_all(monkeypatch):
 ])
 def test_an_encoder_that_does_not_give_what_it_was_asked_for_is_named(need, given, got):
     views = single(Constant(needs={need}), Giving(**given))
-    for ask in (lambda: views.fit(PIXELS, {}), lambda: views.score(PIXELS)):
+    for ask in (lambda: views.fit(Copies(PIXELS), {}), lambda: views.score(Copies(PIXELS))):
         with pytest.raises(OptionError, match=rf"Encoder one was asked for {got}: oddlens.testing.check_encoder"):
             ask()
 
 
 def test_what_an_encoder_was_not_asked_for_may_be_missing():
     encoder = Giving(embedding=None, activations={"a": np.zeros((40, 1))})
-    assert single(Constant(needs={"activations"}), encoder).fit(PIXELS, {}).members["a"].tolist() == [1] * 40
+    assert single(Constant(needs={"activations"}), encoder).fit(Copies(PIXELS), {}).members["a"].tolist() == [1] * 40
 
 
 @pytest.mark.parametrize(("gives", "got"), [
@@ -124,6 +125,6 @@ def test_what_an_encoder_was_not_asked_for_may_be_missing():
 ])
 def test_a_detector_whose_scores_are_none_is_named(gives, got):
     views = single(Constant(gives=gives))
-    for ask in (lambda: views.fit(PIXELS, {}), lambda: views.score(PIXELS)):
+    for ask in (lambda: views.fit(Copies(PIXELS), {}), lambda: views.score(Copies(PIXELS))):
         with pytest.raises(OptionError, match=rf"Detector a was asked for the scores of 40 images and gave {got}"):
             ask()

@@ -1,10 +1,14 @@
+import json
 import os
+import struct
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save
 
-from oddlens.errors import OutputError
-from oddlens.files import read_regular, write_atomically
+from oddlens.errors import OutputError, SavedModelError
+from oddlens.files import read_regular, tensors_in, write_atomically
 
 
 def test_a_file_is_replaced_whole(tmp_path):
@@ -40,3 +44,11 @@ def test_what_is_no_file_is_never_read(tmp_path, make):
     make(tmp_path / "x")
     with pytest.raises(OSError, match=r"not a file|directory"):
         read_regular(tmp_path / "x")
+
+
+def test_arrays_come_back_and_shapes_that_no_array_has_are_refused():
+    assert np.array_equal(tensors_in(save({"a": np.arange(3)}))["a"], np.arange(3))
+    header = json.dumps({"a": {"dtype": "U8", "shape": [0, 2**62, 8], "data_offsets": [0, 0]}}).encode()
+    for content in (struct.pack("<Q", len(header)) + header, b"", b"\0" * 20, save({"a": np.arange(3)})[:-1]):
+        with pytest.raises(SavedModelError, match="no arrays that can be read"):
+            tensors_in(content)

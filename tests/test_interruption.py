@@ -19,13 +19,18 @@ BUSY = {
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are another thing there")
 @pytest.mark.parametrize("busy", BUSY)
 def test_an_interrupt_ends_it_even_in_compiled_code(busy):
-    code = ("from oddlens.interruption import interruptible, say_interrupted, EXIT_CODE\nimport sys\n"
+    # A job in the background ignores interrupts, and so would the process that it starts.
+    code = ("import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+            "from oddlens.interruption import interruptible, say_interrupted, EXIT_CODE\n"
             "try:\n    with interruptible():\n        print('on', flush=True)\n        " + BUSY[busy] + "\n"
             "except KeyboardInterrupt:\n    say_interrupted()\n    sys.exit(EXIT_CODE)\n")
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "on\n"
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    try:
+        _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert said.count("interrupted. No finished result was changed; the same command begins again") == 1
 

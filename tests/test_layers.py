@@ -14,7 +14,7 @@ PACKAGE = Path(oddlens.__file__).parent
 FLOORS = [
     {"arrays", "errors", "interruption", "progress", "protocols"},
     {"files", "folder_lock", "kernels", "labels", "options", "posterior", "registry", "statement"},
-    {"calibration", "decisions", "feedback", "ranking", "reading", "result_marks"},
+    {"calibration", "decisions", "feedback", "outline", "ranking", "reading", "result_marks"},
     {"learning", "pixels", "review_outlook", "scoring", "sources"},
     {"detectors", "encoders", "labelled_decisions", "views"},
     {"ensemble", "specifications"},
@@ -33,7 +33,8 @@ TOGETHER = {"testing": "test_testing.py"}
 ALONE = {"detectors", "encoders", "scoring.patterns"}
 # And with little beside it: at most so many modules of the package, ``protocols`` and ``errors`` not counted.
 LARGEST_RADIUS = 5
-WIDER = {"detectors.activations": 8, "detectors.neighbors": 6, "encoders.dictionary": 6, "encoders.patch_maps": 6,
+WIDER = {"detectors.activations": 8, "detectors.neighbors": 6, "encoders.backbone": 7,
+         "encoders.dictionary": 6, "encoders.patch_maps": 6,
          "encoders.statistics": 6, "encoders.transforms": 10}
 FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}
 

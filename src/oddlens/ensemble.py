@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from oddlens.errors import OptionError
 from oddlens.learning.principal_components import Components
+from oddlens.pixels import DETAIL_SIDE, Copies, reduced, sees_detail, sees_texture
 from oddlens.progress import advance
-from oddlens.protocols import LARGEST_SCORE, Detector, Doubles, Encoded, Encoder, Pixels, SeesDetail
-from oddlens.scoring.structure import unimodality
+from oddlens.protocols import LARGEST_SCORE, Detector, Doubles, Encoded, Encoder, Pixels, WantsDetail
+from oddlens.scoring.structure import alignment, unimodality
 from oddlens.views import View
 
 
@@ -40,6 +41,9 @@ class Ensemble:
     sees:       column -> the name of the encoder whose features its detector reads.
     views:      column -> what was asked for.
     unimodality: 0 (the collection holds many kinds of image) to 1 (one), by the first view's embedding.
+    alignment:  0 to 1 (all show the same thing in the same frame), by the maps that say least of it: at the rim
+                features often differ, whatever the pictures show.
+    detail:     the size of the larger copy as asked for: all that see it see it whole; None: as each makes use of it.
     compared_by: the name of the encoder whose embedding's principal components say which images are alike, for learning
                  from labels: the first that has an embedding; empty where none has.
     components:  these.
@@ -50,51 +54,57 @@ class Ensemble:
     sees: dict[str, str]
     views: dict[str, View]
     unimodality: float = 0.0
+    alignment: float = 0.0
+    detail: int | None = None
     compared_by: str = ""
     components: Components = field(default_factory=Components.none)
 
-    def fit(self, pixels: Pixels, timings: dict[str, float], detail: Pixels | None = None) -> Scored:
+    def fit(self, images: Copies, timings: dict[str, float]) -> Scored:
         """Learn, encode and score, one encoder after the other: the images' own scores, and their components.
 
-        detail:  the images in more detail, for encoders that see it; without it views that are for detail alone go.
+        Of images without detail the views that are for detail alone go.
         """
-        if detail is None:
+        if images.detail is None and images.texture is None:
             self._forget_detail()
         own: dict[str, Doubles] = {}
-        features = np.empty((len(pixels), 0), np.float16)
+        aligned = []
+        features = np.empty((len(images), 0), np.float16)
         self.compared_by, self.components = "", Components.none()
         for number, (name, encoder) in enumerate(self.encoders.items()):
-            shown = _shown(encoder, pixels, detail)
+            shown = self.shown(encoder, images)
             with _timed("learning", timings):
                 encoder.fit(shown)
             with _timed("encoding", timings):
                 encoded = encoder.encode(shown, self.needs(name))
-                _require_encoded(name, encoded, self.needs(name), len(pixels))
+                _require_encoded(name, encoded, self.needs(name), len(images))
             with _timed("scoring", timings):
                 if number == 0 and encoded.embedding is not None:
                     self.unimodality = unimodality(encoded.embedding)
+                if encoded.maps is not None:
+                    aligned.append(alignment(encoded.maps))
                 if not self.compared_by and encoded.embedding is not None:
                     self.compared_by, self.components = name, Components.found(encoded.embedding)
                     features = self.components.project(encoded.embedding)
                 for column in self.columns(name):
                     self.detectors[column].fit(encoded)
-                    own[column] = _as_scores(column, self.detectors[column].score_own(), len(pixels))
+                    own[column] = _as_scores(column, self.detectors[column].score_own(), len(images))
                     advance("scoring", len(own), len(self.detectors))
+        self.alignment = min(aligned, default=0.0)
         return Scored({column: own[column] for column in self.detectors}, features)
 
-    def score(self, pixels: Pixels, detail: Pixels | None = None, without: Collection[str] = ()) -> Scored:
+    def score(self, images: Copies, without: Collection[str] = ()) -> Scored:
         """The scores and components of other images, each independent of the rest.
 
         without:  encoders whose views are left out.
         """
         members: dict[str, Doubles] = {}
-        features = np.empty((len(pixels), self.components.axes.shape[1]), np.float16)
+        features = np.empty((len(images), self.components.axes.shape[1]), np.float16)
         for name, encoder in self.encoders.items():
             if name in without:
                 continue
-            encoded: Encoded = encoder.encode(_shown(encoder, pixels, detail), self.needs(name))
-            _require_encoded(name, encoded, self.needs(name), len(pixels))
-            members |= {column: _as_scores(column, self.detectors[column].score_new(encoded), len(pixels))
+            encoded: Encoded = encoder.encode(self.shown(encoder, images), self.needs(name))
+            _require_encoded(name, encoded, self.needs(name), len(images))
+            members |= {column: _as_scores(column, self.detectors[column].score_new(encoded), len(images))
                         for column in self.columns(name)}
             if name == self.compared_by and encoded.embedding is not None:
                 features = self.components.project_each(encoded.embedding)
@@ -102,8 +112,18 @@ class Ensemble:
 
     @property
     def detailed(self) -> tuple[str, ...]:
-        """The encoders that see the images in more detail."""
-        return tuple(name for name, encoder in self.encoders.items() if _sees_detail(encoder))
+        """The encoders that see the images in more detail than the others: larger, or their texture."""
+        return tuple(name for name, encoder in self.encoders.items() if sees_detail(encoder) or sees_texture(encoder))
+
+    @property
+    def detail_side(self) -> int:
+        """The longer side of the larger copy, in pixels, that the encoders make use of."""
+        return max((_wanted(encoder) for encoder in self.encoders.values()), default=DETAIL_SIDE)
+
+    def shown(self, encoder: Encoder, images: Copies) -> Pixels:
+        """What an encoder sees of images; the larger copy may be larger than it is used to, for the sake of another."""
+        seen = images.seen_by(encoder)
+        return reduced(seen, _wanted(encoder)) if seen is images.detail and not self.detail else seen
 
     def _forget_detail(self) -> None:
         """Take out the views that are for images in more detail alone."""
@@ -122,12 +142,8 @@ class Ensemble:
         return frozenset().union(*(self.detectors[column].needs for column in self.columns(encoder)))
 
 
-def _sees_detail(encoder: Encoder) -> bool:
-    return isinstance(encoder, SeesDetail) and encoder.sees_detail
-
-
-def _shown(encoder: Encoder, pixels: Pixels, detail: Pixels | None) -> Pixels:
-    return detail if detail is not None and _sees_detail(encoder) else pixels
+def _wanted(encoder: Encoder) -> int:
+    return max(DETAIL_SIDE, encoder.detail_side) if isinstance(encoder, WantsDetail) else DETAIL_SIDE
 
 
 def _require_encoded(name: str, encoded: Encoded, needs: frozenset[str], n: int) -> None:

@@ -13,7 +13,11 @@ import tempfile
 from pathlib import Path
 from typing import BinaryIO
 
-from oddlens.errors import OutputError
+from safetensors import SafetensorError
+from safetensors.numpy import load
+
+from oddlens.errors import OutputError, SavedModelError
+from oddlens.protocols import State
 
 
 def open_regular(path: str | Path) -> BinaryIO:
@@ -32,6 +36,15 @@ def read_regular(path: str | Path) -> bytes:
     """All that a file holds; ``OSError`` for what is none."""
     with open_regular(path) as file:
         return file.read()
+
+
+def tensors_in(content: bytes) -> State:
+    """The arrays that the content of a safetensors file holds; raises ``SavedModelError`` for a damaged one."""
+    try:
+        found: State = load(content)
+    except (SafetensorError, ValueError, OverflowError, KeyError) as error:  # numpy's errors: a shape that no array has
+        raise SavedModelError(f"it holds no arrays that can be read: {error}") from error
+    return found
 
 
 def write_atomically(path: str | Path, content: bytes) -> None:

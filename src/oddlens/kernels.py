@@ -21,11 +21,23 @@ _blas_lock = RLock()
 
 
 def kernel(function: F) -> F:
-    """Compile a function of arrays to parallel machine code, kept on disk for the next process where possible."""
+    """Compile a function of arrays to parallel machine code, kept on disk for the next process where possible.
+
+    It runs without Python's lock, so that the thread that waits for Ctrl-C runs meanwhile.
+    """
+    return _compiled(function, parallel=True)
+
+
+def kernel_of_one_thread(function: F) -> F:
+    """The same for what is called from several threads at once: parallel machine code cannot be."""
+    return _compiled(function, parallel=False)
+
+
+def _compiled(function: F, parallel: bool) -> F:
     try:
-        compiled: F = numba.njit(parallel=True, cache=True)(function)
+        compiled: F = numba.njit(parallel=parallel, cache=True, nogil=True)(function)
     except RuntimeError:  # no folder to keep it in can be written: compile again in each process
-        compiled = numba.njit(parallel=True)(function)
+        compiled = numba.njit(parallel=parallel, nogil=True)(function)
     return compiled
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,13 +24,16 @@ from oddlens.errors import OptionError
 from oddlens.feedback import Evidence, learn
 from oddlens.labelled_decisions import decide_labelled
 from oddlens.labels import by_row, merged
-from oddlens.pixels import Collection, look, read_pixels, require_enough
+from oddlens.pixels import Collection, Copies, look, read_pixels, require_enough, sees_detail, sees_texture
 from oddlens.protocols import Detector, Doubles, Encoder, HasOptions, HeavyTailed, Pixels
 from oddlens.ranking import Ranking
 from oddlens.scoring.agreement import answer_weights, decide_fused
 from oddlens.scoring.exact_copies import Known, digests
 from oddlens.sources import open_source
 from oddlens.views import View
+
+if TYPE_CHECKING:
+    from oddlens.learning.pretrained import Given
 
 FARTHEST = 30.0  # a surprisal beyond this teaches no more than this: one image must not set the unit of all
 
@@ -42,6 +45,8 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
     detector:       the name of a detector or a detector object, or a list of several.
     views:          pairs of an encoder and a detector, each as text ("dictionary+neighbors"), as a pair or as a
                     ``views.View``, in place of ``encoder`` and ``detector``. Views that lead equally count equally.
+    backbone:       a pretrained network, for the default and the other efforts: their views and two of its features,
+                    place by place and as a whole; what ``encoders.backbone.Backbone`` takes as ``network``.
     effort:         where none of these is given: "fast", the best single view; "default", several views that fail
                     differently; "thorough", the same with three dictionaries, three times slower and
                     less dependent on the seed; see ``views.py`` for what they are and how they are put together.
@@ -49,7 +54,8 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
                     pixels; by default taken from the images, at most 64.
     channels:       1 for grey, 3 for colour; by default taken from the images.
     detail:         the longer side, in pixels, of a second, larger copy of the images for views that look at fine
-                    detail; by default 128 where the images' longer side is above 96, otherwise none; 0: none.
+                    detail; by default 128 where the images' longer side is above 96, otherwise none; 0: none, and the
+                    texture of larger images is not measured either.
     resize:         "squash", "pad" or "crop": how images of other shapes are resized.
     fdr:            the false-discovery rate: the expected share of ordinary images among the flagged, at most; above 0
                     and below 0.5.
@@ -87,6 +93,7 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         detector: str | Detector | Sequence[str | Detector] | None = None,
         *,
         views: Sequence[str | View | tuple[str | Encoder, str | Detector]] | None = None,
+        backbone: Given | None = None,
         effort: str = "default",
         image_size: int | tuple[int, int] | None = None,
         channels: int | None = None,
@@ -101,6 +108,7 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         self.encoder = encoder
         self.detector = detector
         self.views = views
+        self.backbone = backbone
         self.effort = effort
         self.image_size = image_size
         self.channels = channels
@@ -122,12 +130,13 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         collection = images if isinstance(images, Collection) else self.read(images)
         require_enough(collection)
         timings = {"reading": collection.seconds}
-        scored = ensemble.fit(collection.pixels, timings, collection.detail)
-        known = Known(digests(collection.finest))
+        scored = ensemble.fit(collection.copies, timings)
+        known = Known(digests(*collection.copies.parts))
         first = known.first()
         # The same picture has the same score.
         scored = Scored({column: scores[first] for column, scores in scored.members.items()}, scored.features[first])
-        fusion = views.fusion(ensemble.views, collection.format.channels, ensemble.unimodality)
+        fusion = views.fusion(ensemble.views, collection.format.channels, ensemble.unimodality,
+                              ensemble.alignment)
         self.restore(ensemble, fusion, scored, known, collection, timings)
         return self
 
@@ -153,8 +162,11 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         """
         start = time.perf_counter()
         source = open_source(images)
-        detail = self.detail if self.build().detailed else 0
-        form = look(source, self.image_size, self.channels, self.resize, jobs=self.n_jobs, detail=detail)
+        ensemble = self.build()
+        encoders = ensemble.encoders.values()
+        form = look(source, self.image_size, self.channels, self.resize, jobs=self.n_jobs,
+                    detail=self.detail if any(map(sees_detail, encoders)) else 0,
+                    texture=self.detail != 0 and any(map(sees_texture, encoders)), detail_side=ensemble.detail_side)
         collection = read_pixels(source, form, jobs=self.n_jobs)
         require_enough(collection)
         return replace(collection, seconds=time.perf_counter() - start)
@@ -217,7 +229,10 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         return labels
 
     def _chosen(self) -> Sequence[View]:
-        """The views as asked for: by ``views``, by ``encoder`` and ``detector``, or by ``effort``."""
+        """The views as asked for: by ``views``, by ``encoder`` and ``detector``, or by ``effort`` and ``backbone``."""
+        if self.backbone is not None and not (self.views is None and self.encoder is None and self.detector is None):
+            raise OptionError("A backbone adds views to the default; with views, an encoder or a detector of your own "
+                              "give it as an encoder: backbone with the option network.")
         if self.views is not None:
             if self.encoder is not None or self.detector is not None:
                 raise OptionError("Give either views, or encoder and detector, not both.")
@@ -226,7 +241,7 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
             return [views.parsed(v) if isinstance(v, str) else v if isinstance(v, View) else View(*v)
                     for v in self.views]
         if self.encoder is None and self.detector is None:
-            return views.chosen(self.effort)
+            return views.chosen(self.effort, self.backbone)
         detectors = "neighbors" if self.detector is None else self.detector
         if isinstance(detectors, str) or not isinstance(detectors, Sequence):
             detectors = [detectors]
@@ -257,7 +272,7 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
                 raise OptionError(f"Detector {name} is given twice; give each one once.")
         return Ensemble(encoders, {name: detector for name, (_, _, detector) in zip(names, made, strict=True)},
                     {name: encoder for name, (_, encoder, _) in zip(names, made, strict=True)},
-                    {name: view for name, (view, _, _) in zip(names, made, strict=True)})
+                    {name: view for name, (view, _, _) in zip(names, made, strict=True)}, detail=self.detail)
 
     def _make(self, role: registry.Role, spec: Any, options: Mapping[str, Any]) -> Any:
         if isinstance(spec, str):
@@ -286,6 +301,7 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         labels:    name -> what a person said of a fitted image.
         """
         self.ensemble_, self.fusion_, self.format_ = ensemble, fusion, images.format
+        ensemble.detail = self.detail
         self.names_, self.unreadable_, self.own_, self.known_ = images.names, images.unreadable, own.members, known
         self.shapes_, self.indices_, self.timings_ = images.shapes, images.indices, timings
         self.evidence_ = self._evidence(own)
@@ -354,10 +370,10 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         nor have labels.
         """
         self._require_fit()
-        detailed = self.ensemble_.detailed if self.format_.detail else ()
+        detailed = self.ensemble_.detailed if self.format_.detail or self.format_.texture else ()
         if not detailed:
-            return self._fuse(self._scored(pixels, None)[0].members)
-        members = self.ensemble_.score(pixels, without=detailed).members
+            return self._fuse(self._scored(Copies(pixels))[0].members)
+        members = self.ensemble_.score(Copies(pixels), without=detailed).members
         return fuse(self.fusion_.only(members), {column: self.own_[column] for column in members}, members)
 
     def _score(self, images: Any) -> tuple[Collection, Scored, NDArray[np.int64]]:
@@ -368,12 +384,12 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         if len(collection.names) == 0:
             none = np.empty((0, self.evidence_.features.shape[1]), np.float16)
             return collection, Scored({column: np.empty(0) for column in self.detectors_}, none), np.empty(0, np.int64)
-        return collection, *self._scored(collection.pixels, collection.detail)
+        return collection, *self._scored(collection.copies)
 
-    def _scored(self, pixels: Pixels, detail: Pixels | None) -> tuple[Scored, NDArray[np.int64]]:
+    def _scored(self, images: Copies) -> tuple[Scored, NDArray[np.int64]]:
         """What the views say of images; and of which fitted images these are copies, which get its scores: -1 none."""
-        row = self.known_.find(pixels if detail is None else detail)
-        found = self.ensemble_.score(pixels, detail)
+        row = self.known_.find(*images.parts)
+        found = self.ensemble_.score(images)
         members = {column: np.where(row >= 0, self.own_[column][row], scores)
                    for column, scores in found.members.items()}
         return Scored(members, found.features), row

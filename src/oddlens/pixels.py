@@ -19,9 +19,10 @@ from oddlens.arrays import allocate
 from oddlens.errors import OptionError, SourceError, TooFewImages, UnreadableImage
 from oddlens.kernels import resolve_jobs
 from oddlens.progress import advance
-from oddlens.protocols import HoldsPixels, ImageSource, Pixels, ReadsNear
+from oddlens.protocols import Encoder, HoldsPixels, ImageSource, Pixels, ReadsNear, SeesDetail, SeesTexture
 from oddlens.reading.array_files import RowsInFile
 from oddlens.reading.decoding import as_picture, is_grey
+from oddlens.reading.texture import measures, texture_of
 
 MINIMUM_IMAGES = 10  # images; fewer do not say what is ordinary
 BLOCK = 4096  # rows of an array that are copied at a time
@@ -29,6 +30,7 @@ LARGEST_SIDE = 64  # pixels of the longer side, where the size is taken from the
 SMALLEST_SIDE = 8
 DETAIL_ABOVE = 96  # pixels of the longer side: of images with more a second, larger copy is read,
 DETAIL_SIDE = 128  # with so many
+MOST_MEASURED = 4096  # pixels of the longer side at which texture is measured
 RESIZES = ("squash", "pad", "crop")
 
 T = TypeVar("T")
@@ -42,6 +44,7 @@ class PixelFormat:
     channels:       1 (grey) or 3 (RGB).
     resize:         how an image of another shape meets that size.
     detail:         the (height, width) of a second, larger copy, for encoders that see fine detail; None: none.
+    texture:        the (height, width) at which the texture is measured, as a rule the images' own; None: it is not.
 
     "squash" (the default) scales each axis on its own: nothing is cut off and nothing is added, so an anomaly at the
     rim stays in and no added border can look like one; the price is a changed aspect ratio. "pad" keeps the aspect
@@ -54,6 +57,50 @@ class PixelFormat:
     channels: int
     resize: str = "squash"
     detail: tuple[int, int] | None = None
+    texture: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Copies:
+    """The same images as different encoders see them.
+
+    pixels:   (n, height, width, channels) uint8.
+    detail:   (n, larger height, larger width, channels) uint8; None: as ``pixels``.
+    texture:  (n, rows, columns, measures) uint8, as ``reading.texture`` measures them; None: as ``pixels``.
+    """
+
+    pixels: Pixels
+    detail: Pixels | None = None
+    texture: Pixels | None = None
+
+    def seen_by(self, encoder: Encoder) -> Pixels:
+        """What an encoder is shown."""
+        if sees_texture(encoder) and self.texture is not None:
+            return self.texture
+        return self.detail if sees_detail(encoder) and self.detail is not None else self.pixels
+
+    @property
+    def parts(self) -> tuple[Pixels, ...]:
+        """All that must be the same for two images to be: in the most detail that there is."""
+        finest = self.pixels if self.detail is None else self.detail
+        return (finest,) if self.texture is None else (finest, self.texture)
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def __getitem__(self, rows: slice) -> Copies:
+        return Copies(self.pixels[rows], None if self.detail is None else self.detail[rows],
+                      None if self.texture is None else self.texture[rows])
+
+
+def sees_detail(encoder: Encoder) -> bool:
+    """Whether an encoder takes the larger copy."""
+    return isinstance(encoder, SeesDetail) and encoder.sees_detail
+
+
+def sees_texture(encoder: Encoder) -> bool:
+    """Whether an encoder takes what was measured of the texture."""
+    return isinstance(encoder, SeesTexture) and encoder.sees_texture
 
 
 @dataclass(frozen=True)
@@ -68,6 +115,8 @@ class Collection:
     resize:      how images of other shapes met that size; see ``PixelFormat``.
     seconds:     that reading them took, where it was measured.
     detail:      (n, larger height, larger width, channels) uint8, the same images in more detail; None: as they are.
+    texture:     (n, rows, columns, measures) uint8, their texture; None: it was not measured.
+    measured_at: the (height, width) at which the texture was measured; None: it was not.
     """
 
     pixels: Pixels
@@ -78,21 +127,23 @@ class Collection:
     resize: str = "squash"
     seconds: float = 0.0
     detail: Pixels | None = None
+    texture: Pixels | None = None
+    measured_at: tuple[int, int] | None = None
 
     def __len__(self) -> int:
         return len(self.names)
 
     @property
-    def finest(self) -> Pixels:
-        """The images in the most detail that there is."""
-        return self.pixels if self.detail is None else self.detail
+    def copies(self) -> Copies:
+        """The images as encoders see them."""
+        return Copies(self.pixels, self.detail, self.texture)
 
     @property
     def format(self) -> PixelFormat:
         """The size that the images were brought to."""
         height, width, channels = self.pixels.shape[1:]
         detail = None if self.detail is None else (self.detail.shape[1], self.detail.shape[2])
-        return PixelFormat(height, width, channels, self.resize, detail)
+        return PixelFormat(height, width, channels, self.resize, detail, self.measured_at)
 
 
 def look(
@@ -103,6 +154,8 @@ def look(
     sample: int = 256,
     jobs: int | None = 1,
     detail: int | None = 0,
+    texture: bool = False,
+    detail_side: int = DETAIL_SIDE,
 ) -> PixelFormat:
     """The format that suits a source, found from ``sample`` images spread over it.
 
@@ -111,7 +164,9 @@ def look(
     where at least 95 % of them are grey in content, whatever their mode, and 3 otherwise. ``image_size`` and
     ``channels`` are taken instead where given; ``image_size`` is one number for a square or (height, width). ``jobs``
     is as in ``read_pixels``, and changes nothing but the time. ``detail`` is the longer side of the larger copy, in
-    pixels; None: 128, where the images' longer side is above 96 in the median; 0: no copy.
+    pixels; None: 128, where the images' longer side is above 96 in the median, or up to ``detail_side`` where they have
+    as many; 0: no copy. With ``texture`` that of
+    images as large is measured too, at their median size, at most 4,096 pixels on the longer side.
     """
     if resize not in RESIZES:
         raise OptionError.unknown("resize", resize, RESIZES)
@@ -120,7 +175,7 @@ def look(
     size = _size(image_size)
     if detail is not None and (not isinstance(detail, int | np.integer) or not (detail == 0 or 32 <= detail <= 1024)):
         raise OptionError(f"detail must be 32 to 1024 pixels, 0 or None, got {detail!r}.")
-    if size is not None and channels is not None and detail == 0:
+    if size is not None and channels is not None and detail == 0 and not texture:
         return PixelFormat(*size, channels, resize)
     chosen = np.unique(np.linspace(0, len(source) - 1, min(sample, len(source))).astype(int)).tolist()
 
@@ -138,7 +193,8 @@ def look(
         return PixelFormat(*(size or (LARGEST_SIDE, LARGEST_SIDE)), channels or 1, resize)
     if channels is None:
         channels = 1 if np.mean(grey) >= 0.95 else 3
-    return PixelFormat(*(size or _usual(shapes)), channels, resize, _detailed(shapes, detail))
+    return PixelFormat(*(size or _usual(shapes)), channels, resize, _detailed(shapes, detail, detail_side),
+                       _measured(shapes) if texture else None)
 
 
 def read_pixels(source: ImageSource, form: PixelFormat, jobs: int | None = None) -> Collection:
@@ -152,7 +208,8 @@ def read_pixels(source: ImageSource, form: PixelFormat, jobs: int | None = None)
     _require_distinct(every)
     pixels: Pixels = allocate((n, form.height, form.width, form.channels), np.uint8)
     detail = None if form.detail is None else allocate((n, *form.detail, form.channels), np.uint8)
-    if detail is None and (rows := _as_they_stand(source, pixels.shape)) is not None:
+    texture = None if form.texture is None else allocate((n, *measures(*form.texture, form.channels)), np.uint8)
+    if detail is None and texture is None and (rows := _as_they_stand(source, pixels.shape)) is not None:
         for start in range(0, n, BLOCK):
             pixels[start : start + BLOCK] = rows[start : start + BLOCK]
             advance("reading", min(n, start + BLOCK), n)
@@ -163,13 +220,15 @@ def read_pixels(source: ImageSource, form: PixelFormat, jobs: int | None = None)
     shapes = np.empty((n, 2), np.int32)
     indices = np.empty(n, np.int64)
 
-    finer = None if form.detail is None else PixelFormat(*form.detail, form.channels, form.resize)
-    side = max(form.height, form.width, *(form.detail or ()))
+    finer, finest = (None if size is None else PixelFormat(*size, form.channels, form.resize)
+                     for size in (form.detail, form.texture))
+    side = max(form.height, form.width, *(form.detail or ()), *(form.texture or ()))
 
-    def read(index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None, tuple[int, int]] | str:
+    def read(index: int) -> tuple[tuple[Pixels | None, ...], tuple[int, int]] | str:
         try:
             image, shape = read_near(source, index, side)
-            return fit_to(image, form), None if finer is None else fit_to(image, finer), shape
+            return (fit_to(image, form), None if finer is None else fit_to(image, finer),
+                    None if finest is None else texture_of(fit_to(image, finest))), shape
         except UnreadableImage as error:
             return error.reason
 
@@ -178,15 +237,17 @@ def read_pixels(source: ImageSource, form: PixelFormat, jobs: int | None = None)
             unreadable.append((every[index], result))
         else:
             row = len(names)
-            pixels[row], finely, shapes[row] = result
-            if detail is not None:
-                detail[row] = finely
+            copies, shapes[row] = result
+            for kept, copy in zip((pixels, detail, texture), copies, strict=True):
+                if kept is not None and copy is not None:
+                    kept[row] = copy
             indices[row] = index
             names.append(every[index])
         advance("reading", index + 1, n)
     row = len(names)
     return Collection(pixels[:row], tuple(names), tuple(unreadable), shapes[:row], indices[:row], form.resize,
-                      detail=None if detail is None else detail[:row])
+                      detail=None if detail is None else detail[:row],
+                      texture=None if texture is None else texture[:row], measured_at=form.texture)
 
 
 def _as_they_stand(source: ImageSource, shape: tuple[int, ...]) -> Pixels | None:
@@ -228,6 +289,19 @@ def fit_to(image: NDArray[np.uint8], form: PixelFormat) -> NDArray[np.uint8]:
     return np.asarray(picture, np.uint8).reshape(form.height, form.width, form.channels)
 
 
+def reduced(pixels: Pixels, side: int) -> Pixels:
+    """(n, height, width, channels) images with at most ``side`` pixels on the longer side, averaged."""
+    height, width, channels = pixels.shape[1:]
+    scale = side / max(height, width)
+    if scale >= 1:
+        return pixels
+    form = PixelFormat(max(1, round(height * scale)), max(1, round(width * scale)), channels)
+    smaller: Pixels = allocate((len(pixels), form.height, form.width, channels), np.uint8)
+    for row, image in enumerate(pixels):
+        smaller[row] = fit_to(image, form)
+    return smaller
+
+
 def read_near(source: ImageSource, index: int, side: int) -> tuple[NDArray[np.uint8], tuple[int, int]]:
     """An image, reduced where the source can, and its true (height, width); whatever goes wrong, it is unreadable.
 
@@ -266,12 +340,21 @@ def _usual(shapes: list[tuple[int, int]]) -> tuple[int, int]:
     return rounded[0], rounded[1]
 
 
-def _detailed(shapes: list[tuple[int, int]], wanted: int | None) -> tuple[int, int] | None:
+def _detailed(shapes: list[tuple[int, int]], wanted: int | None, most: int) -> tuple[int, int] | None:
     """The size of the larger copy: of the images' median shape, its longer side as wanted."""
     height, width = np.median(np.array(shapes), axis=0)
     if wanted == 0 or (wanted is None and max(height, width) <= DETAIL_ABOVE):
         return None
-    scale = (wanted or DETAIL_SIDE) / max(height, width)
+    scale = (wanted or max(DETAIL_SIDE, min(most, int(max(height, width))))) / max(height, width)
+    return max(SMALLEST_SIDE, round(float(height) * scale)), max(SMALLEST_SIDE, round(float(width) * scale))
+
+
+def _measured(shapes: list[tuple[int, int]]) -> tuple[int, int] | None:
+    """The size at which texture is measured: the median one, where there is detail that the usual copy lacks."""
+    height, width = np.median(np.array(shapes), axis=0)
+    if max(height, width) <= DETAIL_ABOVE:
+        return None
+    scale = min(1.0, MOST_MEASURED / max(height, width))
     return max(SMALLEST_SIDE, round(float(height) * scale)), max(SMALLEST_SIDE, round(float(width) * scale))
 
 

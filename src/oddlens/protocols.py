@@ -17,6 +17,8 @@ Optional, and used where it is there:
     Judges        a detector that says in words how it judges an image
     Seeks         a detector that says in words what it looks for
     SeesDetail    an encoder that takes the larger copy of the images
+    WantsDetail   an encoder that says how large a copy it makes use of
+    SeesTexture   an encoder that takes what was measured of the images' texture
     Explains      a detector that says what made an image strange
     ShowsPlaces   a detector that says where in the picture an image is strange
     ReadsNear     a source that can read an image reduced
@@ -197,6 +199,25 @@ class SeesDetail(Protocol):
     """An encoder that takes the larger copy of the images, where there is one (``AnomalyModel``'s ``detail``)."""
 
     sees_detail: bool
+
+
+@runtime_checkable
+class WantsDetail(Protocol):
+    """Optional, of an encoder that sees detail: it makes use of a copy larger than usual, ``pixels.DETAIL_SIDE``."""
+
+    @property
+    def detail_side(self) -> int:
+        """The longer side in pixels."""
+
+
+@runtime_checkable
+class SeesTexture(Protocol):
+    """An encoder that takes the texture of images larger than 96 pixels, as ``reading.texture`` measured it.
+
+    (n, rows, columns, measures) uint8; of smaller images it is shown the pixels.
+    """
+
+    sees_texture: bool
 
 
 @runtime_checkable

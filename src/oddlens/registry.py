@@ -21,11 +21,13 @@ Role: TypeAlias = Literal["encoder", "detector", "source"]
 
 ENCODERS = {
     "autoencoder": "oddlens.encoders.autoencoder:Autoencoder",
+    "backbone": "oddlens.encoders.backbone:Backbone",
     "conv_autoencoder": "oddlens.encoders.conv_autoencoder:ConvAutoencoder",
     "deep_autoencoder": "oddlens.encoders.deep_autoencoder:DeepAutoencoder",
     "dictionary": "oddlens.encoders.dictionary:Dictionary",
     "hog": "oddlens.encoders.hog:Hog",
     "patch_maps": "oddlens.encoders.patch_maps:PatchMaps",
+    "texture": "oddlens.encoders.texture:Texture",
     "pixels": "oddlens.encoders.pixels:Pixels",
     "statistics": "oddlens.encoders.statistics:Statistics",
     "transforms": "oddlens.encoders.transforms:Transforms",
@@ -36,6 +38,7 @@ DETECTORS = {
     "burnout": "oddlens.detectors.burnout:Burnout",
     "forest": "oddlens.detectors.forest:Forest",
     "neighbors": "oddlens.detectors.neighbors:Neighbors",
+    "patch_bank": "oddlens.detectors.patch_bank:PatchBank",
     "places": "oddlens.detectors.places:Places",
     "reconstruction": "oddlens.detectors.reconstruction:Reconstruction",
     "self_training": "oddlens.detectors.self_training:SelfTraining",

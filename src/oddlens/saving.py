@@ -25,20 +25,20 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 from sklearn.utils.validation import check_is_fitted
 
 import oddlens
 from oddlens.calibration import Fusion
 from oddlens.ensemble import Ensemble, Scored
-from oddlens.errors import OddlensError, OptionError, SavedModelError
-from oddlens.files import read_regular, write_atomically
+from oddlens.errors import MissingExtra, OddlensError, OptionError, SavedModelError
+from oddlens.files import read_regular, tensors_in, write_atomically
 from oddlens.labels import merged
 from oddlens.learning.principal_components import Components
 from oddlens.model import AnomalyModel
-from oddlens.pixels import RESIZES, Collection
+from oddlens.pixels import RESIZES, Collection, Copies
 from oddlens.protocols import LARGEST_SCORE, State
+from oddlens.reading.texture import measures
 from oddlens.scoring.exact_copies import Known
 from oddlens.specifications import described, revived, written
 from oddlens.views import TailWeight, View
@@ -72,11 +72,13 @@ def save_model(model: AnomalyModel, path: str | Path) -> None:
         "model": _asked(model),
         **_parts(model.ensemble_),
         "unimodality": model.ensemble_.unimodality,
+        "alignment": model.ensemble_.alignment,
         "compared_by": model.ensemble_.compared_by,
         "fusion": {"leads": dict(model.fusion_.leads), "tails": dict(model.fusion_.tails)},
         "pixels": {"height": model.format_.height, "width": model.format_.width,
                    "channels": model.format_.channels, "resize": model.format_.resize,
-                   "detail": model.format_.detail and list(model.format_.detail)},
+                   "detail": model.format_.detail and list(model.format_.detail),
+                   "texture": model.format_.texture and list(model.format_.texture)},
         "names": list(model.names_),
         "unreadable": [list(pair) for pair in model.unreadable_],
         "indices": [int(i) for i in model.indices_],
@@ -132,7 +134,7 @@ def load_model(path: str | Path) -> AnomalyModel:
         scored = Scored(own, _features(states["features"], len(names), seen))
         model.restore(seen, fusion, scored, known, _images(content, names, unreadable), timings, labels)
         _try_out(model)
-    except SavedModelError:
+    except (SavedModelError, MissingExtra):
         raise
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError,
             OddlensError) as error:
@@ -154,12 +156,12 @@ def _images(content: dict[str, Any], names: tuple[str, ...], unreadable: tuple[t
         raise ValueError(f"images resized by {pixels['resize']!r}")
     if indices.shape != (len(names),) or shapes.shape != (len(names), 2):
         raise ValueError(f"{indices.shape} indices and {shapes.shape} shapes for {len(names)} names")
-    detail = None
-    if pixels["detail"] is not None:
-        height, width = pixels["detail"]
-        detail = np.empty((0, *_size((height, width, pixels["channels"]))), np.uint8)
+    channels = pixels["channels"]
+    detail, measured_at = (None if pixels[copy] is None else _size((*pixels[copy], channels))
+                           for copy in ("detail", "texture"))
     return Collection(np.empty((0, *size), np.uint8), names, unreadable, shapes, indices, str(pixels["resize"]),
-                      detail=detail)
+                      detail=None if detail is None else np.empty((0, *detail), np.uint8),
+                      measured_at=None if measured_at is None else (measured_at[0], measured_at[1]))
 
 
 def _size(size: tuple[Any, ...]) -> tuple[int, ...]:
@@ -186,7 +188,7 @@ def _parts(seen: Ensemble) -> dict[str, Any]:
 
 def _weights(view: View) -> dict[str, Any]:
     return {"lead": view.lead, "tail": list(astuple(view.tail_weights)), "unimodality": view.unimodal,
-            "detail": view.detail}
+            "detail": view.detail, "by_place": view.by_place}
 
 
 def _seen(content: dict[str, Any], states: dict[str, State]) -> Ensemble:
@@ -200,16 +202,18 @@ def _seen(content: dict[str, Any], states: dict[str, State]) -> Ensemble:
         raise ValueError("no detectors, or detectors without encoders")
     asked = {str(item["column"]): View(
         encoders[item["sees"]], detectors[item["column"]], float(item["lead"]),
-        TailWeight(*map(float, item["tail"])), bool(item["unimodality"]), bool(item["detail"]))
+        TailWeight(*map(float, item["tail"])), bool(item["unimodality"]), bool(item["detail"]),
+        bool(item["by_place"]))
         for item in content["detectors"]}
     weights = [weight for view in asked.values() for weight in (view.lead, *astuple(view.tail_weights))]
-    if not all(np.isfinite(weight) and weight >= 0 for weight in (*weights, float(content["unimodality"]))):
+    structure = float(content["unimodality"]), float(content["alignment"])
+    if not all(np.isfinite(weight) and weight >= 0 for weight in (*weights, *structure)):
         raise ValueError("a view whose weight is no number of 0 or more")
     compared_by = str(content["compared_by"])
     if compared_by and compared_by not in encoders:
         raise ValueError(f"images compared by {compared_by!r}, which is no encoder of this model")
-    return Ensemble(encoders, detectors, sees, asked, float(content["unimodality"]), compared_by,
-                    Components.of_state(states["features"]))
+    return Ensemble(encoders, detectors, sees, asked, *structure, compared_by=compared_by,
+                    components=Components.of_state(states["features"]))
 
 
 def _fusion(item: dict[str, Any], seen: Ensemble) -> Fusion:
@@ -227,7 +231,8 @@ def _try_out(model: AnomalyModel) -> None:
     form = model.format_
     blank = np.zeros((1, form.height, form.width, form.channels), np.uint8)
     detail = None if form.detail is None else np.zeros((1, *form.detail, form.channels), np.uint8)
-    model.ensemble_.score(blank, detail)
+    texture = None if form.texture is None else np.zeros((1, *measures(*form.texture, form.channels)), np.uint8)
+    model.ensemble_.score(Copies(blank, detail, texture))
 
 
 def _scores(own: State, column: str, count: int) -> Any:
@@ -266,10 +271,12 @@ def _read_state(folder: Path, part: str, file: dict[str, str]) -> State:
         content = read_regular(folder / name)
         if hashlib.sha256(content).hexdigest() != file["sha256"]:
             raise SavedModelError(f"{folder / name} has changed since it was saved: its SHA-256 is another.")
-        state: State = load_tensors(content)
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
         raise SavedModelError(f"{folder / name} cannot be loaded: {error}.") from error
-    return state
+    try:
+        return tensors_in(content)
+    except SavedModelError as error:
+        raise SavedModelError(f"{folder / name} cannot be loaded: {error}") from error
 
 
 def _read_json(folder: Path) -> dict[str, Any]:

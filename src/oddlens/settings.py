@@ -17,17 +17,18 @@ from oddlens.views import View, chosen, parsed
 
 def build_model(
     encoder: str | None = None, detectors: Sequence[str] = (), settings: Mapping[str, Any] | None = None, *,
-    views: Sequence[str] = (), effort: str = "default", **options: Any,
+    views: Sequence[str] = (), effort: str = "default", backbone: str | None = None, **options: Any,
 ) -> AnomalyModel:
     """An unfitted model from names and NAME=VALUE settings.
 
-    Without encoder, detectors and views it is the default of ``effort``. A setting goes to the encoders, the detectors
-    or the model, wherever there is an option of that name; ``neighbors.k`` goes to each of that name alone, and
-    ``dictionary+neighbors.k`` to the one in that view. Raises ``OptionError`` for a setting that nothing takes.
+    Without encoder, detectors and views it is the default of ``effort``, with a ``backbone`` where one is given. A
+    setting goes to the encoders, the detectors or the model, wherever there is an option of that name; ``neighbors.k``
+    goes to each of that name alone, and ``dictionary+neighbors.k`` to the one in that view. Raises ``OptionError`` for
+    a setting that nothing takes.
     """
     settings = settings or {}
     shared = {key: options[key] for key in ("device", "n_jobs", "random_state") if key in options}
-    mine = set(AnomalyModel().get_params(deep=False)) - {"encoder", "detector", "views", "effort"}
+    mine = set(AnomalyModel().get_params(deep=False)) - {"encoder", "detector", "views", "effort", "backbone"}
     taken = mine & set(settings)
     every = set(mine)
 
@@ -43,7 +44,7 @@ def build_model(
         return registry.create(role, name, **values)
 
     made = []
-    for view in _asked(encoder, detectors, views, effort):
+    for view in _asked(encoder, detectors, views, effort, backbone):
         column = f"{view.encoder}+{view.detector}"
         made.append(replace(view, encoder=make("encoder", str(view.encoder), column, view.encoder_options),
                             detector=make("detector", str(view.detector), column, view.options)))
@@ -54,14 +55,19 @@ def build_model(
     return AnomalyModel(views=made, effort=effort, **options)
 
 
-def _asked(encoder: str | None, detectors: Sequence[str], views: Sequence[str], effort: str) -> Sequence[View]:
+def _asked(
+    encoder: str | None, detectors: Sequence[str], views: Sequence[str], effort: str, backbone: str | None
+) -> Sequence[View]:
+    if backbone is not None and (views or encoder or detectors):
+        raise OptionError("A backbone adds views to the default; with views, an encoder or detectors of your own name "
+                          "it as the encoder: --encoder backbone --set network=NAME_OR_PATH.")
     if views and (encoder or detectors):
         raise OptionError("Give either views, or an encoder and detectors, not both.")
     if views:
         return [parsed(text) for text in views]
     if encoder or detectors:
         return [View(encoder or "dictionary", detector) for detector in detectors or ("neighbors",)]
-    return chosen(effort)
+    return chosen(effort, backbone)
 
 
 def reseeded(model: AnomalyModel, seed: int) -> AnomalyModel:

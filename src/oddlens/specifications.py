@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import astuple, fields
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -68,7 +69,10 @@ def written(value: Any, what: str) -> Any:
         return described("encoder", value)
     if isinstance(value, Detector):
         return described("detector", value)
-    raise OptionError(f"{what} cannot be saved: {value!r} is no number, text, list, tuple or dict of these. {WITHOUT}")
+    if isinstance(value, PurePath):
+        return str(value)
+    raise OptionError(f"{what} cannot be saved: {value!r:.80} is no number, text, list, tuple or dict of these. "
+                      f"{WITHOUT}")
 
 
 def revived(value: Any) -> Any:

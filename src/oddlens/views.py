@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from oddlens.calibration import Fusion
 from oddlens.errors import OptionError
 from oddlens.protocols import Detector, Encoder
+
+if TYPE_CHECKING:
+    from oddlens.learning.pretrained import Given
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ class View:
     tail_weight:        the weight of its squared surprisal beside the lead, a number or a ``TailWeight``; squared, it
                         counts only in its far tail.
     detail:             it is for images in more detail alone; where they have none, it is left out.
+    by_place:           it compares each place with the same place in the others; in a collection of pictures in one
+                        frame the other views lead the less for it.
     encoder_options, options:  of the encoder and of the detector, for names.
     """
 
@@ -54,6 +59,7 @@ class View:
     tail_weight: float | TailWeight = 0.0
     unimodal: bool = False
     detail: bool = False
+    by_place: bool = False
     encoder_options: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -75,7 +81,9 @@ DEFAULT = (
          options={"share": 0.99}),
     View("statistics", "burnout", lead=0, tail_weight=TailWeight(0.0125, 0.2, 1.0), options={"local": 0.0}),
     View("statistics", "forest", lead=0, tail_weight=TailWeight(0.0, 0.15, 0.5), options={"n_estimators": 500}),
-    View("patch_maps", "places", lead=1.0, detail=True),
+    View("patch_maps", "places", detail=True, by_place=True),
+    View("texture", "places", detail=True, by_place=True),
+    View("texture", "burnout", tail_weight=0.1, detail=True, options={"local": 0.0}),
     View("hog", "burnout", lead=0, tail_weight=TailWeight(0.05, 0.02, 0.5), options={"local": 0.0}),
 )
 # Dictionaries of other patches find no more on average, but what they find depends less on the seed
@@ -87,11 +95,23 @@ THOROUGH = (
 EFFORTS: dict[str, tuple[View, ...]] = {"fast": FAST, "default": DEFAULT, "thorough": THOROUGH}
 
 
-def chosen(effort: str) -> tuple[View, ...]:
-    """The views of an effort; raises ``OptionError`` for one that there is not."""
+#: Beside these, where a pretrained network is given (docs/lab/maps.md).
+BACKBONE = (
+    View("backbone", "places", lead=5.0, detail=True, by_place=True, options={"share": 0.05}),
+    View("backbone", "neighbors", lead=0, tail_weight=0.2, options={"k": 5}),
+)
+
+
+def chosen(effort: str, backbone: Given | None = None) -> tuple[View, ...]:
+    """The views of an effort, with those of a backbone where one is given; ``OptionError`` where there is no such."""
     if effort not in EFFORTS:
         raise OptionError.unknown("effort", effort, EFFORTS)
-    return EFFORTS[effort]
+    if backbone is None:
+        return EFFORTS[effort]
+    from oddlens.learning.pretrained import require
+
+    require(backbone)  # now, not when thousands of images have been read
+    return *EFFORTS[effort], *(replace(view, encoder_options={"network": backbone}) for view in BACKBONE)
 
 
 def parsed(text: str) -> View:
@@ -102,13 +122,16 @@ def parsed(text: str) -> View:
     return View(encoder, detector)
 
 
-def fusion(views: Mapping[str, View], channels: int, unimodality: float) -> Fusion:
+def fusion(views: Mapping[str, View], channels: int, unimodality: float, alignment: float = 0.0) -> Fusion:
     """How the views of a collection are combined, from what is known of it without labels.
 
     channels:     1 or 3.
     unimodality:  0 (many kinds of image) to 1 (one), as ``structure.unimodality`` finds it.
+    alignment:    0 to 1 (the same thing in the same frame), as ``structure.alignment`` finds it.
     """
-    leads = {name: view.lead * (unimodality if view.unimodal else 1.0) for name, view in views.items()}
+    frame = 1 - alignment if any(view.by_place and view.lead for view in views.values()) else 1.0
+    leads = {name: view.lead * (unimodality if view.unimodal else 1.0) * (1.0 if view.by_place else frame)
+             for name, view in views.items()}
     total = sum(leads.values())
     if not total > 0:
         raise OptionError("No view leads: give one at least a lead above 0.")

@@ -6,6 +6,7 @@ from PIL import Image
 
 from oddlens.errors import SourceError
 from oddlens.evaluation.datasets import groups, labelled_folder, load
+from oddlens.reading.limits import Limits
 
 
 def folder(place, **counts):
@@ -28,6 +29,15 @@ def test_the_label_is_the_first_part_of_the_path(tmp_path):
     assert images.shape == (14, 12, 12, 1)
     assert dict(zip(*np.unique(labels, return_counts=True), strict=True)) == {"cups": 11, "plates": 3}
     assert notes == []
+
+
+def test_limits_hold_for_your_own_labels_too(tmp_path):
+    folder(tmp_path, cups=11, plates=3)
+    Image.new("L", (1200, 1200)).save(tmp_path / "cups" / "large.png")
+    assert len(labelled_folder(tmp_path)[0]) == 15
+    images, _, notes = labelled_folder(tmp_path, limits=Limits(memory=2**20))
+    assert len(images) == 14
+    assert notes[0].startswith("left out, cannot be read: cups/large.png (")
 
 
 def test_what_is_left_out_is_noted(tmp_path):

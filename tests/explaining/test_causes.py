@@ -296,6 +296,8 @@ class TestState:
         ("rows", lambda a: a.astype(np.int32), "as they are saved"),
         ("columns", lambda a: a * np.nan, "not finite"), ("features", lambda a: a + np.float32(np.inf), "not finite"),
         ("nets", lambda a: a * np.inf, "not finite"), ("limits", lambda a: a * np.nan, "not finite"),
+        ("limits", lambda a: np.full_like(a, 1e4), "measures that no image has"),
+        ("limits", lambda a: np.full_like(a, np.inf), "measures that no image has"),
         ("rows", lambda a: a + len(a), "images that are not there"),
         ("rows", lambda a: a - 5, "images that are not there"),
         ("rows", lambda a: a[::-1].copy(), "images that are not there"),

@@ -178,3 +178,14 @@ def test_an_idx_of_nothing_times_too_much_is_refused(tmp_path):
     (tmp_path / "a").write_bytes(b"\0\0\x0e\x03" + struct.pack(">3I", 0, 2**32 - 1, 2**32 - 1))
     with pytest.raises(SourceError):
         read_idx(tmp_path / "a")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_a_packing_that_numpy_never_writes_is_refused_before_it_is_unpacked(tmp_path, monkeypatch, method):
+    file = io.BytesIO()
+    np.save(file, IMAGES)
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", method) as archive:
+        archive.writestr("images.npy", file.getvalue())
+    monkeypatch.setattr(zipfile.ZipFile, "open", lambda *a, **k: pytest.fail("unpacked"))
+    with pytest.raises(SourceError, match="another way than numpy packs"):
+        open_source(tmp_path / "a.npz")

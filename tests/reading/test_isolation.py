@@ -168,14 +168,42 @@ cli.main()
 """
 
 
+# A loop of ours, as detectors run them: here one without end.
+KERNEL = """
+import sys
+import numpy as np
+from oddlens import cli, kernels, run
+
+@kernels.kernel
+def stuck(numbers):
+    while numbers[0] < 1:
+        numbers[1] = 1 - numbers[1]
+
+def forever(*a, **k):
+    stuck(np.ones(2))  # compiled
+    print("ready", flush=True)
+    stuck(np.zeros(2))
+
+run.rank_into = forever
+sys.argv = ["oddlens", "rank", {folder!r}]
+cli.main()
+"""
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="signals of this kind are not there")
-def test_an_interrupt_ends_compiled_code_too(photo):
-    code = RUNAWAY.format(folder=str(photo.parent))
+@pytest.mark.parametrize("runaway", [RUNAWAY, KERNEL])
+def test_an_interrupt_ends_compiled_code_too(photo, runaway):
+    # A job in the background ignores interrupts, and so would the processes that it starts.
+    heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    code = heeding + runaway.format(folder=str(photo.parent))
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           text=True) as process:
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=60)
+        try:
+            _, told = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert told.count("interrupted") == 1
     assert "Traceback" not in told

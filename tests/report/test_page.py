@@ -369,3 +369,25 @@ def test_the_heat_has_the_frame_and_the_size_of_its_picture_and_says_what_is_the
 ])
 def test_no_rarity_is_stated_beyond_what_so_many_images_can_tell(p, count, said):
     assert chance(p, count) == said
+
+
+def test_an_explained_picture_is_enlarged_on_a_click_with_its_heat_in_register(page):
+    heat = np.zeros((30, 40))
+    heat[10, 20] = 1
+    ranking = many(30, names=[f"{n} <b>.jpg" for n in range(30)])
+    sections = [Section(None, "The strangest", "", lambda row: Why(heat=heat if row % 2 else None))]
+    photo = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
+    report = report_of(ranking, sections=sections, read=lambda row: photo[::3, ::3], read_large=lambda row: photo,
+                       top=4)
+    html = page(report).source
+    for image in ranking.top(4):
+        part = html.split(f'id="large-{image.index}"')[1].split("</li>")[0]
+        assert html.count(f'href="#large-{image.index}"') == 2  # the picture and the word
+        assert f'href="#told-large-{image.index}"' in part
+        assert 'viewBox="0 0 400 300"' in part
+        assert part.count("data:image/png") == image.index % 2
+        assert "&lt;b&gt;" in part
+    gone = replace(report, read_large=lambda row: (_ for _ in ()).throw(UnreadableImage("a", "gone")))
+    assert 'id="large-' not in page(gone).source
+    assert 'id="large-' not in page(replace(report, read_large=lambda row: photo[:150, :150])).source
+    assert 'id="large-' not in page(replace(report, read_large=None)).source

@@ -1,12 +1,13 @@
 import base64
 import io
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from oddlens.report.thumbnails import MOST_BYTES, THUMBNAIL, heated, picture
+from oddlens.report.thumbnails import MOST_BYTES, THUMBNAIL, heated, large, picture
 
 
 def decoded(made):
@@ -56,3 +57,25 @@ def test_heat_is_shown_in_the_frame_and_at_the_size_of_its_picture(shape):
     if shape[0] > 1:
         colourful = np.ptp(pixels, axis=2)
         assert colourful[: len(pixels) // 3].mean() > 2 * colourful[-(len(pixels) // 3):].mean()
+
+
+def test_a_large_picture_is_kept_whole_within_its_share_and_a_small_one_is_not_made():
+    image = np.random.default_rng(0).integers(0, 256, (900, 2400, 3), dtype=np.uint8)
+    whole = large("large-3", image, None, 2**23)
+    assert (whole.width, whole.height, whole.heat) == (1600, 600, None)
+    assert decoded(whole)[1].shape == (600, 1600, 3)
+    less = large("large-3", image, None, 60_000)
+    assert less.width < 1600
+    assert len(less.uri) < 80_000 + 100
+    assert less.width * whole.height == pytest.approx(whole.width * less.height, rel=0.01)
+    assert large("large-3", image[:160, :160], None, 2**23) is None
+
+
+def test_the_heat_of_a_large_picture_is_a_layer_of_its_own():
+    heat = np.zeros((6, 16))
+    heat[:3] = 1
+    made = large("large-3", np.full((300, 800, 1), 90, np.uint8), heat, 2**20)
+    laid = decoded(replace(made, uri=made.heat))[1]
+    assert laid.shape == (6, 16, 4)
+    assert (laid[:3, :, 3] > 150).all()
+    assert (laid[3:, :, 3] == 0).all()

@@ -135,7 +135,7 @@ def test_a_saved_neighbourhood_that_can_be():
     ({"usual": np.array([1, np.inf])}, "missing or not finite"),
     ({"reference": np.full((5, 4), np.nan, np.float32)}, "missing or not finite"),
     ({"ranks": np.array([0, 1])}, "cannot be"), ({"ranks": np.array([1, 5])}, "cannot be"),
-    ({"usual": np.array([0.0, 1])}, "cannot be"),
+    ({"usual": np.array([0.0, 1])}, "cannot be"), ({"usual": np.array([1e-300, 1])}, "cannot be"),
 ])
 def test_saved_neighbourhoods_that_cannot_be(change, message):
     sound = {"reference": np.zeros((5, 4), np.float32), "ranks": np.array([1, 4]), "usual": np.ones(2)}

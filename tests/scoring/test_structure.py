@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from oddlens.scoring.structure import neighbour_count, unimodality
+from oddlens.scoring.structure import alignment, neighbour_count, unimodality
 
 
 def blobs(kinds, n=800, d=100):
@@ -60,3 +60,25 @@ def test_equal_and_few_rows_are_no_trouble(rows):
 ])
 def test_how_many_neighbours(n, kinds, expected):
     assert neighbour_count(n, kinds) == expected
+
+
+def framed(n, noise, seed=0):
+    """Maps of a scene that is the same in all, and noise of their own."""
+    rng = np.random.default_rng(seed)
+    return (rng.normal(size=(1, 12, 12, 5)) + noise * rng.normal(size=(n, 12, 12, 5))).astype(np.float16)
+
+
+@pytest.mark.parametrize(("noise", "expected"), [(0, 1), (0.5, 0.8), (1, 0.5), (3, 0.1), (1e3, 0)])
+@pytest.mark.parametrize("n", [20, 200])
+def test_alignment_is_the_share_of_the_variance_that_the_place_explains(noise, expected, n):
+    assert alignment(framed(n, noise)) == pytest.approx(expected, abs=0.05)
+
+
+def test_light_that_changes_from_picture_to_picture_is_no_matter():
+    maps = framed(60, 0.5) + np.random.default_rng(1).normal(0, 30, (60, 1, 1, 5)).astype(np.float16)
+    assert alignment(maps) == pytest.approx(0.8, abs=0.05)
+
+
+@pytest.mark.parametrize("maps", [np.zeros((9, 4, 4, 2), np.float16), framed(1, 1)])
+def test_equal_maps_and_a_single_one_are_no_trouble(maps):
+    assert alignment(maps) == 0

@@ -34,6 +34,9 @@ SECONDS = 20  # that one input may take
 EXTRA_BYTES = 2 << 30  # of address space that reading may take beyond what the libraries take
 FRESH = 0.7  # of inputs are made from a sound one, the others from one that was made before and was taken
 SHARED_MEMORY = Path("/dev/shm")
+COMPILED = ("oddlens.detectors.forest", "oddlens.detectors.neighbors", "oddlens.scoring.activity",
+            "oddlens.scoring.neighborhood", "oddlens.scoring.patterns.scan", "oddlens.kernels",
+            "oddlens.reading.texture")
 
 
 def feed(name: str, seconds: float, most: int, seed: int, findings: Path, workplace: Path) -> dict[str, int]:
@@ -82,10 +85,8 @@ def feed_by_coverage(name: str, seconds: float, seed: int, findings: Path, workp
     """The same with atheris: an input that reaches new lines of the readers is mutated further. Does not return."""
     import atheris
 
-    with atheris.instrument_imports(include=["oddlens.reading", "oddlens.sources", "oddlens.saving", "oddlens.pixels",
-                                             "oddlens.specifications", "oddlens.run_folder", "oddlens.model",
-                                             "oddlens.explaining.reference_images", "oddlens.explaining.causes",
-                                             "PIL", "numpy.lib", "zipfile"]):
+    # It takes whole packages. What numba compiles must stay as it is.
+    with atheris.instrument_imports(include=["oddlens", "PIL", "zipfile"], exclude=list(COMPILED)):
         from torture.targets import targets
     target, counts = targets(workplace)[name], {"tried": 0, "taken": 0, "findings": 0}
     corpus = workplace / "corpus"

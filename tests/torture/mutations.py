@@ -35,8 +35,8 @@ def mutate(kind: str, data: bytes, random: Random) -> bytes:
         change: Mutation = structured if structured and random.random() < 0.75 else scrambled
         try:
             data = change(data, random)
-        except (ArithmeticError, EOFError, LookupError, OSError, RuntimeError, TypeError, ValueError, struct.error,
-                zlib.error, lzma.LZMAError, zipfile.BadZipFile):
+        except (ArithmeticError, EOFError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError,
+                struct.error, zlib.error, lzma.LZMAError, zipfile.BadZipFile):
             data = scrambled(data, random)  # no longer what it was; damage it further as bytes
     return data[:LONGEST]
 

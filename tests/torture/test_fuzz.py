@@ -3,12 +3,14 @@
 ``make torture`` is the long run, each target in a process of its own with bounds of memory and time.
 """
 
+import re
 from pathlib import Path
 from random import Random
 
 import pytest
 
-from torture.fuzz import NAMES
+import oddlens
+from torture.fuzz import COMPILED, NAMES
 from torture.mutations import mutate
 from torture.targets import targets
 
@@ -51,3 +53,12 @@ def test_the_same_seed_gives_the_same_input(readers):
     for name, target in readers.items():
         one, two = (mutate(name, target.seeds[0], Random(7)) for _ in range(2))
         assert one == two
+
+
+def test_what_numba_compiles_is_never_instrumented():
+    package = Path(oddlens.__file__).parent
+    files = [path.relative_to(package.parent).with_suffix("") for path in package.rglob("*.py")
+             if re.search(r"^@(kernel|helper|njit)|numba\.njit", path.read_text(), re.MULTILINE)]
+    compiled = {".".join(file.parts) for file in files}
+    assert compiled
+    assert compiled <= set(COMPILED)

@@ -27,7 +27,7 @@ from oddlens.learning.training import one_thread
 from oddlens.options import require_numbers
 from oddlens.progress import advance
 from oddlens.protocols import Doubles, Encoded, State
-from oddlens.scoring.features import all_finite
+from oddlens.scoring.place_scores import checked_maps, strangest
 
 LEAST_VARIANCE = 1e-6  # added in each direction: what never varies is not infinitely strange when it does
 LEAST_LEFT = 0.05  # of a place's spread along an image that is left when it is taken out
@@ -65,7 +65,7 @@ class Places(BaseEstimator):
             value = getattr(self, name)
             if not low <= value <= high or (name == "share" and not value):
                 raise OptionError(f"{name} must be from {low} to {high}, got {value!r}.")
-        maps = _maps(encoded)
+        maps = checked_maps(encoded, self)
         n, rows, columns, d = maps.shape
         self.grid_ = (rows, columns)
         apart = np.empty((n, rows * columns), np.float32)
@@ -83,7 +83,7 @@ class Places(BaseEstimator):
                 advance("scoring", row + 1, rows)
         self.means_, self.inverses_ = torch.from_numpy(means), torch.from_numpy(inverses)
         self.own_places_: NDArray[np.float32] | None = apart.reshape(n, rows, columns)
-        self.own_ = self._scores(apart)
+        self.own_ = strangest(apart, self.share)
         return self
 
     def score_own(self) -> Doubles:
@@ -93,7 +93,7 @@ class Places(BaseEstimator):
 
     def score_new(self, encoded: Encoded) -> Doubles:
         """(m,) other images' scores."""
-        return self._scores(self.places_new(encoded).reshape(len(encoded), -1))
+        return strangest(self.places_new(encoded).reshape(len(encoded), -1), self.share)
 
     def places_own(self, index: int) -> Doubles | None:
         """(rows, columns) how far each place of a fitted image lies from what is usual; None of a loaded detector."""
@@ -103,7 +103,7 @@ class Places(BaseEstimator):
     def places_new(self, encoded: Encoded) -> NDArray[np.float32]:
         """(m, rows, columns) how far each place of other images lies from what is usual there."""
         check_is_fitted(self, "own_")
-        maps = _maps(encoded)
+        maps = checked_maps(encoded, self)
         if maps.shape[1:] != (*self.grid_, self.means_.shape[1]):
             raise OptionError(f"Places was fitted to maps of {(*self.grid_, self.means_.shape[1])}, got "
                               f"{maps.shape[1:]}.")
@@ -141,12 +141,6 @@ class Places(BaseEstimator):
         self.own_, self.grid_ = own, (int(grid[0]), int(grid[1]))
         return self
 
-    def _scores(self, apart: NDArray[np.float32]) -> Doubles:
-        """(m,) the mean of each image's strangest places, of (m, places)."""
-        count = max(1, round(self.share * apart.shape[1]))
-        ordered = np.sort(apart, axis=1)[:, ::-1]
-        return np.asarray(np.ascontiguousarray(ordered[:, :count], np.float64).mean(1))
-
     def _shrink(self, n: int, d: int) -> float:
         """How far the covariance of n images in d dimensions is shrunk: the fewer, the less single directions say."""
         return max(self.shrink, min(0.9, d / (d + n)))
@@ -170,12 +164,3 @@ def _without_itself(away: Tensor, inverse: Tensor, shrink: float) -> Tensor:
     grown = n / (n - 1)  # of the others' mean it is farther by so much, and their covariance is larger by so much
     left = (1 - (1 - shrink) / (n - 1) * square).clamp_min(LEAST_LEFT)
     return (grown * square / left).clamp_min(0).sqrt()
-
-
-def _maps(encoded: Encoded) -> NDArray[np.float16]:
-    maps = encoded.maps
-    if maps is None or maps.ndim != 4 or 0 in maps.shape[1:]:
-        raise OptionError("Places needs maps of (n, rows, columns, d) features, got none.")
-    if not all_finite(maps):
-        raise OptionError("Places needs finite features; the maps hold nan or infinity.")
-    return maps

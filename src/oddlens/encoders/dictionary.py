@@ -164,7 +164,8 @@ class Dictionary(BaseEstimator):
         sides, most = self._sides(), min(shape[:2])
         odd = [isinstance(side, int | np.integer) and side % 2 == 1 and 1 <= side <= most for side in sides]
         if not odd or not all(odd):
-            raise OptionError(f"patch must be odd and at most the images' {most} pixels, got {self.patch!r}.")
+            raise OptionError(f"The images are {most} pixels on their shorter side, and patch must be odd and at most "
+                              f"that, got {self.patch!r}: larger images (image_size) or a smaller patch.")
         if self.layers == 2 and most < 2 * SECOND_PATCH:
             raise OptionError(f"Two layers need images of {2 * SECOND_PATCH} pixels a side or more, got {most}.")
         if not self.ridge > 0:

@@ -129,8 +129,10 @@ class PatchMaps(BaseEstimator):
             value = getattr(self, name)
             if not isinstance(value, int | np.integer) or not least <= value <= most:
                 raise OptionError(f"{name} must be a whole number from {least} to {most}, got {value!r}.")
-        if not isinstance(self.patch, int | np.integer) or not self.patch % 2 or not 1 <= self.patch <= min(shape[:2]):
-            raise OptionError(f"patch must be odd and at most the images' {min(shape[:2])} pixels, got {self.patch!r}.")
+        most = min(shape[:2])
+        if not isinstance(self.patch, int | np.integer) or not self.patch % 2 or not 1 <= self.patch <= most:
+            raise OptionError(f"The images are {most} pixels on their shorter side, and patch must be odd and "
+                              f"at most that, got {self.patch!r}: larger images (detail) or a smaller patch.")
 
     def _axes(self, centred: Tensor) -> Tensor:
         """(atoms + light, d): the answers' main components, and light and contrast as they are, each of variance 1.

@@ -22,6 +22,7 @@ from oddlens.errors import SourceError
 from oddlens.pixels import MINIMUM_IMAGES, look, read_pixels
 from oddlens.protocols import Pixels
 from oddlens.reading.array_files import read_idx
+from oddlens.reading.limits import Limits
 from oddlens.sources import FileSource, open_source
 
 #: (n, height, width, channels) uint8 images and (n,) labels.
@@ -84,12 +85,14 @@ def stamps() -> Labelled:
     return _pictures(found, STAMP)
 
 
-def labelled_folder(folder: Path, jobs: int | None = None) -> tuple[Pixels, NDArray[np.str_], list[str]]:
+def labelled_folder(
+    folder: Path, jobs: int | None = None, limits: Limits | None = None
+) -> tuple[Pixels, NDArray[np.str_], list[str]]:
     """A folder with one subfolder a label: images of one size, (n,) labels, and lines on what was left out.
 
     The label is the first part of an image's path within the folder, so subfolders may hold subfolders.
     """
-    source = open_source(folder)
+    source = open_source(folder, limits=limits)
     if not isinstance(source, FileSource) or source.root is None:
         raise SourceError(f"{folder} is not a folder. Labels are read from a folder with one subfolder a label.")
     collection = read_pixels(source, look(source, jobs=jobs), jobs=jobs)

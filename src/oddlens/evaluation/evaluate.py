@@ -33,6 +33,7 @@ from oddlens.model import AnomalyModel
 from oddlens.pixels import MINIMUM_IMAGES
 from oddlens.progress import advance
 from oddlens.protocols import Doubles
+from oddlens.reading.limits import Limits
 from oddlens.views import EFFORTS
 
 OUT = "oddlens-evaluation"
@@ -130,27 +131,29 @@ def evaluate(
 def evaluate_folder(
     folder: str | Path, *, odd: str | None = None, contamination: Sequence[float] | None = None,
     seeds: Sequence[int] | None = None, classes: Sequence[str] | None = None, methods: Sequence[str] | None = None,
-    out: str | Path = OUT, n_jobs: int | None = None,
+    out: str | Path = OUT, n_jobs: int | None = None, limits: Limits | None = None,
 ) -> Evaluation:
     """Measure a folder with one subfolder a label, and keep every row in the folder ``out``.
 
     With ``odd`` the images of that label are odd among all others, as many as there are or, with ``contamination``,
     so many per nominal one. Without it each label with 10 images or more is nominal in turn, with 0.1 (or
-    ``contamination``) others per image drawn from the rest. The other options are those of :func:`evaluate`.
+    ``contamination``) others per image drawn from the rest. limits: what decoding an image may take. The
+    other options are those of :func:`evaluate`.
     """
     for share in contamination or ():
         check_share(share)
     _check_methods(methods, n_jobs)
     with results.claimed(Path(out), Path(folder)) as place:
-        return _measured(place, Path(folder), odd, contamination, seeds, classes, methods, n_jobs)
+        return _measured(place, Path(folder), odd, contamination, seeds, classes, methods, n_jobs, limits)
 
 
 def _measured(
     place: Path, folder: Path, odd: str | None, contamination: Sequence[float] | None, seeds: Sequence[int] | None,
     classes: Sequence[str] | None, methods: Sequence[str] | None, n_jobs: int | None,
+    limits: Limits | None,
 ) -> Evaluation:
     """Measure a user's folder into a place that is claimed."""
-    images, labels, notes = datasets.labelled_folder(folder, n_jobs)
+    images, labels, notes = datasets.labelled_folder(folder, n_jobs, limits)
     known = np.unique(labels).tolist()
     for name in [*([odd] if odd is not None else []), *(classes or ())]:
         if name not in known:

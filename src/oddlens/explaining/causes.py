@@ -34,13 +34,14 @@ from oddlens.explaining.orientation import (
     lying,
     reference,
 )
-from oddlens.explaining.rules import Limits, found, judged, limits, near_bound, sentence, usual
+from oddlens.explaining.rules import RULES, Limits, found, judged, limits, near_bound, sentence, usual
 from oddlens.progress import advance
 from oddlens.protocols import Bools, Doubles, Pixels, Reason, State
 from oddlens.scoring.exact_copies import digests
 
 #: A cause by comparison -> the column that says which fitted image it is compared with.
 PARTNERS = {"near": "near_duplicate_of", "rotated": "rotation_partner", "mirrored": "rotation_partner"}
+LARGEST_LOGARITHM = 700.0  # of a measure of a saved run; the exponential of more is infinite
 SHOWN_COPIES = 5  # copies that are shown
 MEASURES = ("spread", "span", "brightness", "lightest", "darkest", "contrast", "edge_width", "band", "band_more",
             "band_edge", "colour", "side", "aspect", "copy_of", "near_duplicate_of",
@@ -163,6 +164,9 @@ class Causes:
             raise SavedModelError(f"The saved causes have shapes {shapes}.")
         if not all(np.isfinite(a).all() for a in (columns, features, nets)) or np.isnan(limits).any() or not len(rows):
             raise SavedModelError("The saved causes hold numbers that are not finite.")
+        logs = [RULES[name].log for name in judged(names)]
+        if not np.isfinite(limits[0]).all() or (np.abs(limits[0, logs]) > LARGEST_LOGARITHM).any():
+            raise SavedModelError("The saved causes hold measures that no image has.")
         table = dict(zip(names, columns, strict=True))
         pointers = np.concatenate([table["copy_of"], table["near_duplicate_of"], table["rotation_partner"]])
         if pointers.min() < -1 or max(pointers.max(), rows.max()) >= n or rows.min() < 0 or (np.diff(rows) <= 0).any():

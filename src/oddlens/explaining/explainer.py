@@ -28,6 +28,8 @@ MOST_GROUPED = 2000  # strangest images that are grouped
 SEARCHED_ORDINARY = 5000  # ordinary images that the nearest are searched among
 SHOWN_NEAREST = 3  # nearest ordinary images that are shown
 HEAT_SIDE = 160  # pixels on the longer side of a heat map
+RARE = 0.03  # share of ordinary images: a view by place that finds so few stranger says where
+LEAST_SPREAD = 1e-6  # of the places of one image
 
 # The caption of a heat map, by what the image has at its peak.
 PLACES = {"missing": "where it is strange: something is missing here that others have",
@@ -189,20 +191,28 @@ class Explainer:
         return framed(heat, height, width, self.model.format_.resize), PLACES[change(image, references, heat)]
 
     def _places(self, row: int) -> Doubles | None:
-        """Where an image is strange by a view that says so itself, if no other view finds it stranger."""
-        rarity = {column: float(null.raw(self.ranking.members[column][row : row + 1])[0])
-                  for column, null in self._nulls.items()}
-        column = min(rarity, key=lambda name: rarity[name])
-        detector = self.model.detectors_[column]
-        if not isinstance(detector, ShowsPlaces):
+        """Where an image is strange by the views that say so themselves, if one of them finds it rare."""
+        showing = {column: detector for column, detector in self.model.detectors_.items()
+                   if isinstance(detector, ShowsPlaces)}
+        rarity = [float(self._nulls[column].raw(self.ranking.members[column][row : row + 1])[0]) for column in showing]
+        if not rarity or min(rarity) > RARE:
             return None
+        height, width = self.collection.pixels.shape[1:3]
+        heat = np.zeros((height, width))
+        for column, detector in showing.items():  # each in units of its own picture: where they agree it is strangest
+            found = self._places_by(column, detector, row)
+            above = np.maximum(found - np.median(found), 0)
+            heat += framed(above / max(float(found.std()), LEAST_SPREAD), height, width)
+        return heat
+
+    def _places_by(self, column: str, detector: ShowsPlaces, row: int) -> Doubles:
+        """(rows, columns) how strange each place of an image is by one view."""
         found = detector.places_own(row) if self.remembered is None else None
         if found is None:
             encoder = self.model.encoders_[self.model.sees_[column]]
-            shown = self.collection.finest[row : row + 1]
-            found = np.asarray(detector.places_new(encoder.encode(shown, detector.needs))[0], np.float64)
-        height, width = self.collection.pixels.shape[1:3]
-        return framed(np.maximum(found - np.median(found), 0), height, width)
+            shown = self.model.ensemble_.shown(encoder, self.collection.copies[row : row + 1])
+            found = np.asarray(detector.places_new(encoder.encode(shown, frozenset({"maps"})))[0], np.float64)
+        return found
 
 
 class NewExplainer(Explainer):

@@ -202,10 +202,25 @@ def overlay(image: Image, heat: Doubles, full: float | None = None, side: int | 
         strength = np.clip(zoom(strength, times, order=1, mode="nearest", grid_mode=True), 0, 1)
     grey = image.astype(np.float64).mean(2, keepdims=True)
     picture = (image + grey) / 2 if image.shape[2] == 3 else np.repeat(grey, 3, 2)
+    colour, cover = _coloured(strength)
+    return np.asarray(np.rint(picture * (1 - cover) + colour * cover).clip(0, 255).astype(np.uint8))
+
+
+def layer(heat: Doubles) -> Image:
+    """(height, width, 4) uint8: the heat alone, in the colours of ``overlay``, to lie over a picture of any size."""
+    most = float(heat.max())
+    colour, cover = _coloured(np.clip(heat / most, 0, 1) if most > 0 else np.zeros(heat.shape))
+    return np.asarray(np.rint(np.concatenate([colour, 255 * cover], axis=2)).astype(np.uint8))
+
+
+def _coloured(strength: Doubles) -> tuple[Doubles, Doubles]:
+    """The colour of each pixel, (height, width, 3), and how much it covers, (height, width, 1) in 0..1.
+
+    Faint heat is left clear; from 0.65 on it covers most.
+    """
     hot = strength[..., None]
     colour = np.array(ORANGE) * (1 - hot) + np.array(MAGENTA) * hot
-    cover = MOST_OPACITY * np.clip((hot - 0.15) / 0.5, 0, 1)  # faint heat is left clear, from 0.65 on it covers most
-    return np.asarray(np.rint(picture * (1 - cover) + colour * cover).clip(0, 255).astype(np.uint8))
+    return colour, MOST_OPACITY * np.clip((hot - 0.15) / 0.5, 0, 1)
 
 
 def levels(values: Floats) -> NDArray[np.uint8]:

@@ -26,6 +26,7 @@ from scipy.special import logsumexp
 from torch.nn import functional
 
 from oddlens.explaining.image_measures import resized
+from oddlens.learning.adam import Adam
 from oddlens.learning.training import one_thread
 from oddlens.progress import advance
 from oddlens.protocols import Doubles
@@ -178,16 +179,16 @@ def _learned(features: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
         inner = (torch.rand(FEATURES, HIDDEN, generator=draws) * 2 - 1) / FEATURES**0.5
         outer = (torch.rand(HIDDEN, generator=draws) * 2 - 1) / HIDDEN**0.5
         weights = [inner.requires_grad_(), torch.zeros(HIDDEN, requires_grad=True), outer.requires_grad_()]
-        optimizer = torch.optim.AdamW(weights, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+        optimizer = Adam(weights, LEARNING_RATE, WEIGHT_DECAY)
         steps = max(EPOCHS * len(rows) // BATCH, FEWEST_STEPS)
         first = torch.zeros(BATCH, dtype=torch.long)
         for step in range(steps):
             batch = rows[torch.randint(len(rows), (BATCH,), generator=draws)][:, ways]  # (batch, 8, 128)
             says = torch.relu(batch @ weights[0] + weights[1]) @ weights[2]
             loss = functional.cross_entropy(says, first)
-            optimizer.zero_grad()
+            optimizer.forget()
             loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.param_groups[0]["lr"] = LEARNING_RATE * (1 - step / steps)
+            optimizer.learning_rate = LEARNING_RATE * (1 - step / steps)
             optimizer.step()
         return torch.cat([weight.detach().ravel() for weight in weights]).numpy()
 

@@ -11,15 +11,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from oddlens.errors import SavedModelError
 from oddlens.explaining.causes import Causes
 from oddlens.explaining.duplicates import THUMBNAIL_SIDE
 from oddlens.explaining.heatmap import REFERENCE_IMAGES, ordinary
-from oddlens.files import read_regular, write_atomically
+from oddlens.files import read_regular, tensors_in, write_atomically
 from oddlens.protocols import Doubles, Pixels
 
 MOST_BYTES = 2**26  # bytes of ordinary images that are kept
@@ -66,7 +64,7 @@ class Memory:
         Raises ``SavedModelError`` if the file is damaged or of other images.
         """
         try:
-            state = load_tensors(read_regular(path))
+            state = tensors_in(read_regular(path))
             rows, pixels = state.pop("rows"), state.pop("pixels")
             causes = Causes().set_state({key.removeprefix("causes."): value for key, value in state.items()})
             if causes.form_ != shape or len(causes.thumbs_) != count:
@@ -76,7 +74,7 @@ class Memory:
                 raise SavedModelError("Its ordinary images are not images.")
             if not len(rows) or rows[0] < 0 or rows[-1] >= count or (np.diff(rows) <= 0).any():
                 raise SavedModelError("Its ordinary images are not of the collection.")
-        except (OSError, SafetensorError, KeyError, IndexError, SavedModelError) as error:
+        except (OSError, KeyError, IndexError, SavedModelError) as error:
             raise SavedModelError(f"{path} does not fit its model: {error} Delete it to score without reasons, or rank "
                                   "the images anew.") from error
         return cls(causes, rows, pixels)

@@ -19,6 +19,8 @@ def load_weights(network: nn.Module, state: State, trained: bool = True) -> list
     """Put saved weights into a network of the same make; give the training loss, empty where it was not ``trained``."""
     weights = {name.removeprefix("network."): torch.from_numpy(np.array(value))
                for name, value in state.items() if name.startswith("network.")}
+    if state["losses"].ndim != 1:
+        raise ValueError(f"training losses of shape {state['losses'].shape}")
     losses = [float(loss) for loss in state["losses"]]
     if not all(torch.isfinite(value).all() for value in weights.values()) or not np.isfinite(losses).all():
         raise ValueError("numbers that are not finite")

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from oddlens.errors import OptionError
 from oddlens.kernels import limited
+from oddlens.learning.adam import Adam
 from oddlens.progress import advance
 from oddlens.protocols import Pixels
 
@@ -57,13 +58,13 @@ def train(
     if not learning_rate > 0:
         raise OptionError(f"learning_rate must be above 0, got {learning_rate}.")
     network.train()
-    optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate)
+    optimizer = Adam(network.parameters(), learning_rate)
     history: list[float] = []
     best, stale, slowed = float("inf"), 0, False
     total = torch.zeros((), device=device)
     for step, batch in enumerate(_shuffled(pixels, batch_size, random_state, device), start=1):
         loss = network(batch)
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.forget()
         loss.backward()
         optimizer.step()
         total += loss.detach()
@@ -77,8 +78,7 @@ def train(
             best = min(best, history[-1])
             if not slowed and (stale >= patience or step >= 0.8 * steps):
                 slowed, stale = True, 0
-                for group in optimizer.param_groups:
-                    group["lr"] = learning_rate / 10
+                optimizer.learning_rate = learning_rate / 10
             elif stale >= patience:
                 break
         if step == steps:

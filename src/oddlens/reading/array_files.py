@@ -91,6 +91,7 @@ def load_npz(path: Path) -> NDArray[Any]:
         with zipfile.ZipFile(path) as archive:
             headers = {}
             for member in archive.namelist():
+                _require_numpys_packing(archive.getinfo(member), path)
                 with archive.open(member) as file:
                     headers[member.removesuffix(".npy")] = member, _npy_header(file)
             fitting = [name for name, (_, (shape, _, _)) in headers.items() if len(shape) in (3, 4)]
@@ -108,6 +109,12 @@ def load_npz(path: Path) -> NDArray[Any]:
         raise
     except Exception as error:  # zip, zlib and numpy fail in many ways on a damaged file
         raise SourceError(f"{path} cannot be read as .npz: {error}.") from error
+
+
+def _require_numpys_packing(member: zipfile.ZipInfo, path: Path) -> None:
+    """Raise ``SourceError`` for a packing that numpy never writes: the header of one asks for memory at will."""
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise SourceError(f"{path} is packed in another way than numpy packs: save it again with numpy.savez.")
 
 
 def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

@@ -22,7 +22,7 @@ from oddlens.report import map as overview
 from oddlens.report.contact_sheet import Panel
 from oddlens.report.html import number
 from oddlens.report.page import Fragment, Note, Report, Section
-from oddlens.report.thumbnails import THUMBNAIL, Reader, picture
+from oddlens.report.thumbnails import LARGE, THUMBNAIL, Reader, picture
 
 MOST_SHOWN = 500  # images; nobody reads through a page of more thumbnails
 
@@ -74,6 +74,10 @@ class Shown:
         """The picture of a row of the ranking, large enough for a thumbnail."""
         return read_near(self.source, int(self.indices[row]), THUMBNAIL)[0]
 
+    def read_large(self, row: int) -> NDArray[np.uint8]:
+        """The same, as large as a page may hold it."""
+        return read_near(self.source, int(self.indices[row]), LARGE)[0]
+
     @cached_property
     def duplicates(self) -> list[list[int]]:
         """Groups of copies and near duplicates, as rows of the ranking."""
@@ -85,7 +89,8 @@ def report(model: AnomalyModel, ranking: Ranking, shown: Shown, look: Look, summ
     notes = [*(look.notes(ranking) if look.notes else ()), *([_checked(shown.check)] if shown.check else [])]
     return Report(
         title=shown.title or ("The odd images" if summed["flagged"] else "The strangest images"), source=shown.what,
-        ranking=ranking, read=shown.read, sections=_sections(model, ranking, shown), duplicates=shown.duplicates,
+        ranking=ranking, read=shown.read, read_large=shown.read_large,
+        sections=_sections(model, ranking, shown), duplicates=shown.duplicates,
         facts={"Looked at as": _looked_at(summed["learned_at"])}, skipped=summed["skipped"], seed=summed["seed"],
         timings=summed["seconds"], created=summed["created"], parameters=summed["parameters"],
         versions=summed["versions"], command=shown.command, top=min(shown.top, MOST_SHOWN),

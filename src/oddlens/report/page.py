@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from oddlens.errors import OptionError
+from oddlens.errors import OptionError, UnreadableImage
 from oddlens.files import write_atomically
 from oddlens.protocols import Why
 from oddlens.ranking import RankedImage, Ranking
 from oddlens.report.counts import cause_counts, duplicate_counts, heading, in_a_line, split
 from oddlens.report.histogram import histogram
 from oddlens.report.html import digest, fill
-from oddlens.report.thumbnails import Picture, Pictures, Reader, heated
+from oddlens.report.thumbnails import MOST_LARGE_BYTES, Large, Picture, Pictures, Reader, heated, large
 from oddlens.statement import RARITY_FACTOR
 
 SHOWN_ORDINARY = 10  # most ordinary images shown for comparison
@@ -96,6 +96,7 @@ class Report:
     fragments:   parts that are HTML already.
     fitted:      the images that reasons and nearest ones point at, where they are others than those ranked.
     read_fitted: gives their pictures.
+    read_large:  gives the picture of a row with more pixels, for those that are explained; shown on a click.
     skipped:     files that were there and are no images, if they were counted.
     seed, timings (stage -> seconds), created: shown if given.
     """
@@ -116,6 +117,7 @@ class Report:
     fragments: Sequence[Fragment] = ()
     fitted: Ranking | None = None
     read_fitted: Reader | None = None
+    read_large: Reader | None = None
     skipped: int | None = None
     seed: int | None = None
     timings: Mapping[str, float] = field(default_factory=dict)
@@ -179,6 +181,7 @@ class Explained:
     nearest:  ordinary images that are most like it.
     heat:     the picture with the strange places coloured.
     where:    what stands under it.
+    large:    the picture that a click shows whole; None where the thumbnail does, or it stands further up.
     bars:     (view, p-value, its length in 0..1), the longer the more surprising.
     """
 
@@ -187,6 +190,7 @@ class Explained:
     nearest: Sequence[Card] = ()
     heat: Picture | None = None
     where: str = ""
+    large: Large | None = None
     bars: Sequence[tuple[str, float, float]] = ()
 
 
@@ -266,7 +270,19 @@ class _Maker:
         if why.heat is not None and shown.picture is not None:
             heat = heated(f"h{row}", shown.picture, self.report.read(row), why.heat, self.pictures.limit)
         return Explained(shown, reasons, [self.example(i) for i in why.nearest], heat, why.where,
+                         self.whole(row, why) if column is None or len(self.report.sections) == 1 else None,
                     [(self.names.get(name, name), p, surprise(p)) for name, p in (why.agreement or {}).items()])
+
+
+    def whole(self, row: int, why: Why) -> Large | None:
+        """The picture that a click shows."""
+        if self.report.read_large is None:
+            return None
+        try:
+            image = self.report.read_large(row)
+        except UnreadableImage:
+            return None
+        return large(f"large-{row}", image, why.heat, MOST_LARGE_BYTES // max(1, min(self.report.top, MOST_EXPLAINED)))
 
 
 def surprise(p_value: float) -> float:

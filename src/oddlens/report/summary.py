@@ -74,7 +74,7 @@ def _parameters(model: AnomalyModel) -> dict[str, dict[str, Any]]:
     parts: dict[str, Any] = {f"Encoder {name}": encoder for name, encoder in model.encoders_.items()}
     parts |= {f"Detector {column}": detector for column, detector in model.detectors_.items()}
     listed = {title: registry.options_of(part) for title, part in parts.items()}
-    return {title: {key: value if isinstance(value, int | float | str | None) else repr(value)
+    return {title: {key: value if isinstance(value, int | float | str | None) else f"{value!r:.200}"
                     for key, value in options.items()}
             for title, options in {"Model": own, **listed}.items() if options}
 

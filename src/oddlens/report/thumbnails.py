@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, features
 
 from oddlens.errors import UnreadableImage
-from oddlens.explaining.heatmap import overlay
+from oddlens.explaining.heatmap import layer, overlay
 from oddlens.protocols import Doubles
 from oddlens.reading.decoding import as_picture
 from oddlens.report.html import data_uri
@@ -24,6 +24,10 @@ MOST_BYTES = 8 * 2**20  # bytes of all thumbnails together, before base64 makes 
 
 # A thumbnail that is too large for its share of the budget is made again, smaller and coarser.
 STEPS = ((THUMBNAIL, 82), (THUMBNAIL, 60), (128, 45), (96, 35), (64, 25), (40, 20))
+
+LARGE = 1600  # pixels on the longer side of a picture that is shown whole, at most
+MOST_LARGE_BYTES = 12 * 2**20  # bytes of all of these together
+LARGE_STEPS = ((LARGE, 82), (LARGE, 60), (1200, 50), (900, 40), (600, 30))
 
 Reader = Callable[[int], NDArray[np.uint8]]
 
@@ -42,6 +46,17 @@ class Picture:
     def shown_width(self) -> int:
         """The width to show a tiny image at."""
         return round(self.width * (self.shown or 0) / max(self.width, self.height)) or 1
+
+
+@dataclass(frozen=True)
+class Large:
+    """A picture as a click shows it: by itself, as large as the page may hold it, with its heat to lay over it."""
+
+    key: str
+    uri: str
+    width: int
+    height: int
+    heat: str | None
 
 
 class Pictures:
@@ -93,6 +108,24 @@ def heated(key: str, base: Picture, image: NDArray[np.uint8], heat: Doubles, lim
     shown = overlay(array[..., None] if array.ndim == 2 else array, np.asarray(laid, np.float64), side=THUMBNAIL)
     made = picture(key, shown, limit)
     return Picture(key, made.uri, base.width, base.height, base.shown)
+
+
+def large(key: str, image: NDArray[np.uint8], heat: Doubles | None, limit: int) -> Large | None:
+    """A picture to be shown whole, in about ``limit`` bytes at most; None for one that its thumbnail shows whole.
+
+    heat:  (height, width) in the frame of the image, of any resolution.
+    """
+    whole = as_picture(image)
+    if max(whole.size) <= THUMBNAIL:
+        return None
+    kind = "webp" if features.check("webp") else "jpeg"
+    for side, quality in LARGE_STEPS:
+        whole.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3)
+        content = _encoded(whole, kind.upper(), quality=quality)
+        if len(content) <= limit:
+            break
+    laid = None if heat is None else data_uri(_encoded(Image.fromarray(layer(heat)), "PNG", optimize=True), "png")
+    return Large(key, data_uri(content, kind), *whole.size, laid)
 
 
 def _encoded(small: Image.Image, kind: str, **options: Any) -> bytes:

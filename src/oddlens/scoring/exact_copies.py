@@ -43,15 +43,16 @@ class Known:
         """(n,) the row of the first image that is the same as each of the known ones."""
         return self._find(self.digests)
 
-    def find(self, pixels: Pixels) -> NDArray[np.int64]:
-        """(m,) the row of the first known image that is the same as each of (m, height, width, channels); -1: none."""
-        return self._find(digests(pixels))
+    def find(self, *parts: Pixels) -> NDArray[np.int64]:
+        """(m,) the row of the first known image that is the same as each of m, in the same copies; -1: none."""
+        return self._find(digests(*parts))
 
     def _find(self, wanted: NDArray[np.uint8]) -> NDArray[np.int64]:
         return np.array([self._rows.get(digest.tobytes(), -1) for digest in wanted], np.int64)
 
 
-def digests(rows: NDArray[Any]) -> NDArray[np.uint8]:
-    """(n, 16) BLAKE2b of each of n rows: images, or features."""
-    found = [blake2b(row.tobytes(), digest_size=BYTES).digest() for row in rows]
+def digests(*parts: NDArray[Any]) -> NDArray[np.uint8]:
+    """(n, 16) BLAKE2b of each of n rows: images, in one copy or several, or features."""
+    found = [blake2b(b"".join(part.tobytes() for part in row), digest_size=BYTES).digest()
+             for row in zip(*parts, strict=True)]
     return np.frombuffer(b"".join(found), np.uint8).reshape(-1, BYTES)

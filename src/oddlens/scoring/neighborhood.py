@@ -35,6 +35,7 @@ LOCAL_SHARE = 0.25  # how far a ratio is measured against those around it, in a 
 WIDE_QUANTILE = 0.75  # of those ratios: from here on a place is not tight at all
 LEAST_TIGHTNESS = 0.1  # of that quantile: no ratio counts for less
 LEAST_DISTANCE = 1e-6  # share of the largest distance that every distance is at least taken for
+LEAST_USUAL = 1e-150  # the usual distance that a saved neighbourhood may have: ratios to it stay finite
 FARTHEST_DISTANCE = np.float32(1e16)  # in units of the largest feature; greater distances are cut to it
 BLOCK_ROWS = 512  # rows that are compared at a time
 
@@ -73,7 +74,7 @@ class Neighborhood:
             raise SavedModelError(f"A saved neighbourhood holds rows {reference.shape} and ranks {ranks.shape}.")
         if usual.shape != ranks.shape or not (np.isfinite(reference).all() and np.isfinite(usual).all()):
             raise SavedModelError("A saved neighbourhood holds numbers that are missing or not finite.")
-        if ranks.min() < 1 or ranks.max() >= len(reference) or usual.min() <= 0:
+        if ranks.min() < 1 or ranks.max() >= len(reference) or usual.min() < LEAST_USUAL:
             raise SavedModelError("A saved neighbourhood holds ranks or distances that cannot be.")
         return cls(np.ascontiguousarray(reference), ranks, usual)
 

@@ -1,7 +1,8 @@
-"""Unimodality: whether a collection is of one kind of image, without labels; and how many neighbours to use in it.
+"""How a collection is made, without labels: of one kind of image or many, in one frame or not.
 
 In a collection of one kind the distance to a near neighbour is about as large as the distance to the middle of all; in
-one of many kinds every image has neighbours of its own kind, and the middle is far from all of them.
+one of many kinds every image has neighbours of its own kind, and the middle is far from all of them. Where all pictures
+show the same thing in the same frame, each place has a look of its own.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ NEAR_RANK = 10  # the neighbour whose distance is compared with that to the midd
 MULTIMODAL_RATIO, UNIMODAL_RATIO = 0.85, 0.93
 NEIGHBOUR_SHARE = 0.045  # neighbours as a share of a collection of one kind
 USUAL_NEIGHBOURS, MOST_NEIGHBOURS = 50, 500  # neighbours used by default, and at most
+ALIGNED_IMAGES = 2000  # whose places are compared
 
 
 def unimodality(embedding: NDArray[np.float32]) -> float:
@@ -36,6 +38,26 @@ def unimodality(embedding: NDArray[np.float32]) -> float:
     if not middle > 0:
         return 0.0
     return float(np.clip((near / middle - MULTIMODAL_RATIO) / (UNIMODAL_RATIO - MULTIMODAL_RATIO), 0, 1))
+
+
+def alignment(maps: NDArray[np.float16]) -> float:
+    """0 (what is where changes from picture to picture) to 1 (it is the same in all), from (n, rows, columns, d) maps.
+
+    The share of the features' variance that lies between the means of the places, less what chance puts there; among
+    the places, each image has its own number taken out: a picture that is lighter as a whole is aligned all the same.
+    """
+    n = min(len(maps), ALIGNED_IMAGES)
+    if n < 2:
+        return 0.0
+    some = np.sort(np.random.default_rng(0).permutation(len(maps))[:n])
+    total = between = 0.0
+    for feature in range(maps.shape[3]):
+        values = maps[some, :, :, feature].reshape(n, -1).astype(np.float64)
+        values -= values.mean(1, keepdims=True)
+        whole, places = values.var(), values.mean(0).var()
+        total += whole
+        between += max(0.0, places - (whole - places) / (n - 1))
+    return float(np.clip(between / total, 0, 1)) if total > 0 else 0.0
 
 
 def neighbour_count(n: int, unimodal: float) -> int:

@@ -1,0 +1,213 @@
+"""Protocol I: photographs, seen as sharply as they were taken. Unlabelled, with 1, 5 and 10 % odd ones, beside rivals.
+
+    python benchmarks/photographs.py              measure what is not in the kept results yet
+    python benchmarks/photographs.py mono poly    of some families or names
+    python benchmarks/photographs.py --lite0 mono the same with EfficientNet-Lite0, as a rival and given to oddlens
+    python benchmarks/photographs.py --table      print the kept results as Markdown
+
+A name is FAMILY/SOURCE/WHAT/SHARE. ``cells/mono/SEED``: solar cells of 300 x 300, defective ones among sound ones
+(elpv-dataset). ``local`` and ``global``: 300 crops of 128 x 128 of a texture that scikit-image brings, with a blob, a
+scratch or a pasted patch of 1 to 5 % of the area; or finer, coarser, smoother, faded, turned as a whole. ``objects``:
+80 pictures of 1,024 x 1,024, a coin of 24 pixels in the odd ones; of the retina by a camera that is not quite steady,
+of brick and gravel anywhere. ``stamps``: those of one category with others.
+
+Rivals: neighbours on HOG, on raw pixels (64 x 64) and on pooled EfficientNet-Lite0. The heat map's peak is inside if it
+lies within the box of the planted pixels, or half a place of 1/32 of the side beside.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from maps import DAMAGES, stamps
+from oddlens import AnomalyModel
+from oddlens.evaluation.peers import FEATURES, PEERS
+from oddlens.explaining.explainer import Explainer
+from oddlens.files import write_atomically
+from sets import photograph, seed_of
+
+RESULTS = Path(__file__).parent / "results" / "photographs.json"
+SHARES = ("0.01", "0.05", "0.1")
+GLOBAL = ("finer", "coarser", "smoother", "faded", "direction")
+RIVALS = ("hog-knn5", "hog-knn50", "pixels-knn5", "pixels-knn50")
+LITE0 = ("backbone-knn5", "backbone-knn50")
+SIDE, CROPS, PICTURES, LARGE, COIN = 128, 300, 80, 1024, 24
+
+Images = NDArray[np.uint8]
+Made = tuple[Images, NDArray[np.bool_], NDArray[np.bool_] | None]  # images, which are odd, which pixels were planted
+
+
+def names() -> Iterator[str]:
+    """All sets. Settings were chosen on cells of seeds 0 and 1, brick and some of gravel, at 5 % (docs/lab/maps.md)."""
+    for share in ("0.05", "0.01", "0.1"):
+        for kind in ("mono", "poly"):
+            yield from (f"cells/{kind}/{seed}/{share}" for seed in (range(5) if share == "0.05" else (0,)))
+        for texture in ("brick", "grass", "gravel"):
+            yield from (f"local/{texture}/{damage}/{share}" for damage in DAMAGES)
+            yield from (f"global/{texture}/{what}/{share}" for what in GLOBAL
+                        if what != "direction" or texture == "brick")
+        yield from (f"objects/{source}/coin/{share}" for source in ("retina", "brick", "gravel"))
+    yield from (f"stamps/{category}/others/0.05" for category in ("animals", "food", "seasonal", "symbols", "town"))
+
+
+def cells(kind: str, seed: int, share: float, _: np.random.Generator) -> Made:
+    from elpv_dataset.utils import load_dataset
+
+    images, probability, kinds = load_dataset()
+    some = np.flatnonzero((kinds == kind) & np.isin(probability, (0, 1)))
+    odd, sound = some[probability[some] == 1], some[probability[some] == 0]
+    rows = np.r_[sound, np.random.default_rng(seed).choice(odd, round(share * len(sound)), replace=False)]
+    return images[rows][..., None], np.isin(rows, odd), None
+
+
+def crops(picture: Images, n: int, rng: np.random.Generator, scale: float = 1.0) -> Images:
+    side = round(SIDE * scale)
+    tops, lefts = (rng.integers(0, size - side + 1, n) for size in picture.shape)
+    parts = (Image.fromarray(picture[t : t + side, left : left + side]) for t, left in zip(tops, lefts, strict=True))
+    method = Image.Resampling.BOX if scale >= 1 else Image.Resampling.BICUBIC
+    return np.stack([np.asarray(part.resize((SIDE, SIDE), method)) for part in parts])[..., None]
+
+
+def local(texture: str, damage: str, share: float, rng: np.random.Generator) -> Made:
+    images, count = crops(photograph(texture)[..., 0], CROPS, rng), max(1, round(share * CROPS))
+    before = images.copy()
+    for row in range(count):
+        images[row] = DAMAGES[damage](images[row].astype(float), images[count:], rng).clip(0, 255)
+    changed = np.abs(images.astype(int) - before).max(3)
+    return images, np.arange(CROPS) < count, changed > np.maximum(3, changed.max((1, 2), keepdims=True) / 4)
+
+
+def whole(texture: str, what: str, share: float, rng: np.random.Generator) -> Made:
+    picture, count = photograph(texture)[..., 0], max(1, round(share * CROPS))
+    images = crops(picture, CROPS, rng)
+    odd = images[:count].astype(float)
+    if what in ("finer", "coarser"):
+        odd = crops(picture, count, rng, {"finer": 1.6, "coarser": 0.6}[what]).astype(float)
+    elif what == "smoother":
+        odd = np.stack([gaussian_filter(image, (1.2, 1.2, 0)) for image in odd])
+    elif what == "faded":
+        odd = odd.mean((1, 2), keepdims=True) + (odd - odd.mean((1, 2), keepdims=True)) / 2
+    else:
+        odd = np.rot90(odd, axes=(1, 2))
+    images[:count] = odd.clip(0, 255)
+    return images, np.arange(CROPS) < count, None
+
+
+def objects(source: str, _: str, share: float, rng: np.random.Generator) -> Made:
+    picture, coins = photograph(source).mean(2).astype(np.uint8), photograph("coins")[..., 0]
+    if source != "retina":  # mirrored at its edges, so that it goes on
+        picture = np.block([[picture, picture[:, ::-1]], [picture[::-1], picture[::-1, ::-1]]])
+        picture = np.block([[picture, picture], [picture, picture]])
+    coin = np.asarray(Image.fromarray(coins[14:74, 27:87]).resize((COIN, COIN), Image.Resampling.BOX)).astype(float)
+    disc = np.hypot(*(np.mgrid[:COIN, :COIN] - (COIN - 1) / 2)) < COIN / 2
+    count = max(1, round(share * PICTURES))
+    images, planted = np.empty((PICTURES, LARGE, LARGE, 1), np.uint8), np.zeros((PICTURES, LARGE, LARGE), bool)
+    for row in range(PICTURES):
+        top, left = rng.integers(174, 214, 2) if source == "retina" else rng.integers(0, LARGE, 2)
+        image = picture[top : top + LARGE, left : left + LARGE] * (1 + rng.normal(0, 0.03))
+        image = image + rng.normal(0, 2, image.shape)
+        if row < count:
+            y, x = rng.integers(LARGE // 4, 3 * LARGE // 4, 2)
+            image[y : y + COIN, x : x + COIN][disc] = coin[disc]
+            planted[row, y : y + COIN, x : x + COIN] = disc
+        images[row, ..., 0] = image.clip(0, 255)
+    return images, np.arange(PICTURES) < count, planted
+
+
+def make(name: str) -> Made:
+    family, source, what, share = name.split("/")
+    rng = np.random.default_rng(seed_of(name))
+    if family == "cells":
+        return cells(source, int(what), float(share), rng)
+    if family == "stamps":
+        return *stamps(source), None
+    return {"local": local, "global": whole, "objects": objects}[family](source, what, float(share), rng)
+
+
+def figures(odd: NDArray[np.bool_], scores: NDArray[np.float64]) -> list[float]:
+    return [round(float(f(odd, scores)), 4) for f in (roc_auc_score, average_precision_score)]
+
+
+def inside(heat: NDArray[np.float64] | None, planted: NDArray[np.bool_]) -> bool:
+    """Whether the peak of a heat map lies within the box of the planted pixels, or half a place beside."""
+    if heat is None:
+        return False
+    place = np.unravel_index(heat.argmax(), heat.shape)
+    for axis in (0, 1):
+        size = planted.shape[axis]
+        found = np.flatnonzero(planted.any(1 - axis))
+        at = (place[axis] + 0.5) * size / heat.shape[axis]
+        if not found[0] - size / 64 <= at <= found[-1] + 1 + size / 64:
+            return False
+    return True
+
+
+def measured(name: str) -> dict[str, Any]:
+    images, odd, planted = make(name)
+    start = time.process_time()
+    model = AnomalyModel(random_state=0)
+    collection = model.read(images)
+    model.fit(collection)
+    row: dict[str, Any] = {"n": len(odd), "odd": int(odd.sum()), "cpu_seconds": round(time.process_time() - start, 1)}
+    row["oddlens"] = figures(odd, model.rank().scores)
+    for rival in RIVALS:
+        peer = PEERS[rival]
+        row[rival] = figures(odd, peer.score(FEATURES[peer.features](collection.pixels), None, 0, None))
+    if planted is not None:
+        explainer = Explainer(model, collection, model.rank())
+        found = [inside(explainer.why(int(i)).heat, planted[i]) for i in np.flatnonzero(odd)]
+        row["peaks"] = [sum(found), len(found)]
+    return row
+
+
+def with_lite0(name: str) -> dict[str, Any]:
+    """With a pretrained network: neighbours on what it says of the whole, and our default with its views."""
+    images, odd, _ = make(name)
+    features = FEATURES["backbone"](images)
+    row = {rival: figures(odd, PEERS[rival].score(features, None, 0, None)) for rival in LITE0}
+    model = AnomalyModel(backbone="efficientnet-lite0", random_state=0).fit(images)
+    return {**row, "oddlens+lite0": figures(odd, model.rank().scores)}
+
+
+def table(results: dict[str, Any]) -> None:
+    """A line for each family, source and share: the mean over sets."""
+    columns = ("oddlens", *RIVALS, *LITE0, "oddlens+lite0")
+    print(f"| sets | odd | {' | '.join(columns)} | heat inside | CPU-s |\n|{' --- |' * (len(columns) + 4)}")
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for name, row in results.items():
+        family, source, _, share = name.split("/")
+        groups.setdefault((f"{family} {source}" if family in ("cells", "objects") else family, share), []).append(row)
+    for (family, share), rows in sorted(groups.items()):
+        found = [[row[key] for row in rows if key in row] for key in columns]
+        cells_ = ["{:.3f} / {:.3f}".format(*np.mean(f, 0)) if len(f) == len(rows) else "" for f in found]
+        peaks = [row["peaks"] for row in rows if "peaks" in row]
+        inside_ = f"{sum(p[0] for p in peaks)} of {sum(p[1] for p in peaks)}" if peaks else ""
+        seconds = np.mean([row["cpu_seconds"] for row in rows])
+        head = f"{family} ({len(rows)}) | {100 * float(share):g} %"
+        print(f"| {head} | {' | '.join(cells_)} | {inside_} | {seconds:.0f} |")
+
+
+if __name__ == "__main__":
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    if "--table" in sys.argv:
+        table(results)
+        sys.exit()
+    wanted, lite0 = [part for part in sys.argv[1:] if part != "--lite0"], "--lite0" in sys.argv
+    for name in names():
+        if wanted and not any(part in name for part in wanted):
+            continue
+        if name not in results or (lite0 and LITE0[0] not in results[name]):
+            results[name] = {**results.get(name, {}), **(with_lite0 if lite0 else measured)(name)}
+            print(name, results[name], flush=True)
+            write_atomically(RESULTS, json.dumps(results, indent=1).encode())
