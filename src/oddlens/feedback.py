@@ -165,7 +165,7 @@ class Certainty:
 
     line:   the log odds of what was said, as a line in what was expected.
     drift:  the variance of its level between images that were looked at and those that were not: the latter lie lower
-            in the order, and no label says anything of their kinds.
+            in the order, and of their kinds nothing was said.
     """
 
     line: Line

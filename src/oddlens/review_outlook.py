@@ -24,7 +24,7 @@ from oddlens.feedback import Lesson
 from oddlens.protocols import Bools
 from oddlens.statement import Reviewed
 
-AHEAD = 100  # images that the statement is about: "among the next 100"
+AHEAD = 100  # images of which it is said how many are odd: "among the next 100"
 WORTH_WHILE = 1.0  # odd images to be expected among so many, below which it is no longer worth looking
 LEVELS = (0.95, 0.9, 0.8, 0.5)  # shares of all odd images that may be said to be found
 CONFIDENCE = 0.9  # that it is at least this share

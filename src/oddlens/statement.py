@@ -21,7 +21,7 @@ class Reviewed:
     """What a person found so far, and what is left.
 
     looked, found:    how many images have a label, and how many of them were called odd.
-    ahead:            how many of the images that come next this is about.
+    ahead:            of how many of the images that come next this is said.
     left, low, high:  how many of these are expected to be odd, with the bounds that it lies between nine times in ten.
     worth:            how many of those that come next are worth a look.
     share:            of all odd images at least so many have been found, nine times in ten; 0: that cannot be said.
