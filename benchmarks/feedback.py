@@ -103,7 +103,7 @@ class Teaching(Process):
 
     def next(self, labels: Labels, count: int) -> list[int]:
         rows = super().next(labels, 200)
-        if not labels:
+        if not labels or len(rows) <= count:
             return rows[:count]
         placed, (said, _) = self.evidence.placed, split(labels)
         lesson = learn(self.evidence, labels)

@@ -29,6 +29,25 @@ def test_of_the_rest_about_the_stated_rate_are_ordinary():
     assert false / flagged <= 0.2
 
 
+def test_what_the_scores_alone_flag_stays_flagged_as_long_as_it_is_borne_out():
+    learned, _ = lesson(20)
+    unseen = learned.unseen
+    assert not decide_labelled(learned, 0.1).flagged[unseen].any()
+    before = learned.evidence.scores >= np.sort(learned.evidence.scores)[-70]
+    looked = np.fromiter(learned.labels, np.intp)
+    left = before.sum() - before[looked].sum()
+    said = dict.fromkeys(learned.labels, True)
+    borne_out = decide_labelled(learn(learned.evidence, said), 0.1, before)
+    assert borne_out.flagged.sum() == 20 + left
+    unseen = learn(learned.evidence, said).unseen
+    assert borne_out.flagged[unseen[:left]].all(), "the strangest by what was learned, so that one threshold decides"
+    assert np.array_equal(borne_out.flagged, learn(learned.evidence, said).scores >= borne_out.threshold)
+    assert (borne_out.q_values[borne_out.flagged] <= 0.1).all()
+    first = int(looked[before[looked]][0])
+    false = decide_labelled(learn(learned.evidence, {first: False}), 0.1, before)
+    assert not false.flagged.any(), "one of one is wrong: the scores are not to be relied on"
+
+
 def test_the_threshold_and_the_p_values_go_by_the_score_alone():
     learned, _ = lesson(100)
     decision = decide_labelled(learned, 0.2)

@@ -224,3 +224,40 @@ def test_a_folder_that_is_no_model_is_named(tmp_path):
     (tmp_path / "model.json").mkdir()
     with pytest.raises(SavedModelError, match="cannot be read"):
         load_model(tmp_path)
+
+
+def test_labels_come_back_in_their_order_and_teach_the_same(dots, tmp_path):
+    model = AnomalyModel(effort="fast").fit(dots)
+    names = model.names_
+    model.give_feedback({names[9]: "normal", names[3]: "odd"}).give_feedback({names[9]: "odd"})
+    save_model(model, tmp_path / "model")
+    loaded = load_model(tmp_path / "model")
+    assert list(loaded.labels_.items()) == [(names[3], "odd"), (names[9], "odd")]
+    assert same(loaded.rank().scores, model.rank().scores)
+    assert same(loaded.rank().flagged, model.rank().flagged)
+    assert loaded.decision_.statement == model.decision_.statement
+    assert loaded.evidence_.features.shape == model.evidence_.features.shape
+
+
+@pytest.mark.parametrize("wrong", ["compared_by", "labels", "label", "shape", "nan", "axes"])
+def test_what_labels_are_learned_from_is_checked(wrong, dots, tmp_path):
+    model = AnomalyModel(effort="fast").fit(dots)
+    save_model(model, tmp_path)
+    content = json.loads((tmp_path / "model.json").read_text())
+    features = {"features": model.evidence_.features.astype(np.float16), **model.ensemble_.components.get_state()}
+    if wrong == "compared_by":
+        content["compared_by"] = "another"
+    elif wrong == "labels":
+        content["labels"] = [["nobody", "odd"]]
+    elif wrong == "label":
+        content["labels"] = [[model.names_[0], "strange"]]
+    elif wrong == "shape":
+        features["features"] = features["features"][:5]
+    elif wrong == "nan":
+        features["features"][3, 0] = np.nan
+    else:
+        features["axes"] = features["axes"][:, :2]
+    content["files"]["features"] = saving._write_state(tmp_path, "features", features)
+    (tmp_path / "model.json").write_text(json.dumps(content))
+    with pytest.raises(SavedModelError, match="not a sound model"):
+        load_model(tmp_path)

@@ -2,7 +2,8 @@
 
 What was said stands: an image called odd is flagged and one called normal is not. Of the others as many are
 flagged as keep the mean probability of being normal among them at or under the rate (the Bayesian false-discovery rate
-of Efron, Tibshirani, Storey and Tusher, 2001).
+of Efron, Tibshirani, Storey and Tusher, 2001). With few labels these are fewer than the scores alone flag; then as many
+as these left are flagged, as long as what was looked at of them bears them out.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from oddlens.decisions import Decision, Share
 from oddlens.feedback import BEYOND, Lesson
-from oddlens.protocols import Doubles
+from oddlens.protocols import Bools, Doubles
 from oddlens.review_outlook import expected, outlook
 from oddlens.statement import RARITY_FACTOR, Finding, Reviewed
 
@@ -57,8 +58,11 @@ class LabelledDecision(Decision):
         return replace(super().finding, reviewed=self.reviewed)
 
 
-def decide_labelled(lesson: Lesson, rate: float) -> LabelledDecision:
-    """Flag by what was learned from labels, at a false-discovery rate above 0 and below 0.5."""
+def decide_labelled(lesson: Lesson, rate: float, before: Bools | None = None) -> LabelledDecision:
+    """Flag by what was learned from labels, at a false-discovery rate above 0 and below 0.5.
+
+    before:  (n,) which images are flagged at this rate without labels.
+    """
     n, unseen = len(lesson.scores), lesson.unseen
     rows = np.fromiter(lesson.labels, np.intp, len(lesson.labels))
     odd = np.fromiter(lesson.labels.values(), bool, len(lesson.labels))
@@ -66,6 +70,8 @@ def decide_labelled(lesson: Lesson, rate: float) -> LabelledDecision:
     q = np.zeros(n)  # of images that were called odd
     falls = np.cumsum(ordinary[unseen]) / np.arange(1, len(unseen) + 1)
     q[unseen] = np.minimum.accumulate(falls[::-1])[::-1]
+    carried = unseen[: _borne_out(before, rows, odd, rate)]
+    q[carried] = np.minimum(q[carried], rate)
     q[rows[~odd]] = 1.0
     flagged = q <= rate
     judged = np.zeros(n, bool)
@@ -77,6 +83,15 @@ def decide_labelled(lesson: Lesson, rate: float) -> LabelledDecision:
     null = _null(lesson.scores, ordinary)
     return LabelledDecision(null, rate, null.p_values(lesson.scores), q, flagged, threshold,
                             float(ordinary[among].sum()), share, outlook(lesson))
+
+
+def _borne_out(before: Bools | None, rows: NDArray[np.intp], odd: Bools, rate: float) -> int:
+    """How many images without a label the scores alone flag, if as many of those with one are odd as should be."""
+    if before is None:
+        return 0
+    looked = before[rows]
+    enough = odd[looked].sum() >= (1 - rate) * looked.sum()
+    return int(before.sum() - looked.sum()) if enough else 0
 
 
 def _null(scores: Doubles, ordinary: Doubles) -> WeightedNull:

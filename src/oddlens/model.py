@@ -327,8 +327,11 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
     def decide(self, fdr: float) -> Decision:
         """Which of the fitted images stand out at a false-discovery rate from 0 to 0.5, and how sure that is."""
         self._require_fit()
-        if self.labels_:
-            return decide_labelled(self.lesson_, fdr)
+        decision = self._decide_unlabelled(fdr)
+        return decide_labelled(self.lesson_, fdr, decision.flagged) if self.labels_ else decision
+
+    def _decide_unlabelled(self, fdr: float) -> Decision:
+        """The same by the scores alone."""
         scores = self.evidence_.scores
         if len(self.own_) == 1:
             return decide(scores, fdr, freedom=self.freedom(next(iter(self.own_))))
