@@ -45,7 +45,8 @@ def test_rank_writes_the_run_and_names_the_strangest(oddlens, folder, tmp_path):
     assert "The share of odd images" in out
     assert "somewhere from" in out
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
-        "gallery.png", "model", "reasons.safetensors", "report.html", "run.json", "scores.csv", "scores.parquet"]
+        "gallery.png", "images.csv", "model", "reasons.safetensors", "report.html", "run.json", "scores.csv",
+        "scores.parquet"]
     assert len((tmp_path / "run" / "scores.csv").read_text().splitlines()) == 41
 
 
