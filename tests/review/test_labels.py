@@ -2,10 +2,12 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
 from oddlens.errors import OptionError, SavedModelError
+from oddlens.review import labels as labels_module
 from oddlens.review.labels import LabelStore, person, said_in
 
 
@@ -165,3 +167,21 @@ def test_what_teaches_is_told_in_the_order_in_which_it_was_said(store, tmp_path)
     assert list(said_in(store.path).items()) == [("b", "odd"), ("a", "normal")]
     assert said_in(tmp_path / "nowhere.sqlite") == {}
     assert not (tmp_path / "nowhere.sqlite").exists()
+
+
+def test_labels_in_a_place_that_cannot_be_written_are_read(store, monkeypatch):
+    store.say(["a"], "odd", who="Ada", session="1")
+    here = store.path.parent
+    before = sorted(here.iterdir())
+    monkeypatch.setattr(labels_module.os, "access", lambda place, mode: Path(place) != here)
+    monkeypatch.setattr(sqlite3, "connect", _outside(here, sqlite3.connect))
+    assert said_in(store.path) == {"a": "odd"}
+    assert sorted(here.iterdir()) == before
+
+
+def _outside(here, connect):
+    def checked(path, *options, **named):
+        assert str(path) == ":memory:" or Path(path).parent != here
+        return connect(path, *options, **named)
+
+    return checked

@@ -9,7 +9,9 @@ The file may come from a stranger with the run: it is used only if it holds our 
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -20,6 +22,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from oddlens.errors import OptionError, SavedModelError
+from oddlens.files import read_regular
 from oddlens.ranking import tame
 
 Label: TypeAlias = Literal["odd", "normal", "skip"]
@@ -226,8 +229,15 @@ class LabelStore:
 
 def said_in(path: str | Path) -> dict[str, str]:
     """Name -> "odd" or "normal", in the order in which it was said, of the labels in a file, if it is there."""
-    if not Path(path).exists():
+    path = Path(path)
+    if not path.exists():
         return {}
+    if not os.access(path.parent, os.W_OK):  # SQLite writes beside what it reads: in a place of its own then
+        with tempfile.TemporaryDirectory(prefix="oddlens-") as place:
+            for file in (path, path.with_name(f"{path.name}-wal")):
+                if file.exists():
+                    (Path(place) / file.name).write_bytes(read_regular(file))
+            return said_in(Path(place) / path.name)
     store = LabelStore(path)
     try:
         standing = sorted(store.current().values(), key=lambda said: said.number)
