@@ -18,7 +18,8 @@ from oddlens.scoring.agreement import answer_weights, decide_fused
 # Derandomized: the same examples in every run, so that a change that did not cause a failure never gets one.
 drawn = settings(deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 QUICK = {"steps": 5, "n_estimators": 20}
-SEEN_BY_INSTANT = [name for name in registry.names("detector") if name not in ("surprise", "places")]
+SEEN_BY_INSTANT = [name for name in registry.names("detector")
+                   if name not in ("surprise", "places", "patch_bank")]
 # The others draw folds, trees or patches by an image's place in the collection, so they hold to it only roughly.
 EXACT = ["burnout", "neighbors", "reconstruction", "self_training"]
 

@@ -248,6 +248,8 @@ def started(run):
     """The command itself, in a process of its own, and the address that it says."""
     process = subprocess.Popen([sys.executable, "-m", "oddlens", "review", run, "--name", "Ada"], text=True,
                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                               # A job in the background ignores interrupts, and so would the server.
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
                                env={**os.environ, "PYTHONUNBUFFERED": "1"})
     return process, next(line.split()[1] for line in process.stdout if line.startswith("Open "))
 
