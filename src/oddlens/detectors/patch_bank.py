@@ -26,13 +26,13 @@ from oddlens.errors import OptionError, SavedModelError
 from oddlens.learning.training import one_thread
 from oddlens.options import require_numbers
 from oddlens.progress import advance
-from oddlens.protocols import Doubles, Encoded, State
-from oddlens.scoring.place_scores import checked_maps, strangest
+from oddlens.protocols import Encoded, State
+from oddlens.scoring.place_scores import ScoredByPlaces, checked_maps, strangest
 
 MOST_PLACES = 200_000  # that a bank may hold: every place of every image is compared with each
 
 
-class PatchBank(BaseEstimator):
+class PatchBank(ScoredByPlaces, BaseEstimator):
     """Scores an image by how far its strangest places lie from the nearest places of other images.
 
     bank:          how many places are kept, of all images that are asked together: the cost is in proportion.
@@ -88,23 +88,9 @@ class PatchBank(BaseEstimator):
             for row in range(n):
                 places[row] = self._judged(maps[row], bank, squares, where.get(row))
                 advance("scoring", row + 1, n)
-        self.own_places_: NDArray[np.float32] | None = places.reshape(n, rows, columns)
+        self.own_places_ = places.reshape(n, rows, columns)
         self.own_ = strangest(places, self.share)
         return self
-
-    def score_own(self) -> Doubles:
-        """(n,) the fitted images' scores, each judged by the others."""
-        check_is_fitted(self, "own_")
-        return self.own_.copy()
-
-    def score_new(self, encoded: Encoded) -> Doubles:
-        """(m,) other images' scores."""
-        return strangest(self.places_new(encoded).reshape(len(encoded), -1), self.share)
-
-    def places_own(self, index: int) -> Doubles | None:
-        """(rows, columns) how strange each place of a fitted image is; None of a loaded detector."""
-        check_is_fitted(self, "own_")
-        return None if self.own_places_ is None else np.asarray(self.own_places_[index], np.float64)
 
     def places_new(self, encoded: Encoded) -> NDArray[np.float32]:
         """(m, rows, columns) how strange each place of other images is."""

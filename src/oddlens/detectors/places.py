@@ -26,14 +26,14 @@ from oddlens.errors import OptionError, SavedModelError
 from oddlens.learning.training import one_thread
 from oddlens.options import require_numbers
 from oddlens.progress import advance
-from oddlens.protocols import Doubles, Encoded, State
-from oddlens.scoring.place_scores import checked_maps, strangest
+from oddlens.protocols import Encoded, State
+from oddlens.scoring.place_scores import ScoredByPlaces, checked_maps, strangest
 
 LEAST_VARIANCE = 1e-6  # added in each direction: what never varies is not infinitely strange when it does
 LEAST_LEFT = 0.05  # of a place's spread along an image that is left when it is taken out
 
 
-class Places(BaseEstimator):
+class Places(ScoredByPlaces, BaseEstimator):
     """Scores an image by the Mahalanobis distance of its strangest places from what is usual at each.
 
     share:   of the places, the strangest, whose mean is the score.
@@ -82,23 +82,9 @@ class Places(BaseEstimator):
                     apart[:, place] = _without_itself(values - mean, inverse, shrink).float().numpy()
                 advance("scoring", row + 1, rows)
         self.means_, self.inverses_ = torch.from_numpy(means), torch.from_numpy(inverses)
-        self.own_places_: NDArray[np.float32] | None = apart.reshape(n, rows, columns)
+        self.own_places_ = apart.reshape(n, rows, columns)
         self.own_ = strangest(apart, self.share)
         return self
-
-    def score_own(self) -> Doubles:
-        """(n,) the fitted images' scores, each judged by the others."""
-        check_is_fitted(self, "own_")
-        return self.own_.copy()
-
-    def score_new(self, encoded: Encoded) -> Doubles:
-        """(m,) other images' scores."""
-        return strangest(self.places_new(encoded).reshape(len(encoded), -1), self.share)
-
-    def places_own(self, index: int) -> Doubles | None:
-        """(rows, columns) how far each place of a fitted image lies from what is usual; None of a loaded detector."""
-        check_is_fitted(self, "own_")
-        return None if self.own_places_ is None else np.asarray(self.own_places_[index], np.float64)
 
     def places_new(self, encoded: Encoded) -> NDArray[np.float32]:
         """(m, rows, columns) how far each place of other images lies from what is usual there."""
