@@ -180,6 +180,13 @@ def with_lite0(name: str) -> dict[str, Any]:
     return {**row, "oddlens+lite0": figures(odd, model.rank().scores)}
 
 
+def mean(found: list[list[float]], of: int) -> str:
+    """The mean of what was measured, with how many where these are not all."""
+    if not found:
+        return ""
+    return "{:.3f} / {:.3f}".format(*np.mean(found, 0)) + (f" ({len(found)})" if len(found) < of else "")
+
+
 def table(results: dict[str, Any]) -> None:
     """A line for each family, source and share: the mean over sets."""
     columns = ("oddlens", *RIVALS, *LITE0, "oddlens+lite0")
@@ -190,7 +197,7 @@ def table(results: dict[str, Any]) -> None:
         groups.setdefault((f"{family} {source}" if family in ("cells", "objects") else family, share), []).append(row)
     for (family, share), rows in sorted(groups.items()):
         found = [[row[key] for row in rows if key in row] for key in columns]
-        cells_ = ["{:.3f} / {:.3f}".format(*np.mean(f, 0)) if len(f) == len(rows) else "" for f in found]
+        cells_ = [mean(each, len(rows)) for each in found]
         peaks = [row["peaks"] for row in rows if "peaks" in row]
         inside_ = f"{sum(p[0] for p in peaks)} of {sum(p[1] for p in peaks)}" if peaks else ""
         seconds = np.mean([row["cpu_seconds"] for row in rows])
