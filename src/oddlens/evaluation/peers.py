@@ -127,7 +127,8 @@ def _pyod(module: str, name: str, seeded: bool = False, **options: Any) -> Score
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # their deprecations are not ours
             cls = getattr(import_module(f"pyod.models.{module}"), name)
-            detector = cls(**options, **({"random_state": seed} if seeded else {})).fit(fitted)
+            detector = cls(**options, **({"random_state": seed} if seeded else {}))
+            detector.fit(fitted)  # not all of theirs give themselves
             scores = detector.decision_scores_ if new is None else detector.decision_function(new)
         return np.asarray(scores, np.float64)
 
