@@ -345,8 +345,7 @@ def _detailed(shapes: list[tuple[int, int]], wanted: int | None, most: int) -> t
     height, width = np.median(np.array(shapes), axis=0)
     if wanted == 0 or (wanted is None and max(height, width) <= DETAIL_ABOVE):
         return None
-    scale = (wanted or max(DETAIL_SIDE, min(most, int(max(height, width))))) / max(height, width)
-    return max(SMALLEST_SIDE, round(float(height) * scale)), max(SMALLEST_SIDE, round(float(width) * scale))
+    return _scaled(height, width, wanted or max(DETAIL_SIDE, min(most, int(max(height, width)))))
 
 
 def _measured(shapes: list[tuple[int, int]]) -> tuple[int, int] | None:
@@ -354,7 +353,12 @@ def _measured(shapes: list[tuple[int, int]]) -> tuple[int, int] | None:
     height, width = np.median(np.array(shapes), axis=0)
     if max(height, width) <= DETAIL_ABOVE:
         return None
-    scale = min(1.0, MOST_MEASURED / max(height, width))
+    return _scaled(height, width, min(max(height, width), MOST_MEASURED))
+
+
+def _scaled(height: float, width: float, side: float) -> tuple[int, int]:
+    """(height, width) in whole pixels with so many on the longer side, none below the smallest."""
+    scale = side / max(height, width)
     return max(SMALLEST_SIDE, round(float(height) * scale)), max(SMALLEST_SIDE, round(float(width) * scale))
 
 

@@ -1,9 +1,6 @@
 """What goes wrong in a decoder beyond an error costs one image."""
 
 import os
-import signal
-import subprocess
-import sys
 import threading
 
 import numpy as np
@@ -11,6 +8,7 @@ import pytest
 from PIL import Image
 
 import messy
+from interrupts import interrupted
 from oddlens import sources
 from oddlens.errors import SourceError, UnreadableImage
 from oddlens.pixels import PixelFormat, read_pixels
@@ -193,17 +191,7 @@ cli.main()
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="signals of this kind are not there")
 @pytest.mark.parametrize("runaway", [RUNAWAY, KERNEL])
 def test_an_interrupt_ends_compiled_code_too(photo, runaway):
-    # A job in the background ignores interrupts, and so would the processes that it starts.
-    heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-    code = heeding + runaway.format(folder=str(photo.parent))
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          text=True) as process:
-        assert process.stdout.readline() == "ready\n"
-        process.send_signal(signal.SIGINT)
-        try:
-            _, told = process.communicate(timeout=60)
-        finally:
-            process.kill()
-    assert process.returncode == 130
+    code, told = interrupted(runaway.format(folder=str(photo.parent)), "ready")
+    assert code == 130
     assert told.count("interrupted") == 1
     assert "Traceback" not in told

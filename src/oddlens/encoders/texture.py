@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from oddlens.arrays import allocate
 from oddlens.errors import OptionError
-from oddlens.learning.saved_state import check_images, refusing
+from oddlens.learning.saved_state import LARGEST_SIDE, check_images, refusing
 from oddlens.options import require_numbers
 from oddlens.progress import advance
 from oddlens.protocols import Encoded, Floats, Pixels, State
@@ -28,7 +28,6 @@ from oddlens.reading.texture import grid_of, texture_of
 LEARNED_IMAGES = 20_000  # that the scales are learned from
 LEAST_SCALE = 1.0  # of the 255 steps of a measure: what hardly varies is not blown up
 BATCH = 256
-LARGEST_SIZE = 4096  # of each side of a saved shape
 
 
 class Texture(BaseEstimator):
@@ -107,7 +106,7 @@ class Texture(BaseEstimator):
         with refusing("texture"):
             self._check()
             height, width, channels = (int(size) for size in state["shape"])
-            if not all(1 <= size <= LARGEST_SIZE for size in (height, width, channels)):
+            if not all(1 <= size <= LARGEST_SIDE for size in (height, width, channels)):
                 raise ValueError(f"images of {(height, width, channels)}")
             arrays = [state[key] for key in ("middle", "scale", "embedding_middle", "embedding_scale")]
             d = _measures(np.zeros((1, height, width, channels), np.uint8)).shape[2]

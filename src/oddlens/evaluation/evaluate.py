@@ -114,18 +114,25 @@ def evaluate(
     for protocol in asked:
         if protocol not in DATA:
             raise OptionError.unknown("protocol", protocol, [*DATA, "all"])
-    offered = {name for protocol in asked for name in DATA[protocol]}
-    for name in data or ():
-        if name not in offered:
-            raise OptionError.unknown(f"data set of protocol {', '.join(asked)}", name, offered)
-    for share in contamination:
-        check_share(share)
-    blocks = [block for protocol in asked for name in DATA[protocol]
-              if (name in data if data else name not in ON_DEMAND)
-              for block in blocks_of(protocol, name, contamination, seeds)]
+    blocks = asked_blocks(asked, data, contamination, seeds)
     _check_methods(methods, n_jobs)
     with results.claimed(Path(out)) as place:
         return _run(blocks, methods, place, n_jobs, [], classes)
+
+
+def asked_blocks(
+    protocols: Sequence[str], data: Sequence[str] | None, contamination: Sequence[float], seeds: Sequence[int] | None
+) -> list[Block]:
+    """The blocks of known protocols; raises ``OptionError`` for a data set that they have not, or a wrong share."""
+    offered = {name for protocol in protocols for name in DATA[protocol]}
+    for name in data or ():
+        if name not in offered:
+            raise OptionError.unknown(f"data set of protocol {', '.join(protocols)}", name, offered)
+    for share in contamination:
+        check_share(share)
+    return [block for protocol in protocols for name in DATA[protocol]
+            if (name in data if data else name not in ON_DEMAND)
+            for block in blocks_of(protocol, name, contamination, seeds)]
 
 
 def evaluate_folder(

@@ -23,7 +23,7 @@ import oddlens
 from oddlens.errors import MissingExtra, OptionError, OutputError, SourceError
 from oddlens.evaluation import plots, replays, results
 from oddlens.evaluation.draws import Draw
-from oddlens.evaluation.evaluate import DATA, ON_DEMAND, Block, blocks_of, check_share
+from oddlens.evaluation.evaluate import Block, asked_blocks
 from oddlens.evaluation.fingerprints import FITTING, LEARNING, code_digest, images_digest
 from oddlens.feedback import Evidence
 from oddlens.files import write_atomically
@@ -134,16 +134,8 @@ def evaluate_review(
     for protocol in protocols:
         if protocol not in PROTOCOLS:
             raise OptionError.unknown("protocol of a review", protocol, PROTOCOLS)
-    offered = {name for protocol in protocols for name in DATA[protocol]}
-    for name in data or ():
-        if name not in offered:
-            raise OptionError.unknown(f"data set of protocol {', '.join(protocols)}", name, offered)
-    for share in contamination:
-        check_share(share)
+    blocks = asked_blocks(protocols, data, contamination, seeds)
     resolve_jobs(n_jobs)
-    blocks = [block for protocol in protocols for name in DATA[protocol]
-              if (name in data if data else name not in ON_DEMAND)
-              for block in blocks_of(protocol, name, contamination, seeds)]
     with results.claimed(Path(out)) as place:
         return _run(blocks, place / FOLDER, classes, n_jobs)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,13 +87,7 @@ def picture(key: str, image: NDArray[np.uint8], limit: int = MOST_BYTES) -> Pict
         content = _encoded(small, "PNG", optimize=True)
         if len(content) <= limit:
             return Picture(key, data_uri(content, "png"), *small.size, max(TINY_SHOWN // longer, 1) * longer)
-    kind = "webp" if features.check("webp") else "jpeg"
-    for side, quality in STEPS:
-        small.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3)
-        content = _encoded(small, kind.upper(), quality=quality)
-        if len(content) <= limit:
-            break
-    return Picture(key, data_uri(content, kind), *small.size, None)
+    return Picture(key, _within(small, STEPS, limit), *small.size, None)
 
 
 def heated(key: str, base: Picture, image: NDArray[np.uint8], heat: Doubles, limit: int = MOST_BYTES) -> Picture:
@@ -118,14 +112,20 @@ def large(key: str, image: NDArray[np.uint8], heat: Doubles | None, limit: int) 
     whole = as_picture(image)
     if max(whole.size) <= THUMBNAIL:
         return None
+    uri = _within(whole, LARGE_STEPS, limit)
+    laid = None if heat is None else data_uri(_encoded(Image.fromarray(layer(heat)), "PNG", optimize=True), "png")
+    return Large(key, uri, *whole.size, laid)
+
+
+def _within(shrunk: Image.Image, steps: Sequence[tuple[int, int]], limit: int) -> str:
+    """A picture in about ``limit`` bytes at most, as a data URI; it is shrunk in place to what that took."""
     kind = "webp" if features.check("webp") else "jpeg"
-    for side, quality in LARGE_STEPS:
-        whole.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3)
-        content = _encoded(whole, kind.upper(), quality=quality)
+    for side, quality in steps:
+        shrunk.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3)
+        content = _encoded(shrunk, kind.upper(), quality=quality)
         if len(content) <= limit:
             break
-    laid = None if heat is None else data_uri(_encoded(Image.fromarray(layer(heat)), "PNG", optimize=True), "png")
-    return Large(key, data_uri(content, kind), *whole.size, laid)
+    return data_uri(content, kind)
 
 
 def _encoded(small: Image.Image, kind: str, **options: Any) -> bytes:
