@@ -10,8 +10,8 @@ import errno
 import os
 import stat
 import tempfile
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from safetensors import SafetensorError
 from safetensors.numpy import load
@@ -20,7 +20,7 @@ from oddlens.errors import OutputError, SavedModelError
 from oddlens.protocols import State
 
 
-def open_regular(path: str | Path) -> BinaryIO:
+def open_regular(path: str | Path) -> BufferedReader:
     """A file opened to be read; ``OSError`` for a pipe, which would be waited for, and a device, which has no end."""
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     try:

@@ -13,7 +13,7 @@ import io
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, TypeAlias
 
@@ -31,7 +31,6 @@ from oddlens.sources import ArraySource, FileSource, open_source
 Kind: TypeAlias = Literal["file", "row", "array", "source"]
 State: TypeAlias = Literal["same", "changed", "missing", "unknown"]
 KINDS: tuple[Kind, ...] = ("file", "row", "array", "source")
-PIECE = 1 << 20  # bytes that are hashed at a time
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,6 @@ class Provenance:
 
         Every file is read once more, for its digest.
         """
-        sides = [(int(height), int(width)) for height, width in shapes]
         numbers = [int(index) for index in indices]
         if isinstance(source, FileSource):
             origins = _of_files(source, numbers, jobs)
@@ -84,7 +82,8 @@ class Provenance:
             origins = _of_rows(source, numbers)
         else:
             origins = [Origin("source", place=number) for number in numbers]
-        return cls(tuple(names), tuple(_sized(origin, *side) for origin, side in zip(origins, sides, strict=True)))
+        return cls(tuple(names), tuple(replace(origin, height=int(height), width=int(width))
+                                       for origin, (height, width) in zip(origins, shapes, strict=True)))
 
     def save(self, path: str | Path) -> None:
         """Write it as CSV, a row an image in the order of the ranking; bytes of paths that are no text as they are."""
@@ -231,11 +230,8 @@ class FoundImages:
 
 def file_digest(path: Path) -> str:
     """The SHA-256 of a file's content, in hexadecimal; ``OSError`` where it cannot be read."""
-    found = hashlib.sha256()
     with open_regular(path) as file:
-        while piece := file.read(PIECE):
-            found.update(piece)
-    return found.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def pixels_digest(image: NDArray[np.uint8]) -> str:
@@ -258,7 +254,7 @@ def _of_files(source: FileSource, numbers: Sequence[int], jobs: int | None) -> l
                                                   strict=True), start=1):
             found[path] = origin
             advance("digests", done, len(distinct))
-    return [_paged(found[path], source.page(number)) for path, number in zip(paths, numbers, strict=True)]
+    return [replace(found[path], place=source.page(number)) for path, number in zip(paths, numbers, strict=True)]
 
 
 def _common(paths: Sequence[Path]) -> Path:
@@ -292,14 +288,6 @@ def _of_rows(source: ArraySource, numbers: Sequence[int]) -> list[Origin]:
         if done % 1000 == 0 or done == len(numbers):
             advance("digests", done, len(numbers))
     return origins
-
-
-def _paged(origin: Origin, page: int) -> Origin:
-    return origin if not page else Origin(**{**asdict(origin), "place": page})
-
-
-def _sized(origin: Origin, height: int, width: int) -> Origin:
-    return Origin(**{**vars(origin), "height": height, "width": width})
 
 
 def _origin(cells: Sequence[str]) -> Origin:

@@ -97,11 +97,18 @@ def heated(key: str, base: Picture, image: NDArray[np.uint8], heat: Doubles, lim
     """
     small = as_picture(image)
     small.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS, reducing_gap=3)
+    made = picture(key, overlaid(small, heat, THUMBNAIL), limit)
+    return Picture(key, made.uri, base.width, base.height, base.shown)
+
+
+def overlaid(small: Image.Image, heat: Doubles, side: int) -> NDArray[np.uint8]:
+    """(height, width, 3) a picture with its heat over it, drawn larger where ``side`` pixels are a multiple of its own.
+
+    heat:  (height, width) in the frame of the picture, of any resolution.
+    """
     array = np.asarray(small)
     laid = Image.fromarray(heat.astype(np.float32)).resize(small.size, Image.Resampling.BILINEAR)
-    shown = overlay(array[..., None] if array.ndim == 2 else array, np.asarray(laid, np.float64), side=THUMBNAIL)
-    made = picture(key, shown, limit)
-    return Picture(key, made.uri, base.width, base.height, base.shown)
+    return overlay(array[..., None] if array.ndim == 2 else array, np.asarray(laid, np.float64), side=side)
 
 
 def large(key: str, image: NDArray[np.uint8], heat: Doubles | None, limit: int) -> Large | None:

@@ -12,13 +12,12 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 from PIL import Image
 
 from oddlens.errors import UnreadableImage
-from oddlens.explaining.heatmap import overlay
 from oddlens.pixels import read_near
 from oddlens.reading.decoding import as_picture
+from oddlens.report.thumbnails import overlaid
 from oddlens.review.opened_run import OpenedRun
 
 THUMBNAIL = 192  # pixels on the longer side
@@ -113,10 +112,7 @@ class Pictures:
             raise UnreadableImage(self.run.ranking.names[row], "no place in it stands out")
         picture = self._read(row, HEATED)
         picture.thumbnail((HEATED, HEATED), Image.Resampling.LANCZOS, reducing_gap=3)
-        image = np.asarray(picture)
-        image = image[..., None] if image.ndim == 2 else image
-        laid = Image.fromarray(found[0].astype(np.float32)).resize(picture.size, Image.Resampling.BILINEAR)
-        return encoded(as_picture(overlay(image, np.asarray(laid, np.float64), side=HEATED)), 88)
+        return encoded(as_picture(overlaid(picture, found[0], HEATED)), 88)
 
 
 def encoded(picture: Image.Image, quality: int) -> Encoded:
