@@ -13,6 +13,7 @@ import re
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, cast
 
@@ -153,6 +154,10 @@ class ArraySource:
             return cast("NDArray[np.uint8]", self.array.with_channels())  # it is sliced as an array is
         return self.array[..., None] if self.array.ndim == 3 else self.array
 
+    def stamp(self, index: int) -> tuple[str | int, ...]:
+        """A digest of the image's values."""
+        return (blake2b(np.ascontiguousarray(self.array[index]).tobytes(), digest_size=16).hexdigest(),)
+
     def read(self, index: int) -> NDArray[np.uint8]:
         """The row as uint8 (height, width, 1 or 3); a fourth channel is opacity, on white."""
         image = self.array[index]
@@ -210,6 +215,14 @@ class FileSource:
     def name(self, index: int) -> str:
         """The path within the folder, or as it was listed."""
         return self._names[index]
+
+    def stamp(self, index: int) -> tuple[str | int, ...]:
+        """The file's size in bytes and when it was last changed, in nanoseconds since 1970; of a missing one none."""
+        try:
+            status = self.paths[index].stat()
+        except OSError:
+            return ()
+        return status.st_size, status.st_mtime_ns
 
     def page(self, index: int) -> int:
         """Which page of its file an image is, from 0."""
