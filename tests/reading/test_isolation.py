@@ -9,13 +9,12 @@ from PIL import Image
 
 import messy
 from interrupts import interrupted
-from oddlens import sources
 from oddlens.errors import SourceError, UnreadableImage
 from oddlens.pixels import PixelFormat, read_pixels
 from oddlens.reading import isolation
 from oddlens.reading.isolation import decode_here, decode_isolated
 from oddlens.reading.limits import Limits
-from oddlens.sources import open_source
+from oddlens.sources import image_files, open_source
 
 ISOLATED = Limits(isolate=True)
 
@@ -145,7 +144,7 @@ def test_an_interrupt_leaves_no_worker_behind(photo, monkeypatch):
 def test_a_source_decodes_as_its_limits_say(photo, monkeypatch):
     ways = []
     for name, way in (("decode_here", decode_here), ("decode_isolated", decode_isolated)):
-        monkeypatch.setattr(sources, name, lambda *a, name=name, way=way: ways.append(name) or way(*a))
+        monkeypatch.setattr(image_files, name, lambda *a, name=name, way=way: ways.append(name) or way(*a))
     for limits in (None, Limits(), ISOLATED):
         open_source([photo, photo], limits=limits).read(0)
     assert ways == ["decode_here", "decode_here", "decode_isolated"]
