@@ -23,11 +23,12 @@ def test_a_film_is_no_list_of_paths(tmp_path):
 
 @pytest.mark.parametrize(("bad", "message"), [
     (np.zeros((5, 6)), "n, height, width"),
-    (np.zeros((5, 3, 6, 7), np.uint8), "move the channels to the end"),
+    (np.zeros((5, 2, 6, 7), np.uint8), "1, 3 or 4 channels"),
+    (np.zeros((5, 3, 60, 3), np.uint8), r"may be the first axis or the last.*Image\.fromarray"),
     (np.zeros((0, 6, 7), np.uint8), "no pixels"),
     (np.zeros((60, 80, 3), np.uint8), r"one picture in colour .* \(n, height, width, 3\).*\[\.\.\., None\]"),
     (np.zeros((60, 80, 4)), "one picture in colour"),
-    (Image.new("RGB", (40, 30)), r"np\.stack"),
+    (Image.new("RGB", (40, 30)), "Give a list of several"),
     ("https://example.org/photos.zip", "nothing is ever downloaded"),
     ("s3://photos/today", "nothing is ever downloaded"),
     (np.zeros((5, 6, 7), np.int64), "astype"),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from oddlens.errors import UnreadableImage
 from oddlens.ranking import tame
-from oddlens.reading.isolation import decode_here, decode_isolated
+from oddlens.reading.isolation import decode_within
 from oddlens.reading.limits import Limits
 from oddlens.reading.tiff_pages import count_pages
 from oddlens.result_marks import is_marked
@@ -81,8 +81,7 @@ class FileSource:
             raise UnreadableImage(self.name(index), f"cannot be opened: {error.strerror or error}") from error
         if self._is_result(path.parent):
             raise UnreadableImage(self.name(index), "a picture that oddlens made, in a folder of its results")
-        read = decode_isolated if self.limits.isolate else decode_here
-        return read(path, self.name(index), side, self.page(index), self.limits)
+        return decode_within(path, self.name(index), side, self.page(index), self.limits)
 
     def _is_result(self, folder: Path) -> bool:
         if folder not in self._results:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +13,21 @@ import numpy as np
 from oddlens.errors import SourceError
 from oddlens.reading.limits import Limits
 from oddlens.sources.image_files import FileSource, with_pages
+from oddlens.sources.items import has_items
 
 TAKEN = ("Give a folder, a list of paths, a text file of paths, an array (n, height, width[, channels]), "
           "an .npy, .npz or IDX file, or an object with __len__, name and read.")
 
 
 def paths_in(images: Any) -> list[str] | None:
-    """The paths that a list, a column of a table or an iterator holds, if it holds nothing else."""
-    if isinstance(images, np.ndarray) and images.dtype.kind not in "OUT":
-        return None
+    """The paths that a list, a set or a column of a table holds, if it holds nothing else."""
     if isinstance(images, bytes | bytearray | memoryview | dict) or not isinstance(images, Iterable):
         return None
-    if isinstance(images, Iterator) or not isinstance(images, Sequence):
+    if isinstance(images, np.ndarray) and images.dtype.kind not in "OUT":
+        return None
+    if len(getattr(images, "shape", (1,))) != 1 or (has_items(images) and not isinstance(images, Sequence)):
+        return None  # a tensor, a table or a data set, which is not gone through to find that out
+    if not isinstance(images, Sequence):
         images = list(images)
     if not all(isinstance(item, str | os.PathLike) for item in images):
         return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -22,25 +23,34 @@ from oddlens.reading.decoding import looks_like_image
 from oddlens.reading.limits import Limits
 from oddlens.sources.array import ArraySource
 from oddlens.sources.folder import open_folder
+from oddlens.sources.hugging_face import open_hugging_face
 from oddlens.sources.image_files import IMAGE_SUFFIXES, with_pages
+from oddlens.sources.items import ItemSource, has_items
 from oddlens.sources.listed_paths import TAKEN, fitting, open_list, paths_in
+from oddlens.sources.picture import as_array, is_pillow
 from oddlens.sources.table import open_table
+from oddlens.sources.torch_data import open_torch_data
 
 
-def open_source(images: Any, *, follow_links: bool = False, limits: Limits | None = None) -> ImageSource:
+def open_source(
+    images: Any, *, follow_links: bool = False, column: str | None = None, limits: Limits | None = None
+) -> ImageSource:
     """The images behind almost anything, without reading them yet.
 
     images:        a folder (walked with its subfolders); a list or a column of paths; a pattern like "photos/*.jpg"; a
-                   text file of paths, one a line; a CSV file with a column of paths; an array of (n, height, width) or
-                   (n, height, width, 1, 3 or 4); an ``.npy`` or ``.npz`` file of one; an IDX file, also gzipped; one
-                   image file; NAME:TEXT, which is what the source that a package gives by that name makes of the text
-                   (docs/write-a-source.md); or an object with the methods of ``ImageSource``.
+                   text file of paths, one a line; a CSV file with a column of paths; an array of (n, height, width),
+                   (n, height, width, 1, 3 or 4) or (n, 1, 3 or 4, height, width); an ``.npy`` or ``.npz`` file of one;
+                   an IDX file, also gzipped; one image file; a list of pictures in memory, Pillow's or arrays; a data
+                   set of PyTorch or Hugging Face; NAME:TEXT, which is what the source that a package gives by that
+                   name makes of the text (docs/write-a-source.md); or an object with the methods of ``ImageSource``.
     follow_links:  whether links that lead out of a folder of images are followed; else they are passed over, counted.
+    column:        of a table or a data set, the one with the images; by default it is found.
     limits:        what decoding one image file may take.
 
     The pages of a TIFF are images of their own, ``name#2`` and so on. Folders that hold results of oddlens are passed
     over. Arrays of uint8 are taken as they are, bool as black and white, uint16 by their upper 8 bits, floating-point
-    numbers as 0..1. Raises ``SourceError``, saying what was found and what would do.
+    numbers as 0..1 or 0..255, whichever they clearly are. Raises ``SourceError``, saying what was found and what would
+    do. Every kind with an example: docs/sources.md.
     """
     if isinstance(images, str) and (named := _NAMED.fullmatch(images)) and not os.path.lexists(images):
         return _open_named(*named.groups())
@@ -48,6 +58,11 @@ def open_source(images: Any, *, follow_links: bool = False, limits: Limits | Non
         return _open_path(Path(images), follow_links, limits)
     if isinstance(images, ImageSource):
         return images
+    if isinstance(images, Iterator):
+        images = list(images)
+    for found in (open_hugging_face(images, column, limits), open_torch_data(images, limits)):
+        if found is not None:
+            return found
     if (paths := paths_in(images)) is not None:
         if not paths:
             raise SourceError("The list of images is empty.")
@@ -57,16 +72,35 @@ def open_source(images: Any, *, follow_links: bool = False, limits: Limits | Non
             raise SourceError(f"{folder} is a folder, and there are {len(paths) - 1} more paths: give one folder, or "
                               "files alone.")
         return with_pages([Path(path) for path in paths], paths, limits=limits)
-    if type(images).__module__.split(".")[0] == "PIL":
-        raise SourceError("One picture of Pillow is no collection. Give an array of several of one size, "
-                          "np.stack([np.asarray(picture) for picture in pictures]), or the paths of their files.")
+    if is_pillow(images):
+        raise SourceError("One picture of Pillow is no collection. Give a list of several, or the paths of their "
+                          "files.")
+    return _open_in_memory(images, limits)
+
+
+def _open_in_memory(images: Any, limits: Limits | None) -> ImageSource:
+    """An array, or what can be made one; or pictures by number."""
+    if has_items(images) and not _is_uniform(images):
+        try:
+            return ItemSource(images, limits=limits)
+        except SourceError:
+            if not isinstance(images, list | tuple):
+                raise
     try:
-        array = np.asarray(images)
+        array = as_array(images)
+        array = np.asarray(images) if array is None else array
     except (TypeError, ValueError, RuntimeError) as error:
         raise SourceError(f"Cannot take {type(images).__name__} for images: {error}. {TAKEN}") from error
     if array.dtype == object:
         raise SourceError(f"Cannot take {type(images).__name__} for images. {TAKEN}")
     return ArraySource(array)
+
+
+def _is_uniform(images: Any) -> bool:
+    """Whether a list is an array in pieces: arrays of one shape and type."""
+    return isinstance(images, list | tuple) and all(
+        isinstance(image, np.ndarray) and (image.shape, image.dtype) == (images[0].shape, images[0].dtype)
+        for image in images)
 
 
 _NAMED = re.compile(r"(\w{2,}):(.+)", re.ASCII | re.DOTALL)  # one letter before the colon is a drive
