@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, OutlierMixin, clone
+from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from oddlens import registry, views
@@ -24,6 +24,7 @@ from oddlens.errors import OptionError
 from oddlens.feedback import Evidence, learn
 from oddlens.labelled_decisions import decide_labelled
 from oddlens.labels import by_row, merged
+from oddlens.methods import made, name_of
 from oddlens.pixels import Collection, Copies, look, read_pixels, require_enough, sees_detail, sees_texture
 from oddlens.protocols import Detector, Doubles, Encoder, HasOptions, HeavyTailed, Pixels
 from oddlens.ranking import Ranking
@@ -252,7 +253,7 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
     def _made(self, chosen: Sequence[View]) -> Ensemble:
         """The encoders and detectors of views, made and checked against each other."""
         encoders: dict[str, Encoder] = {}
-        made: list[tuple[View, str, Detector]] = []
+        parts: list[tuple[View, str, Detector]] = []
         copies: dict[int, Encoder] = {}  # an object that is in several views is one encoder
         for view in chosen:
             encoder = copies.get(id(view.encoder)) or self._make("encoder", view.encoder, view.encoder_options)
@@ -262,28 +263,21 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
             missing = detector.needs - encoder.gives
             if missing:
                 raise OptionError(
-                    f"Detector {_name_of('detector', detector)} needs {', '.join(sorted(missing))}, which the encoder "
+                    f"Detector {name_of('detector', detector)} needs {', '.join(sorted(missing))}, which the encoder "
                     f"{type(encoder).__name__} does not give (it gives {', '.join(sorted(encoder.gives))})."
                 )
-            made.append((view, _shared(encoders, encoder), detector))
-        names = views.columns([(encoder, _name_of("detector", detector)) for _, encoder, detector in made])
+            parts.append((view, _shared(encoders, encoder), detector))
+        names = views.columns([(encoder, name_of("detector", detector)) for _, encoder, detector in parts])
         for name in names:
             if names.count(name) > 1:
                 raise OptionError(f"Detector {name} is given twice; give each one once.")
-        return Ensemble(encoders, {name: detector for name, (_, _, detector) in zip(names, made, strict=True)},
-                    {name: encoder for name, (_, encoder, _) in zip(names, made, strict=True)},
-                    {name: view for name, (view, _, _) in zip(names, made, strict=True)}, detail=self.detail)
+        return Ensemble(encoders, {name: detector for name, (_, _, detector) in zip(names, parts, strict=True)},
+                    {name: encoder for name, (_, encoder, _) in zip(names, parts, strict=True)},
+                    {name: view for name, (view, _, _) in zip(names, parts, strict=True)}, detail=self.detail)
 
     def _make(self, role: registry.Role, spec: Any, options: Mapping[str, Any]) -> Any:
-        if isinstance(spec, str):
-            shared = {"device": self.device, "n_jobs": self.n_jobs, "random_state": self.random_state}
-            known = registry.options(role, spec)
-            given = {key: value for key, value in shared.items() if key in known}
-            return registry.create(role, spec, **{**given, **options})
-        if not isinstance(spec, {"encoder": Encoder, "detector": Detector}[role]):
-            raise OptionError(f"{spec!r} is not an {role}: give a name of {registry.names(role)} or an object "
-                              f"with the methods of oddlens.{role.capitalize()}.")
-        return clone(spec, safe=False)  # by its options; of a class that tells none, a copy
+        shared = {"device": self.device, "n_jobs": self.n_jobs, "random_state": self.random_state}
+        return made(role, spec, options, shared)
 
     def restore(
         self, ensemble: Ensemble, fusion: Fusion, own: Scored, known: Known, images: Collection,
@@ -446,13 +440,9 @@ def rank(images: Any, **options: Any) -> Ranking:
     return AnomalyModel(**options).fit(images).rank()
 
 
-def _name_of(role: registry.Role, thing: object) -> str:
-    return registry.name_of(role, thing) or type(thing).__name__.lower()
-
-
 def _shared(encoders: dict[str, Encoder], encoder: Encoder) -> str:
     """The name of an encoder among the others, where an equal one is there already as that one's."""
-    base = name = _name_of("encoder", encoder)
+    base = name = name_of("encoder", encoder)
     number = 1
     while name in encoders:
         if _alike(encoders[name], encoder):
