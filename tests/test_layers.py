@@ -16,7 +16,7 @@ FLOORS = [
     {"files", "folder_lock", "kernels", "labels", "options", "posterior", "registry", "statement"},
     {"calibration", "decisions", "feedback", "outline", "ranking", "reading", "result_marks"},
     {"learning", "pixels", "review_outlook", "scoring", "sources"},
-    {"detectors", "encoders", "labelled_decisions", "views"},
+    {"adapters", "detectors", "encoders", "labelled_decisions", "views"},
     {"ensemble", "methods", "specifications"},
     {"model", "outliers"},
     {"explaining", "provenance", "saving"},

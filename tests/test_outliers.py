@@ -130,3 +130,11 @@ def test_names_of_features_are_kept_and_held_to(rows):
     assert found.n_features_in_ == 4
     with pytest.raises(ValueError, match="feature names"):
         found.predict(frame[list("dcba")])
+
+
+def test_a_detector_of_another_library_is_judged_in_folds(rows):
+    from sklearn.svm import OneClassSVM
+
+    found = Outliers(OneClassSVM(), contamination=0.05).set_params(detector__nu=0.2).fit(rows)
+    assert found.labels_[ODD].sum() >= 6
+    assert {part.nu for part in found.detector_.detectors_} == {0.2}

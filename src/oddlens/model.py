@@ -42,8 +42,10 @@ FARTHEST = 30.0  # a surprisal beyond this teaches no more than this: one image 
 class AnomalyModel(OutlierMixin, BaseEstimator):
     """Learns what the images of a collection look like and scores how strange each one is.
 
-    encoder:        the name of an encoder (``oddlens list`` shows them) or an encoder object.
-    detector:       the name of a detector or a detector object, or a list of several.
+    encoder:        the name of an encoder (``oddlens list`` shows them), an encoder object, or one of your own: a
+                    callable of a batch, a ``torch.nn.Module``, a scikit-learn transformer (``adapters.own_encoders``).
+    detector:       the name of a detector, a detector object, or an outlier detector of scikit-learn or PyOD
+                    (``adapters.outlier_detectors``); or a list of several.
     views:          pairs of an encoder and a detector, each as text ("dictionary+neighbors"), as a pair or as a
                     ``views.View``, in place of ``encoder`` and ``detector``. Views that lead equally count equally.
     backbone:       a pretrained network, for the default and the other efforts: their views and two of its features,
@@ -228,6 +230,12 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         labels = np.full(len(self.names_) + len(self.unreadable_), -1)
         labels[self.indices_] = np.where(-self._judged().scores >= self.offset_, 1, -1)
         return labels
+
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn is told of it: an outlier detector of images, as arrays or by their paths."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array, tags.input_tags.three_d_array, tags.input_tags.string = False, True, True
+        return tags
 
     def _chosen(self) -> Sequence[View]:
         """The views as asked for: by ``views``, by ``encoder`` and ``detector``, or by ``effort`` and ``backbone``."""

@@ -23,7 +23,7 @@ class Outliers(OutlierMixin, BaseEstimator):
     """Which rows of an (n, d) array are odd: a detector of oddlens with scikit-learn's face.
 
     detector:       the name of a detector that reads features, such as "forest", "neighbors", "subspace", "burnout" or
-                    "self_training" (``oddlens list`` shows all), or a detector object.
+                    "self_training" (``oddlens list`` shows all), or an object: of oddlens, scikit-learn or PyOD.
     contamination:  the share of the fitted rows to call odd, above 0 and at most 0.5; None: by ``fdr``.
     fdr:            where contamination is None, the false-discovery rate: the expected share of ordinary rows among
                     those called odd, at most; above 0 and below 0.5.
