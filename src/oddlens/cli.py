@@ -79,8 +79,8 @@ def cli() -> None:
                    ".onnx file, or ARCHITECTURE:FILE, weights for timm or torchvision. Nothing is downloaded.")
 @click.option("--encoder", default=None, help="Encoder that learns the features, instead of the default views.")
 @click.option("--detector", "detectors", multiple=True,
-              help="Detector that scores the images, instead of the default views. Repeatable, or several separated by "
-                   "commas.")
+              help="Detector that scores the images, instead of the default views: a name, or a class of scikit-learn "
+                   "or PyOD like sklearn.svm.OneClassSVM, with --no-model. Repeatable, or several separated by commas.")
 @click.option("--view", "views", multiple=True, metavar="ENCODER+DETECTOR",
               help="A view, instead of the default ones; several count equally. Repeatable.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",

@@ -22,7 +22,7 @@ from oddlens.scoring.structure import alignment, unimodality
 from oddlens.views import View
 
 ARRAYS = ("embedding", "residual", "maps", "surprise")  # what an encoder gives as one array; else by layer
-_others = Lock()  # encoders of other packages may not be made for several threads
+_others = Lock()  # what encoders of others compute may not be made for several threads
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +81,7 @@ class Ensemble:
         types: dict[str, Mapping[str, str]] = {}
         for name, encoder in self.encoders.items():
             needs = self.needs(name)
-            with nullcontext() if type(encoder).__module__.startswith("oddlens.") else _others:
+            with nullcontext() if type(encoder).__module__.startswith("oddlens.encoders.") else _others:
                 encoded = encoder.encode(self.shown(encoder, images), needs)
             _require_encoded(name, encoded, needs, len(images))
             columns |= {f"{name}/{part}": array for part, array in _parts(encoded, needs).items()}
