@@ -30,6 +30,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 def _shared(*names: str) -> Callable[[F], F]:
     """The options that several commands share, each defined once."""
     known = {
+        "column": click.option("--column", default=None, metavar="NAME",
+                               help="Of a table: the column of images.  [default: the only one that holds any]"),
         "device": click.option("--device", default="auto", show_default=True,
                                help="Device that networks run on: auto, cpu, cuda, mps."),
         "jobs": click.option("--jobs", type=int, default=None, help="Threads.  [default: one for each core]"),
@@ -95,18 +97,20 @@ def cli() -> None:
               help="Inject synthetic anomalies and report which of them this run detects; five times slower.")
 @click.option("--no-model", is_flag=True,
               help="Save no model and no pixels: `oddlens score` cannot use the run.")
-@_shared("overwrite", "links", "isolate", "memory", "seconds", "top", "seed", "device", "jobs", "quiet", "json")
+@_shared("overwrite", "column", "links", "isolate", "memory", "seconds", "top", "seed", "device", "jobs", "quiet",
+         "json")
 def rank_command(
     images: tuple[str, ...], out: Path, fast: bool, thorough: bool, backbone: str | None, encoder: str | None,
     detectors: tuple[str, ...], views: tuple[str, ...], settings: tuple[str, ...],
     image_size: str | None, fdr: float, contamination: float | None, check: bool, no_model: bool, overwrite: bool,
-    follow_links: bool, isolate: bool, max_memory: float, max_seconds: float,
+    column: str | None, follow_links: bool, isolate: bool, max_memory: float, max_seconds: float,
     top: int, seed: int, device: str, jobs: int | None, quiet: bool, as_json: bool,
 ) -> None:
     """Rank the images in IMAGES from the strangest to the most ordinary.
 
-    IMAGES is a folder, several files, a text or CSV file of paths, an .npy or .npz array, or an IDX file. Nothing is
-    ever written into a folder of images.
+    IMAGES is a folder, several files, folders or patterns, a text file of paths, - for paths on standard input, a
+    table (CSV, Parquet, Arrow) of paths or of image files' contents, a zip or tar, an .npy or .npz array, or an IDX
+    file; docs/sources.md has them all. Nothing is ever written into a folder of images.
     """
     from oddlens.run import rank_into
     from oddlens.settings import build_model
@@ -124,7 +128,7 @@ def rank_command(
         n_jobs=jobs,
     )
     with _progress(quiet or as_json):
-        result = rank_into(_images(images, follow_links, isolate, max_memory, max_seconds), out, model, top=top,
+        result = rank_into(_images(images, column, follow_links, isolate, max_memory, max_seconds), out, model, top=top,
                            command=_command(), check=check, save_model=not no_model, overwrite=overwrite,
                            what=_what(images))
     _show(result.ranking, min(top, 20), result.summary, as_json)
@@ -135,10 +139,10 @@ def rank_command(
 @click.argument("images", nargs=-1, required=True)
 @click.option("--out", type=click.Path(path_type=Path), default=None,
               help="Folder for the table, pictures and report.  [default: only print]")
-@_shared("overwrite", "links", "isolate", "memory", "seconds", "top", "jobs", "quiet", "json")
+@_shared("overwrite", "column", "links", "isolate", "memory", "seconds", "top", "jobs", "quiet", "json")
 def score_command(
-    model: Path, images: tuple[str, ...], out: Path | None, overwrite: bool, follow_links: bool, isolate: bool,
-    max_memory: float, max_seconds: float, top: int, jobs: int | None, quiet: bool, as_json: bool
+    model: Path, images: tuple[str, ...], out: Path | None, overwrite: bool, column: str | None, follow_links: bool,
+    isolate: bool, max_memory: float, max_seconds: float, top: int, jobs: int | None, quiet: bool, as_json: bool
 ) -> None:
     """Score new images, each on its own, with the model of an earlier run.
 
@@ -153,7 +157,7 @@ def score_command(
     from oddlens.run import score_with
 
     with _progress(quiet or as_json):
-        result = score_with(model, _images(images, follow_links, isolate, max_memory, max_seconds), out,
+        result = score_with(model, _images(images, column, follow_links, isolate, max_memory, max_seconds), out,
                             what=_what(images), top=top, n_jobs=jobs, command=_command(),
                             overwrite=overwrite, labels=said_in(model / run_folder.LABELS))
     _show(result.ranking, top, result.summary, as_json)
@@ -364,18 +368,24 @@ def main() -> None:
 
 
 def _images(
-    images: tuple[str, ...], follow_links: bool, isolate: bool, max_memory: float, max_seconds: float
+    images: tuple[str, ...], column: str | None, follow_links: bool, isolate: bool, max_memory: float,
+    max_seconds: float,
 ) -> ImageSource:
-    """The source of what the command line names: one thing, or several files."""
+    """The source of what the command line names: one thing, or several; "-" stands for paths on standard input."""
     from oddlens.reading.limits import Limits
     from oddlens.sources import open_source
+    from oddlens.sources.listed_paths import listed_in
 
-    return open_source(images[0] if len(images) == 1 else images, follow_links=follow_links,
-                       limits=Limits(int(max_memory * 2**30), max_seconds, isolate))
+    paths: list[str] = []
+    for path in images:
+        paths += listed_in(sys.stdin.buffer.read()) if path == "-" else [path]
+    return open_source(paths[0] if images == tuple(paths) and len(paths) == 1 else paths, column=column,
+                       follow_links=follow_links, limits=Limits(int(max_memory * 2**30), max_seconds, isolate))
 
 
 def _what(images: tuple[str, ...]) -> str:
-    return images[0] if len(images) == 1 else f"{images[0]} and {len(images) - 1:,} more files"
+    first = "paths on standard input" if images[0] == "-" else images[0]
+    return first if len(images) == 1 else f"{first} and {len(images) - 1:,} more"
 
 
 def _setting(text: str) -> tuple[str, Any]:

@@ -45,7 +45,7 @@ def test_what_cannot_be_fetched_or_is_too_large_costs_one_image():
 def test_names():
     assert numbered(11)[:2] == ["00", "01"]
     assert stored_names(["a", "b"]) == ["a", "b"]
-    for paths in (["a", "a"], ["a", None], [None, None], ["a", ""]):
-        assert stored_names(paths) == ["0", "1"]
+    for paths in (["a", "a"], ["a", None], [None, None], ["a", ""], []):
+        assert stored_names(paths) is None
     source = EncodedSource(["a\n", "a\\n"], [PNG, PNG].__getitem__)
     assert [source.name(0), source.name(1)] == ["a\\n", "a\\n (2)"]

@@ -1,5 +1,4 @@
 import os
-import zipfile
 
 import numpy as np
 import pytest
@@ -55,11 +54,3 @@ def test_an_object_with_the_methods_is_taken_as_it_is():
 
     own = Own()
     assert open_source(own) is own
-
-
-def test_an_archive_is_to_be_unpacked(folder, monkeypatch):
-    monkeypatch.chdir(folder.parent)
-    with zipfile.ZipFile("photos.zip", "w") as archive:
-        archive.write("photos/bmp.bmp")
-    with pytest.raises(SourceError, match="unpack it"):
-        open_source("photos.zip")

@@ -19,7 +19,8 @@ class EncodedSource:
     """Image files by number, each fetched when it is asked for and decoded within limits, as files are.
 
     fetch:        number -> the content of an image file, or the path of one; it may raise anything.
-    path:         the file that holds all of them, if one does: opened again, it gives the same numbers.
+    path:         the file that holds all of them, if one does: opened again, it gives the same numbers,
+    column:       if that is named again where it was.
     passed_over:  what was found beside them and is no image, in words, and how often.
     pages:        which page of its file each image is, from 0; of files of several pages.
     """
@@ -28,12 +29,13 @@ class EncodedSource:
 
     def __init__(
         self, names: Sequence[str], fetch: Callable[[int], bytes | Path], limits: Limits | None = None, *,
-        path: Path | None = None, passed_over: Mapping[str, int] | None = None, pages: Sequence[int] = (),
+        path: Path | None = None, column: str | None = None, passed_over: Mapping[str, int] | None = None,
+        pages: Sequence[int] = (),
     ) -> None:
         self._names = distinct([printable(name) for name in names])
         self._fetch = fetch
         self.limits = limits or Limits()
-        self.path = path
+        self.path, self.column = path, column
         self.passed_over = dict(passed_over or {})
         self._pages = pages
 
@@ -70,9 +72,12 @@ class EncodedSource:
         """The image, maybe reduced with ``side`` pixels or more left on its shorter side, and its (height, width)."""
         return self._decode(index, side)
 
+    def page(self, index: int) -> int:
+        """Which page of its file an image is, from 0."""
+        return self._pages[index] if self._pages else 0
+
     def _decode(self, index: int, side: int | None) -> tuple[NDArray[np.uint8], tuple[int, int]]:
-        page = self._pages[index] if self._pages else 0
-        return decode_within(self.content(index), self.name(index), side, page, self.limits)
+        return decode_within(self.content(index), self.name(index), side, self.page(index), self.limits)
 
 
 def numbered(n: int) -> list[str]:
@@ -81,7 +86,7 @@ def numbered(n: int) -> list[str]:
     return [f"{number:0{width}d}" for number in range(n)]
 
 
-def stored_names(paths: Sequence[str | None]) -> list[str]:
-    """What images that were stored with a path are called: by it where all have one of their own, else by number."""
+def stored_names(paths: Sequence[str | None]) -> list[str] | None:
+    """The paths that images were stored with, if all have one of their own; else None."""
     given = [path for path in paths if path]
-    return given if len(set(given)) == len(paths) else numbered(len(paths))
+    return given if given and len(set(given)) == len(paths) else None
