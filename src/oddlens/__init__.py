@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from oddlens.errors import OddlensError as OddlensError
     from oddlens.model import AnomalyModel as AnomalyModel
     from oddlens.model import rank as rank
+    from oddlens.outliers import Outliers as Outliers
     from oddlens.protocols import Detector as Detector
     from oddlens.protocols import Encoded as Encoded
     from oddlens.protocols import Encoder as Encoder
@@ -28,6 +29,7 @@ _HOMES = {
     "Encoder": "protocols",
     "ImageSource": "protocols",
     "OddlensError": "errors",
+    "Outliers": "outliers",
     "Ranking": "ranking",
     "load_model": "saving",
     "open_source": "sources",
@@ -42,6 +44,7 @@ __all__ = [
     "Encoder",
     "ImageSource",
     "OddlensError",
+    "Outliers",
     "Ranking",
     "load_model",
     "open_source",

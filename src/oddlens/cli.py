@@ -81,8 +81,8 @@ def cli() -> None:
                    ".onnx file, or ARCHITECTURE:FILE, weights for timm or torchvision. Nothing is downloaded.")
 @click.option("--encoder", default=None, help="Encoder that learns the features, instead of the default views.")
 @click.option("--detector", "detectors", multiple=True,
-              help="Detector that scores the images, instead of the default views. Repeatable, or several separated by "
-                   "commas.")
+              help="Detector that scores the images, instead of the default views: a name, or a class of scikit-learn "
+                   "or PyOD like sklearn.svm.OneClassSVM, with --no-model. Repeatable, or several separated by commas.")
 @click.option("--view", "views", multiple=True, metavar="ENCODER+DETECTOR",
               help="A view, instead of the default ones; several count equally. Repeatable.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",
@@ -432,6 +432,9 @@ def _show(ranking: Ranking, top: int, summary: dict[str, Any], as_json: bool) ->
                    + (f"  ({causes})" if causes else ""))
         if image.flagged and after is not None and not after.flagged:
             click.echo("     ---- the cut: flagged above, not flagged below")
+    if summary["kept"]:
+        click.echo(f"Went on with a run that was cut off: {summary['kept']:,} of {summary['found']:,} images were "
+                   "done already.")
     click.echo(summary["statement"])
     for line in in_words(summary["causes"], summary["duplicates"]):
         click.echo(_printable(line))

@@ -13,23 +13,35 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, OutlierMixin, clone
+from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from oddlens import registry, views
+from oddlens import passing, registry, views
 from oddlens.calibration import Fusion, fit_tail, fuse
 from oddlens.decisions import NULL_FREEDOM, Decision, decide
-from oddlens.ensemble import Ensemble, Scored
+from oddlens.ensemble import Ensemble, Scored, timed
 from oddlens.errors import OptionError
 from oddlens.feedback import Evidence, learn
 from oddlens.labelled_decisions import decide_labelled
 from oddlens.labels import by_row, merged
-from oddlens.pixels import Collection, Copies, look, read_pixels, require_enough, sees_detail, sees_texture
-from oddlens.protocols import Detector, Doubles, Encoder, HasOptions, HeavyTailed, Pixels
+from oddlens.methods import made, name_of
+from oddlens.passing import Work, working
+from oddlens.pixels import (
+    Collection,
+    Copies,
+    PixelFormat,
+    look,
+    read_pixels,
+    require_enough,
+    sees_detail,
+    sees_texture,
+)
+from oddlens.protocols import Detector, Doubles, Encoder, HasOptions, HeavyTailed, ImageSource, Pixels
 from oddlens.ranking import Ranking
 from oddlens.scoring.agreement import answer_weights, decide_fused
-from oddlens.scoring.exact_copies import Known, digests
+from oddlens.scoring.exact_copies import Known
 from oddlens.sources import open_source
+from oddlens.stream import Stream
 from oddlens.views import View
 
 if TYPE_CHECKING:
@@ -41,8 +53,10 @@ FARTHEST = 30.0  # a surprisal beyond this teaches no more than this: one image 
 class AnomalyModel(OutlierMixin, BaseEstimator):
     """Learns what the images of a collection look like and scores how strange each one is.
 
-    encoder:        the name of an encoder (``oddlens list`` shows them) or an encoder object.
-    detector:       the name of a detector or a detector object, or a list of several.
+    encoder:        the name of an encoder (``oddlens list`` shows them), an encoder object, or one of your own: a
+                    callable of a batch, a ``torch.nn.Module``, a scikit-learn transformer (``adapters.own_encoders``).
+    detector:       the name of a detector, a detector object, or an outlier detector of scikit-learn or PyOD
+                    (``adapters.outlier_detectors``); or a list of several.
     views:          pairs of an encoder and a detector, each as text ("dictionary+neighbors"), as a pair or as a
                     ``views.View``, in place of ``encoder`` and ``detector``. Views that lead equally count equally.
     backbone:       a pretrained network, for the default and the other efforts: their views and two of its features,
@@ -120,24 +134,33 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    def fit(self, images: Any, y: None = None) -> Self:  # noqa: ARG002  scikit-learn passes y to everything
+    def fit(self, images: Any, y: None = None, *, work: Work | None = None) -> Self:  # noqa: ARG002  scikit-learn's y
         """Learn what is ordinary from a folder, files, an array, any ``ImageSource``, or what ``read`` gave, as it is.
+
+        Up to 20,000 images are learned from, drawn at random from more; all are scored. work: where the stages are
+        kept, so that a fit that was cut off goes on, and what else is found on the way; see ``passing.Work``.
 
         Raises ``OptionError`` for an option that cannot work, before any image is read; ``SourceError`` for
         images that cannot be opened; ``TooFewImages`` when too few of them can be read.
         """
         ensemble = self.build()  # an option that cannot work is said before any image is read
-        collection = images if isinstance(images, Collection) else self.read(images)
-        require_enough(collection)
-        timings = {"reading": collection.seconds}
-        scored = ensemble.fit(collection.copies, timings)
-        known = Known(digests(*collection.copies.parts))
+        stream = images if isinstance(images, Stream) else (
+            Stream.of(images) if isinstance(images, Collection) else self.stream(images, work))
+        require_enough(stream.hand)
+        timings = {"reading": stream.hand.seconds}
+        with working(work, stream) as work:
+            with timed("learning", timings):
+                key = passing.learn(ensemble, stream, work)
+            with timed("encoding", timings):
+                columns = passing.encode(ensemble, stream, work, key, self.n_jobs)
+            with timed("scoring", timings):
+                scored = passing.score(ensemble, columns, work, key)
+        known = Known(columns.digests)
         first = known.first()
         # The same picture has the same score.
         scored = Scored({column: scores[first] for column, scores in scored.members.items()}, scored.features[first])
-        fusion = views.fusion(ensemble.views, collection.format.channels, ensemble.unimodality,
-                              ensemble.alignment)
-        self.restore(ensemble, fusion, scored, known, collection, timings)
+        fusion = views.fusion(ensemble.views, stream.form.channels, ensemble.unimodality, ensemble.alignment)
+        self.restore(ensemble, fusion, scored, known, stream.collection(columns), timings)
         return self
 
     def build(self) -> Ensemble:
@@ -158,18 +181,33 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
     def read(self, images: Any) -> Collection:
         """Images as ``fit`` reads them, at the size given or found from the images; for ``fit``, once or often.
 
+        All are held, in memory or a temporary file; ``fit`` itself holds no more than it learns from.
         Raises ``SourceError``, ``TooFewImages`` and ``OptionError`` as ``fit`` does.
         """
         start = time.perf_counter()
         source = open_source(images)
-        ensemble = self.build()
-        encoders = ensemble.encoders.values()
-        form = look(source, self.image_size, self.channels, self.resize, jobs=self.n_jobs,
-                    detail=self.detail if any(map(sees_detail, encoders)) else 0,
-                    texture=self.detail != 0 and any(map(sees_texture, encoders)), detail_side=ensemble.detail_side)
-        collection = read_pixels(source, form, jobs=self.n_jobs)
+        collection = read_pixels(source, self._format(source), jobs=self.n_jobs)
         require_enough(collection)
         return replace(collection, seconds=time.perf_counter() - start)
+
+    def stream(self, images: Any, work: Work | None = None) -> Stream:
+        """Images as ``fit`` reads them: a sample now, the others when their turn comes.
+
+        work: where the sample is kept. Raises as ``read`` does.
+        """
+        start = time.perf_counter()
+        source = open_source(images)
+        stream = Stream.open(source, self._format(source), self.n_jobs, work.blocks("sample") if work else None)
+        require_enough(stream.hand)
+        return replace(stream, hand=replace(stream.hand, seconds=time.perf_counter() - start))
+
+    def _format(self, source: ImageSource) -> PixelFormat:
+        """The size that the images of a source are brought to."""
+        ensemble = self.build()
+        encoders = ensemble.encoders.values()
+        return look(source, self.image_size, self.channels, self.resize, jobs=self.n_jobs,
+                    detail=self.detail if any(map(sees_detail, encoders)) else 0,
+                    texture=self.detail != 0 and any(map(sees_texture, encoders)), detail_side=ensemble.detail_side)
 
     def read_new(self, images: Any) -> Collection:
         """Images as ``rank`` reads them, in ``format_``; for ``rank`` and the methods with scikit-learn's signs."""
@@ -228,6 +266,12 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         labels[self.indices_] = np.where(-self._judged().scores >= self.offset_, 1, -1)
         return labels
 
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn is told of it: an outlier detector of images, as arrays or by their paths."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array, tags.input_tags.three_d_array, tags.input_tags.string = False, True, True
+        return tags
+
     def _chosen(self) -> Sequence[View]:
         """The views as asked for: by ``views``, by ``encoder`` and ``detector``, or by ``effort`` and ``backbone``."""
         if self.backbone is not None and not (self.views is None and self.encoder is None and self.detector is None):
@@ -252,7 +296,7 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
     def _made(self, chosen: Sequence[View]) -> Ensemble:
         """The encoders and detectors of views, made and checked against each other."""
         encoders: dict[str, Encoder] = {}
-        made: list[tuple[View, str, Detector]] = []
+        parts: list[tuple[View, str, Detector]] = []
         copies: dict[int, Encoder] = {}  # an object that is in several views is one encoder
         for view in chosen:
             encoder = copies.get(id(view.encoder)) or self._make("encoder", view.encoder, view.encoder_options)
@@ -262,28 +306,21 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
             missing = detector.needs - encoder.gives
             if missing:
                 raise OptionError(
-                    f"Detector {_name_of('detector', detector)} needs {', '.join(sorted(missing))}, which the encoder "
+                    f"Detector {name_of('detector', detector)} needs {', '.join(sorted(missing))}, which the encoder "
                     f"{type(encoder).__name__} does not give (it gives {', '.join(sorted(encoder.gives))})."
                 )
-            made.append((view, _shared(encoders, encoder), detector))
-        names = views.columns([(encoder, _name_of("detector", detector)) for _, encoder, detector in made])
+            parts.append((view, _shared(encoders, encoder), detector))
+        names = views.columns([(encoder, name_of("detector", detector)) for _, encoder, detector in parts])
         for name in names:
             if names.count(name) > 1:
                 raise OptionError(f"Detector {name} is given twice; give each one once.")
-        return Ensemble(encoders, {name: detector for name, (_, _, detector) in zip(names, made, strict=True)},
-                    {name: encoder for name, (_, encoder, _) in zip(names, made, strict=True)},
-                    {name: view for name, (view, _, _) in zip(names, made, strict=True)}, detail=self.detail)
+        return Ensemble(encoders, {name: detector for name, (_, _, detector) in zip(names, parts, strict=True)},
+                    {name: encoder for name, (_, encoder, _) in zip(names, parts, strict=True)},
+                    {name: view for name, (view, _, _) in zip(names, parts, strict=True)}, detail=self.detail)
 
     def _make(self, role: registry.Role, spec: Any, options: Mapping[str, Any]) -> Any:
-        if isinstance(spec, str):
-            shared = {"device": self.device, "n_jobs": self.n_jobs, "random_state": self.random_state}
-            known = registry.options(role, spec)
-            given = {key: value for key, value in shared.items() if key in known}
-            return registry.create(role, spec, **{**given, **options})
-        if not isinstance(spec, {"encoder": Encoder, "detector": Detector}[role]):
-            raise OptionError(f"{spec!r} is not an {role}: give a name of {registry.names(role)} or an object "
-                              f"with the methods of oddlens.{role.capitalize()}.")
-        return clone(spec, safe=False)  # by its options; of a class that tells none, a copy
+        shared = {"device": self.device, "n_jobs": self.n_jobs, "random_state": self.random_state}
+        return made(role, spec, options, shared)
 
     def restore(
         self, ensemble: Ensemble, fusion: Fusion, own: Scored, known: Known, images: Collection,
@@ -446,13 +483,9 @@ def rank(images: Any, **options: Any) -> Ranking:
     return AnomalyModel(**options).fit(images).rank()
 
 
-def _name_of(role: registry.Role, thing: object) -> str:
-    return registry.name_of(role, thing) or type(thing).__name__.lower()
-
-
 def _shared(encoders: dict[str, Encoder], encoder: Encoder) -> str:
     """The name of an encoder among the others, where an equal one is there already as that one's."""
-    base = name = _name_of("encoder", encoder)
+    base = name = name_of("encoder", encoder)
     number = 1
     while name in encoders:
         if _alike(encoders[name], encoder):

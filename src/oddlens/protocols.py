@@ -14,6 +14,8 @@ Optional, and used where it is there:
 
     HasOptions    an encoder or detector that reports its options
     LooksAt       an encoder that says in words what it looks at
+    Called        an encoder or detector that stands for another and says what that is called
+    Unsavable     an encoder or detector that cannot be saved and says why
     Judges        a detector that says in words how it judges an image
     Seeks         a detector that says in words what it looks for
     SeesDetail    an encoder that takes the larger copy of the images
@@ -102,6 +104,17 @@ class PassesOver(Protocol):
     """Optional, of a source: what it passed over, in words, and how often. The terminal and ``run.json`` say it."""
 
     passed_over: Mapping[str, int]
+
+
+@runtime_checkable
+class Stamped(Protocol):
+    """Optional, of a source: by what it is noticed that an image changed, without reading it.
+
+    A run that was cut off goes on with the images of such a source; of others it begins again.
+    """
+
+    def stamp(self, index: int) -> tuple[str | int, ...]:
+        """Of a file its size and the time of its last change; other than before once the image is another."""
 
 
 @runtime_checkable
@@ -266,6 +279,24 @@ class HasOptions(Protocol):
 
     def set_params(self, **values: Any) -> Self:
         """Change options, as if they had been given to the constructor; ``ValueError`` for one that there is not."""
+
+
+@runtime_checkable
+class Called(Protocol):
+    """Optional, of an encoder or detector that is not registered: what a model's columns call it."""
+
+    @property
+    def called(self) -> str:
+        """One word, in small letters."""
+
+
+@runtime_checkable
+class Unsavable(Protocol):
+    """Optional, of an encoder or detector whose state is no arrays: a model with it is refused before it is fitted."""
+
+    @property
+    def unsavable(self) -> str:
+        """Why it cannot be saved, in sentences."""
 
 
 @runtime_checkable

@@ -10,6 +10,7 @@ from sklearn.base import clone
 
 from oddlens import registry
 from oddlens.errors import OptionError
+from oddlens.methods import named, options_of_named
 from oddlens.model import AnomalyModel
 from oddlens.protocols import HasOptions
 from oddlens.views import View, chosen, parsed
@@ -23,8 +24,9 @@ def build_model(
 
     Without encoder, detectors and views it is the default of ``effort``, with a ``backbone`` where one is given. A
     setting goes to the encoders, the detectors or the model, wherever there is an option of that name; ``neighbors.k``
-    goes to each of that name alone, and ``dictionary+neighbors.k`` to the one in that view. Raises ``OptionError`` for
-    a setting that nothing takes.
+    goes to each of that name alone, and ``dictionary+neighbors.k`` to the one in that view. A detector may be a class
+    of scikit-learn or PyOD, ``sklearn.svm.OneClassSVM``, which is ``OneClassSVM`` for short in a setting. Raises
+    ``OptionError`` for a setting that nothing takes.
     """
     settings = settings or {}
     shared = {key: options[key] for key in ("device", "n_jobs", "random_state") if key in options}
@@ -33,15 +35,16 @@ def build_model(
     every = set(mine)
 
     def make(role: registry.Role, name: str, column: str, given: Mapping[str, Any]) -> Any:
-        known = registry.options(role, name)
+        known = options_of_named(role, name)
         every.update(f"{name}.{key}" for key in known)
-        values: dict[str, Any] = {**{key: value for key, value in shared.items() if key in known}, **given}
+        values: dict[str, Any] = {**{key: value for key, value in shared.items()
+                                     if key in known and value is not None}, **given}
         for setting, value in settings.items():
             owner, dot, option = setting.rpartition(".")
-            if option in known and (not dot or owner in (name, column)):
+            if option in known and (not dot or owner in (name, column, name.rpartition(".")[2])):
                 values[option] = value
                 taken.add(setting)
-        return registry.create(role, name, **values)
+        return named(role, name, **values)
 
     made = []
     for view in _asked(encoder, detectors, views, effort, backbone):

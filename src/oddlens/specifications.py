@@ -22,7 +22,7 @@ import numpy as np
 
 from oddlens import registry
 from oddlens.errors import OptionError, SavedModelError
-from oddlens.protocols import Detector, Encoder
+from oddlens.protocols import Detector, Encoder, Unsavable
 from oddlens.views import TailWeight, View
 
 ROLES: tuple[registry.Role, ...] = ("encoder", "detector")
@@ -34,6 +34,8 @@ VERSION = re.compile(r"[A-Za-z0-9.!+_-]{1,50}")
 
 def described(role: registry.Role, thing: Any) -> dict[str, Any]:
     """An encoder or detector by its registered name, options and package; ``OptionError`` if it cannot be saved."""
+    if isinstance(thing, Unsavable):
+        raise OptionError(f"{thing.unsavable} {WITHOUT}")
     name = registry.name_of(role, thing)
     if name is None:
         raise OptionError(

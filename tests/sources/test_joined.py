@@ -1,3 +1,4 @@
+import os
 import shutil
 import zipfile
 
@@ -9,6 +10,7 @@ from held import names
 from oddlens.errors import OutputError
 from oddlens.result_marks import require_outside
 from oddlens.sources import FileSource, open_source
+from oddlens.sources.joined import JoinedSource
 from oddlens.testing import check_source
 
 
@@ -56,3 +58,22 @@ def test_an_archive_beside_a_folder_holds_to_the_contract(place):
     array = open_source(["rows.npy", "b.zip"])
     assert names(array)[:2] == ["rows.npy/0", "rows.npy/1"]
     assert array.read_near(0, 64)[1] == (20, 28)
+
+
+def test_what_changed_is_noticed_in_each_part(place):
+    class Own:
+        def __len__(self): return 1
+        def name(self, index): return "own"
+        def read(self, index): return np.zeros((4, 4, 1), np.uint8)
+
+    source = open_source(["b.zip", "in/b"])
+    assert isinstance(source, JoinedSource)
+    before = [source.stamp(number) for number in range(len(source))]
+    assert before == [source.stamp(number) for number in range(len(source))]
+    os.utime("in/b/23.png", ns=(1, 1))
+    after = [source.stamp(number) for number in range(len(source))]
+    assert [number for number in range(len(source)) if before[number] != after[number]] == [27]
+    os.utime("b.zip", ns=(1, 1))
+    assert all(source.stamp(number) != before[number] for number in range(14))
+    own = JoinedSource([("own", Own())])
+    assert own.stamp(0) != own.stamp(0), "it cannot be known"

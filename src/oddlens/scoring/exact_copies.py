@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oddlens.errors import SavedModelError
-from oddlens.protocols import Pixels
 
 BYTES = 16  # length of a digest
 
@@ -43,7 +42,7 @@ class Known:
         """(n,) the row of the first image that is the same as each of the known ones."""
         return self._find(self.digests)
 
-    def find(self, *parts: Pixels) -> NDArray[np.int64]:
+    def find(self, *parts: NDArray[Any]) -> NDArray[np.int64]:
         """(m,) the row of the first known image that is the same as each of m, in the same copies; -1: none."""
         return self._find(digests(*parts))
 

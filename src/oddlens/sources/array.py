@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, cast
 
@@ -49,6 +50,10 @@ class ArraySource:
         if self.array.ndim == 3:
             return self.array[..., None]
         return np.moveaxis(self.array, 1, 3) if self._channels_first else self.array
+
+    def stamp(self, index: int) -> tuple[str | int, ...]:
+        """A digest of the image's values."""
+        return (blake2b(np.ascontiguousarray(self.array[index]).tobytes(), digest_size=16).hexdigest(),)
 
     def read(self, index: int) -> NDArray[np.uint8]:
         """The row as uint8 (height, width, 1 or 3); a fourth channel is opacity, on white."""

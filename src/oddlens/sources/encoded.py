@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,16 @@ class EncodedSource:
                                   f"{in_bytes(self.limits.memory)}")
         return found
 
+    def stamp(self, index: int) -> tuple[str | int, ...]:
+        """The size and time of the file that holds all images; where none does, the digest of the image's content."""
+        try:
+            if self.path is not None:
+                return (*_changed(self.path), self.column or "")
+            content = self._fetch(index)
+            return _changed(content) if isinstance(content, Path) else (blake2b(content).hexdigest(),)
+        except Exception:  # what cannot be fetched now is read again
+            return ()
+
     def read(self, index: int) -> NDArray[np.uint8]:
         """The image at full size."""
         return self._decode(index, None)[0]
@@ -90,3 +101,8 @@ def stored_names(paths: Sequence[str | None]) -> list[str] | None:
     """The paths that images were stored with, if all have one of their own; else None."""
     given = [path for path in paths if path]
     return given if given and len(set(given)) == len(paths) else None
+
+
+def _changed(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns

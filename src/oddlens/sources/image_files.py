@@ -60,6 +60,14 @@ class FileSource:
         """The path within the folder, or as it was listed."""
         return self._names[index]
 
+    def stamp(self, index: int) -> tuple[str | int, ...]:
+        """The file's size in bytes and when it was last changed, in nanoseconds since 1970; of a missing one none."""
+        try:
+            status = self.paths[index].stat()
+        except OSError:
+            return ()
+        return status.st_size, status.st_mtime_ns
+
     def page(self, index: int) -> int:
         """Which page of its file an image is, from 0."""
         return self._pages[index] if self._pages else 0

@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oddlens.protocols import ImageSource, InFolder, InFolders, PassesOver, ReadsNear
+from oddlens.protocols import ImageSource, InFolder, InFolders, PassesOver, ReadsNear, Stamped
 from oddlens.reading.limits import Limits
 from oddlens.sources.image_files import FileSource, distinct
 
@@ -54,6 +55,11 @@ class JoinedSource:
         """The source that an image is in, and its number there."""
         number = bisect_right(self._ends, index)
         return self.parts[number], index - (self._ends[number - 1] if number else 0)
+
+    def stamp(self, index: int) -> tuple[str | int, ...]:
+        """What its source goes by; of one that has none, another each time, so that the image is read again."""
+        source, number = self.place(index)
+        return source.stamp(number) if isinstance(source, Stamped) else (uuid4().hex,)
 
     def read(self, index: int) -> NDArray[np.uint8]:
         """The image at full size."""

@@ -1,0 +1,1 @@
+"""What other libraries give, as encoders and detectors of oddlens."""
