@@ -29,6 +29,7 @@ from oddlens.protocols import ImageSource, InFolder, ReadsNear
 from oddlens.reading.limits import Limits
 from oddlens.sources import ArraySource, FileSource, open_source
 from oddlens.sources.encoded import EncodedSource
+from oddlens.sources.frames import FrameSource
 from oddlens.sources.joined import JoinedSource
 from oddlens.sources.path import open_path
 
@@ -42,8 +43,8 @@ class Origin:
     """Where one image came from.
 
     kind:      "file": an image file; "row": a row of an array in a file; "inside": an image file in an archive or a
-               table; "array": a row of an array in memory; "source": of a source of the user's own or a data set, which
-               is known by its name alone.
+               table, or a frame of a video; "array": a row of an array in memory; "source": of a source of the user's
+               own or a data set, which is known by its name alone.
     path:      of the file, absolute; empty where there is none.
     within:    the path within the folder that was ranked, or of several files within the folder that holds them all;
                of an image inside a file the column or ending that was named.
@@ -223,8 +224,8 @@ class FoundImages:
             return FileSource([path], [name], pages=[origin.place], limits=self.limits), 0
         if origin.kind in ("row", "inside"):
             source = self._reopened(name, origin)
-            if not isinstance(source, ArraySource if origin.kind == "row" else EncodedSource) or (
-                    not 0 <= origin.place < len(source)):
+            kinds = (ArraySource,) if origin.kind == "row" else (EncodedSource, FrameSource)
+            if not isinstance(source, kinds) or not 0 <= origin.place < len(source):
                 raise UnreadableImage(name, f"{origin.path} has no {'row' if origin.kind == 'row' else 'image'} "
                                       f"{origin.place}")
             return source, origin.place
@@ -269,6 +270,8 @@ def _origins(source: ImageSource, numbers: Sequence[int], jobs: int | None) -> l
         return _of_rows(source, numbers)
     if isinstance(source, EncodedSource) and source.path is not None:
         return _of_contents(source, source.path, numbers)
+    if isinstance(source, FrameSource):
+        return _of_frames(source, numbers)
     if isinstance(source, JoinedSource):
         found: dict[int, Origin] = {}
         for part in source.parts:
@@ -277,6 +280,13 @@ def _origins(source: ImageSource, numbers: Sequence[int], jobs: int | None) -> l
                              _origins(part, [place for _, place in places], jobs), strict=True))
         return [found[number] for number in numbers]
     return [Origin("source", place=number) for number in numbers]
+
+
+def _of_frames(source: FrameSource, numbers: Sequence[int]) -> list[Origin]:
+    """Of frames: without digests, for which all would have to be decoded once more."""
+    holder = Path(os.path.abspath(source.path))  # noqa: PTH100  links stay as named
+    status = holder.stat()
+    return [Origin("inside", str(holder), "", number, status.st_size, status.st_mtime_ns) for number in numbers]
 
 
 def _of_contents(source: EncodedSource, path: Path, numbers: Sequence[int]) -> list[Origin]:

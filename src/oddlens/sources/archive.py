@@ -23,7 +23,7 @@ from typing import IO, Any, cast
 from oddlens.errors import SourceError, UnreadableImage
 from oddlens.files import open_regular
 from oddlens.reading.bounds import in_bytes
-from oddlens.reading.decoding import looks_like_image
+from oddlens.reading.decoding import HEAD_BYTES, looks_like_image
 from oddlens.reading.limits import Limits
 from oddlens.reading.tiff_pages import count_pages_in
 from oddlens.sources.encoded import EncodedSource
@@ -115,7 +115,7 @@ def _source(
                 column is not None and base.partition(".")[2] != column.removeprefix(".")):
             continue
         suffix = PurePosixPath(name).suffix.lower()
-        if suffix not in IMAGE_SUFFIXES and not looks_like_image(_head(read, member, min(16, size(member)))):
+        if suffix not in IMAGE_SUFFIXES and not looks_like_image(_head(read, member, min(HEAD_BYTES, size(member)))):
             passed_over[OTHERS] += 1
             continue
         tiff = suffix in (".tif", ".tiff")

@@ -93,6 +93,9 @@ def join(parts: Sequence[tuple[str, ImageSource]], limits: Limits | None = None)
 
 
 def _joined(given: str, name: str) -> str:
+    base = given.rstrip("/").rpartition("/")[2]
+    if base and name.partition("#")[0] == base:  # a frame of the file that was given
+        return given + name[len(base) :]
     return f"{given.rstrip('/')}/{name}" if given else name
 
 

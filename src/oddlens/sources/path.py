@@ -9,12 +9,14 @@ from pathlib import Path
 
 from oddlens.errors import SourceError
 from oddlens.protocols import ImageSource
+from oddlens.reading import video
 from oddlens.reading.array_files import IDX_TYPES, load_npy, load_npz, open_idx
 from oddlens.reading.decoding import looks_like_image
 from oddlens.reading.limits import Limits
 from oddlens.sources.archive import is_tar, is_zip, open_tar, open_zip
 from oddlens.sources.array import ArraySource
 from oddlens.sources.folder import open_folder
+from oddlens.sources.frames import ANIMATED, open_animation, open_video
 from oddlens.sources.image_files import IMAGE_SUFFIXES, with_pages
 from oddlens.sources.joined import join
 from oddlens.sources.listed_paths import TAKEN, fitting, open_list
@@ -22,7 +24,7 @@ from oddlens.sources.table_files import ARROW, PARQUET, TEXTS, open_binary_table
 
 # Files of these names hold images within, when they are listed among others; every other is an image or meant to be.
 HOLDING = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".parquet", ".arrow", ".feather", ".npy", ".npz",
-           *TEXTS)
+           *TEXTS, *video.SUFFIXES)
 
 
 def open_path(
@@ -60,8 +62,12 @@ def _open_file(path: Path, head: bytes, column: str | None, limits: Limits | Non
         return open_zip(path, column, limits)
     if is_tar(path, head):
         return open_tar(path, column, limits)
+    if suffix in ANIMATED and (animation := open_animation(path, limits)) is not None:
+        return animation
     if looks_like_image(head) or suffix in IMAGE_SUFFIXES:
         return with_pages([path], [path.name], limits=limits)
+    if video.is_video(head):
+        return open_video(path, limits)
     if head.startswith((PARQUET, ARROW)):
         return open_binary_table(path, column, limits)
     if head.startswith(b"\x1f\x8b") or (head[:2] == b"\0\0" and len(head) > 4 and head[2] in IDX_TYPES):
