@@ -165,7 +165,7 @@ def score_command(
 
 @cli.command("review")
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--images", "moved", type=click.Path(path_type=Path), default=None,
+@click.option("--images", "moved", default=None,
               help="Where the images are now, if they were moved since they were ranked.")
 @click.option("--name", default=None, help="Who says it, kept with each label.  [default: the name of the account]")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the page.  [default: any that is free]")
@@ -173,7 +173,7 @@ def score_command(
               help="Address to listen on; any other lets other machines in.")
 @_shared("isolate", "memory", "seconds")
 def review_command(
-    run: Path, moved: Path | None, name: str | None, port: int, host: str, isolate: bool, max_memory: float,
+    run: Path, moved: str | None, name: str | None, port: int, host: str, isolate: bool, max_memory: float,
     max_seconds: float,
 ) -> None:
     """Look through the images of a RUN in a browser, the strangest first, and say which are odd.
@@ -199,12 +199,12 @@ def review_command(
 @click.option("--link", is_flag=True, help="With --copy-odd: links instead of copies.")
 @click.option("--move", is_flag=True, help="With --copy-odd: move them out of the collection, after a question.")
 @click.option("--yes", is_flag=True, help="With --move: do not ask.")
-@click.option("--images", "moved", type=click.Path(path_type=Path), default=None,
+@click.option("--images", "moved", default=None,
               help="Where the images are now, if they were moved since they were ranked.")
 @_shared("json")
 def export_command(
     run: Path, out: Path | None, formats: tuple[str, ...], target: Path | None, link: bool, move: bool, yes: bool,
-    moved: Path | None, as_json: bool,
+    moved: str | None, as_json: bool,
 ) -> None:
     """Take the answer of a review elsewhere: labels and ranking of a RUN as files, the odd images as copies.
 

@@ -24,6 +24,7 @@ class EncodedSource:
     column:       if that is named again where it was.
     passed_over:  what was found beside them and is no image, in words, and how often.
     pages:        which page of its file each image is, from 0; of files of several pages.
+    stamp:        number -> by what it is noticed that an image changed; None where its content has to be looked at.
     """
 
     root: Path | None = None
@@ -31,7 +32,7 @@ class EncodedSource:
     def __init__(
         self, names: Sequence[str], fetch: Callable[[int], bytes | Path], limits: Limits | None = None, *,
         path: Path | None = None, column: str | None = None, passed_over: Mapping[str, int] | None = None,
-        pages: Sequence[int] = (),
+        pages: Sequence[int] = (), stamp: Callable[[int], tuple[str | int, ...] | None] | None = None,
     ) -> None:
         self._names = distinct([printable(name) for name in names])
         self._fetch = fetch
@@ -39,6 +40,7 @@ class EncodedSource:
         self.path, self.column = path, column
         self.passed_over = dict(passed_over or {})
         self._pages = pages
+        self._stamp = stamp
 
     @property
     def skipped(self) -> int:
@@ -70,6 +72,8 @@ class EncodedSource:
         try:
             if self.path is not None:
                 return (*_changed(self.path), self.column or "")
+            if self._stamp is not None and (told := self._stamp(index)) is not None:
+                return told
             content = self._fetch(index)
             return _changed(content) if isinstance(content, Path) else (blake2b(content).hexdigest(),)
         except Exception:  # what cannot be fetched now is read again

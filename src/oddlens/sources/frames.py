@@ -10,7 +10,7 @@ import weakref
 from collections import OrderedDict, deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +39,6 @@ class FrameSource:
     """The frames of one file."""
 
     root: Path | None = None
-    _busy: ClassVar[deque[weakref.ref[FrameSource]]] = deque()
 
     def __init__(self, path: Path, reel: Reel) -> None:
         self.path = path
@@ -110,9 +109,9 @@ class FrameSource:
 
     def _wake(self) -> None:
         """Let the file go that was not asked for longest, where too many are open."""
-        FrameSource._busy.append(weakref.ref(self))
-        while len(FrameSource._busy) > MOST_RUNNING:
-            other = FrameSource._busy.popleft()()
+        RUNNING.append(weakref.ref(self))
+        while len(RUNNING) > MOST_RUNNING:
+            other = RUNNING.popleft()()
             if other is not None and other is not self and other._lock.acquire(blocking=False):
                 try:
                     other._rest()
@@ -122,6 +121,9 @@ class FrameSource:
     def _rest(self) -> None:
         self._running, self._next = iter(()), self._reel.count
         self._kept.clear()
+
+
+RUNNING: deque[weakref.ref[FrameSource]] = deque()  # those that have a file open, the longest first
 
 
 class Animation:

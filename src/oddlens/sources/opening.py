@@ -22,8 +22,9 @@ from oddlens.sources.array import ArraySource
 from oddlens.sources.hugging_face import open_hugging_face
 from oddlens.sources.items import ItemSource, has_items
 from oddlens.sources.listed_paths import TAKEN, paths_in
-from oddlens.sources.path import open_path, open_paths
+from oddlens.sources.path import open_path, open_paths, open_place
 from oddlens.sources.picture import as_array, is_pillow
+from oddlens.sources.remote import is_address
 from oddlens.sources.table import open_table
 from oddlens.sources.torch_data import open_torch_data
 
@@ -48,6 +49,8 @@ def open_source(
     numbers as 0..1 or 0..255, whichever they clearly are. Raises ``SourceError``, saying what was found and what would
     do. Every kind with an example: docs/sources.md.
     """
+    if isinstance(images, str) and is_address(images):
+        return open_place(images, follow_links, column, limits)
     if isinstance(images, str) and (named := _NAMED.fullmatch(images)) and not os.path.lexists(images):
         return _open_named(*named.groups())
     if isinstance(images, str | os.PathLike):
@@ -98,9 +101,6 @@ _NAMED = re.compile(r"(\w{2,}):(.+)", re.ASCII | re.DOTALL)  # one letter before
 
 def _open_named(name: str, text: str) -> ImageSource:
     """What the source of that name, which another package gives, makes of the text after the colon."""
-    if text.startswith("//"):
-        raise SourceError(f"{name}:{text} is an address, and nothing is ever downloaded: download the images, then "
-                          "give the folder that they are in.")
     source = registry.find("source", name)(text)
     if not isinstance(source, ImageSource):
         raise SourceError(f"The source {name!r} made a {type(source).__name__} of {text!r}, which has not all of "

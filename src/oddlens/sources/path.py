@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from difflib import get_close_matches
+from itertools import groupby
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from oddlens.errors import SourceError
 from oddlens.protocols import ImageSource
@@ -20,6 +22,7 @@ from oddlens.sources.frames import ANIMATED, open_animation, open_video
 from oddlens.sources.image_files import IMAGE_SUFFIXES, with_pages
 from oddlens.sources.joined import join
 from oddlens.sources.listed_paths import TAKEN, fitting, open_list
+from oddlens.sources.remote import is_address, is_address_of_image, of_addresses, open_remote
 from oddlens.sources.table_files import ARROW, PARQUET, TEXTS, open_binary_table, open_text_table
 
 # Files of these names hold images within, when they are listed among others; every other is an image or meant to be.
@@ -82,26 +85,45 @@ def open_paths(
 ) -> ImageSource:
     """The images at several paths: files as they are listed, and what folders, archives and tables among them hold.
 
-    A pattern among them stands for the files that fit it.
+    A pattern among them stands for the files that fit it. Addresses may be among them.
     """
     if not paths:
         raise SourceError("The list of images is empty.")
     paths = [one for path in paths for one in _filled_in(path)]
-    holding = [_holds_images(path) for path in paths]
-    if len(paths) == 1 and holding[0]:
-        return open_path(Path(paths[0]), follow_links, column, limits)
-    if not any(holding):
-        return with_pages([Path(path) for path in paths], list(paths), limits=limits)
+    if len(paths) == 1 and (_holds_images(paths[0]) or is_address(paths[0])):
+        return open_place(paths[0], follow_links, column, limits)
     parts: list[tuple[str, ImageSource]] = []
-    for path, holds in zip(paths, holding, strict=True):
-        given = path if holds else ""
-        parts.append((given, open_path(Path(path), follow_links, column, limits) if holds else
-                      with_pages([Path(path)], [path], limits=limits)))
-    return join(parts, limits)
+    for kind, group in groupby(paths, _kind):
+        if kind == "held":
+            parts += [(path, open_place(path, follow_links, column, limits)) for path in group]
+        elif kind == "address":
+            parts.append(("", of_addresses(list(group), limits)))
+        else:
+            listed = list(group)
+            parts.append(("", with_pages([Path(path) for path in listed], listed, limits=limits)))
+    return parts[0][1] if len(parts) == 1 else join(parts, limits)
+
+
+def open_place(
+    place: str, follow_links: bool = False, column: str | None = None, limits: Limits | None = None
+) -> ImageSource:
+    """The images at a path, or at an address."""
+    if is_address(place):
+        if place.lower().startswith("file://"):
+            place = unquote(urlsplit(place).path)
+        else:
+            return open_remote(place, lambda copy: open_path(copy, False, column, limits), limits)
+    return open_path(Path(place), follow_links, column, limits)
+
+
+def _kind(path: str) -> str:
+    if is_address_of_image(path):
+        return "address"
+    return "held" if _holds_images(path) or is_address(path) else "file"
 
 
 def _filled_in(path: str) -> list[str]:
-    return [path] if os.path.lexists(path) else [str(one) for one in fitting(Path(path))] or [path]
+    return [path] if os.path.lexists(path) or is_address(path) else [str(one) for one in fitting(Path(path))] or [path]
 
 
 def _holds_images(path: str) -> bool:
