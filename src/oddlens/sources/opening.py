@@ -34,20 +34,24 @@ def open_source(
 ) -> ImageSource:
     """The images behind almost anything, without reading them yet.
 
-    images:        a folder (walked with its subfolders); a list or a column of paths; a pattern like "photos/*.jpg"; a
-                   text file of paths, one a line; a CSV file with a column of paths; an array of (n, height, width),
-                   (n, height, width, 1, 3 or 4) or (n, 1, 3 or 4, height, width); an ``.npy`` or ``.npz`` file of one;
-                   an IDX file, also gzipped; one image file; a list of pictures in memory, Pillow's or arrays; a data
-                   set of PyTorch or Hugging Face; NAME:TEXT, which is what the source that a package gives by that
-                   name makes of the text (docs/write-a-source.md); or an object with the methods of ``ImageSource``.
+    images:        a folder (walked with its subfolders); several folders or files; a list or a column of paths; a
+                   pattern like "photos/*.jpg"; a text file of paths, one a line; a table (CSV, Parquet, Arrow, a data
+                   frame) with a column of paths, of image files' contents or of pictures; a zip, a tar or shards of
+                   WebDataset; an array of (n, height, width), (n, height, width, 1, 3 or 4) or (n, 1, 3 or 4, height,
+                   width); an ``.npy`` or ``.npz`` file of one; an IDX file, also gzipped; an image file, an animation
+                   or a video; a list of pictures in memory, Pillow's or arrays; a data set of PyTorch or Hugging Face;
+                   an address like "s3://bucket/photos"; NAME:TEXT, which is what the source that a package gives by
+                   that name makes of the text (docs/write-a-source.md); or an object with the methods of
+                   ``ImageSource``.
     follow_links:  whether links that lead out of a folder of images are followed; else they are passed over, counted.
-    column:        of a table or a data set, the one with the images; by default it is found.
+    column:        of a table or a data set, the one with the images, and of an archive the ending of their names; by
+                   default it is found.
     limits:        what decoding one image file may take.
 
-    The pages of a TIFF are images of their own, ``name#2`` and so on. Folders that hold results of oddlens are passed
-    over. Arrays of uint8 are taken as they are, bool as black and white, uint16 by their upper 8 bits, floating-point
-    numbers as 0..1 or 0..255, whichever they clearly are. Raises ``SourceError``, saying what was found and what would
-    do. Every kind with an example: docs/sources.md.
+    The pages of a TIFF and the frames of a video are images of their own, ``name#2`` and so on. Folders that hold
+    results of oddlens are passed over. Arrays of uint8 are taken as they are, bool as black and white, uint16 by their
+    upper 8 bits, floating-point numbers as 0..1 or 0..255, whichever they clearly are. Raises ``SourceError``, saying
+    what was found and what would do. Every kind with an example: docs/sources.md.
     """
     if isinstance(images, str) and is_address(images):
         return open_place(images, follow_links, column, limits)
