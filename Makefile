@@ -3,13 +3,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: demo test test-lowest test-newest check bench mutants torture licences docs clean
+.PHONY: demo test adapters test-lowest test-newest check bench mutants torture licences docs clean
 
 demo: $(INSTALLED)            ## the paper's experiment on 10,000 bundled digits
 	$(BIN)/oddlens demo --out demo-run --overwrite
 
 test: $(INSTALLED)            ## all tests
 	$(BIN)/python -m pytest
+
+adapters: $(INSTALLED)        ## the libraries whose data sets and formats are opened; without one, its tests are skipped
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --group adapters
 
 # uv, since pip has no resolution that takes the lowest versions. Each in an environment of its own. With the lowest,
 # deprecations are no errors: faiss 1.9 imports numpy by an old name.

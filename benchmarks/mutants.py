@@ -56,7 +56,7 @@ MORE = {  # tests of a file that stand elsewhere
     "ensemble": ("test_model",),
     "explaining/duplicates": ("explaining/test_causes",),
     "explaining/rules": ("explaining/test_causes", "explaining/test_duplicates"),
-    "reading/decoding": ("test_pixels", "test_sources"),
+    "reading/decoding": ("test_pixels", "sources/test_folder"),
     "saving": ("test_attacks",),
     "scoring/neighborhood": ("detectors/test_burnout", "detectors/test_self_training"),
     "scoring/structure": ("detectors/test_burnout",),

@@ -1,6 +1,6 @@
 """Files made to do harm: a saved model that wants to run code, read elsewhere or crash the compiled kernels.
 
-Hostile images, IDX headers and file names are attacked in test_pixels, test_sources and test_report.
+Hostile images, IDX headers and file names are attacked in test_pixels, tests/sources and test_report.
 """
 
 import hashlib

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from oddlens import ensemble
-from oddlens.ensemble import Ensemble
+from oddlens.ensemble import Ensemble, timed, whole
 from oddlens.errors import OptionError
 from oddlens.pixels import Copies
 from oddlens.progress import listening
@@ -55,6 +55,19 @@ def crossed(one=None, two=None):
                     {"a": "one", "b": "two", "c": "one"}, {})
 
 
+def fitted(views):
+    """The views learn, encode all images as one block, and judge."""
+    views.learn(Copies(PIXELS))
+    block = views.encode(Copies(PIXELS))
+
+    def encoded(name):
+        parts = {key.removeprefix(f"{name}/"): array for key, array in block.columns.items()
+                 if key.startswith(f"{name}/")}
+        return whole(parts, block.facts["node_types"][name])
+
+    return views.judge(encoded, lambda column, detector, given: detector.fit(given).score_own())
+
+
 def single(detector, encoder=None):
     return Ensemble({"one": encoder or Giving()}, {"a": detector}, {"a": "one"}, {})
 
@@ -62,7 +75,7 @@ def single(detector, encoder=None):
 def test_each_encoder_learns_and_encodes_once_and_columns_keep_their_order():
     views, reports = crossed(), []
     with listening(lambda *report: reports.append(report)):
-        own = views.fit(Copies(PIXELS), {}).members
+        own = fitted(views).members
     assert {column: (scores.tolist(), scores.dtype) for column, scores in own.items()} == {
         column: ([score] * 40, np.float64) for column, score in (("a", 1), ("b", 2), ("c", 3))}
     assert list(own) == ["a", "b", "c"]
@@ -83,18 +96,34 @@ def test_how_many_kinds_there_are_is_told_by_the_first_view():
     assert unimodality(kinds.embedding) == 0
     views = crossed(two=kinds)
     assert views.unimodality == 0
-    views.fit(Copies(PIXELS), {})
+    fitted(views)
     assert views.unimodality == unimodality(Giving().embedding) > 0
     blind = single(Constant(needs={"residual"}), Giving(embedding=None, residual=np.zeros(40)))
-    blind.fit(Copies(PIXELS), {})
+    fitted(blind)
     assert blind.unimodality == 0
 
 
 def test_each_stage_is_timed_in_all(monkeypatch):
     monkeypatch.setattr(ensemble, "time", SimpleNamespace(perf_counter=itertools.count(1.0, 3.0).__next__))
-    timings = {"reading": 5.0, "learning": 10.0}
-    crossed().fit(Copies(PIXELS), timings)  # the clock goes on by three at each look
-    assert timings == {"reading": 5.0, "learning": 16.0, "encoding": 6.0, "scoring": 6.0}
+    timings = {"learning": 10.0}
+    for stage in ("learning", "encoding", "learning"):
+        with timed(stage, timings):  # the clock goes on by three at each look
+            pass
+    assert timings == {"learning": 16.0, "encoding": 3.0}
+
+
+def test_what_an_encoder_gave_goes_into_columns_and_comes_back():
+    layers = {"a": np.ones((40, 2), np.float32), "b/c": np.zeros((40, 3), np.float32)}
+    given = {"activations": layers, "pathway": layers, "residual": np.arange(40.0), "node_types": {"a": "relu"}}
+    views = single(Constant(needs={"activations", "pathway", "embedding"}), Giving(**given))
+    block = views.encode(Copies(PIXELS))
+    assert set(block.columns) == {"one/embedding", "one/activations/a", "one/activations/b/c", "one/pathway/a",
+                                  "one/pathway/b/c"}, "nothing that was not asked for"
+    back = whole({name.removeprefix("one/"): column for name, column in block.columns.items()},
+                 block.facts["node_types"]["one"])
+    assert back.activations == layers == back.pathway
+    assert back.node_types == {"a": "relu"}
+    assert back.residual is None
 
 
 @pytest.mark.parametrize(("need", "given", "got"), [
@@ -108,14 +137,14 @@ def test_each_stage_is_timed_in_all(monkeypatch):
 ])
 def test_an_encoder_that_does_not_give_what_it_was_asked_for_is_named(need, given, got):
     views = single(Constant(needs={need}), Giving(**given))
-    for ask in (lambda: views.fit(Copies(PIXELS), {}), lambda: views.score(Copies(PIXELS))):
+    for ask in (lambda: fitted(views), lambda: views.score(Copies(PIXELS))):
         with pytest.raises(OptionError, match=rf"Encoder one was asked for {got}: oddlens.testing.check_encoder"):
             ask()
 
 
 def test_what_an_encoder_was_not_asked_for_may_be_missing():
     encoder = Giving(embedding=None, activations={"a": np.zeros((40, 1))})
-    assert single(Constant(needs={"activations"}), encoder).fit(Copies(PIXELS), {}).members["a"].tolist() == [1] * 40
+    assert fitted(single(Constant(needs={"activations"}), encoder)).members["a"].tolist() == [1] * 40
 
 
 @pytest.mark.parametrize(("gives", "got"), [
@@ -125,6 +154,6 @@ def test_what_an_encoder_was_not_asked_for_may_be_missing():
 ])
 def test_a_detector_whose_scores_are_none_is_named(gives, got):
     views = single(Constant(gives=gives))
-    for ask in (lambda: views.fit(Copies(PIXELS), {}), lambda: views.score(Copies(PIXELS))):
+    for ask in (lambda: fitted(views), lambda: views.score(Copies(PIXELS))):
         with pytest.raises(OptionError, match=rf"Detector a was asked for the scores of 40 images and gave {got}"):
             ask()

@@ -12,9 +12,10 @@ from oddlens import AnomalyModel, save_model
 from oddlens.cli import cli
 from oddlens.errors import OptionError
 from oddlens.given_features import fit_features, for_features, load_features
-from oddlens.pixels import PixelFormat, read_pixels
+from oddlens.pixels import PixelFormat
 from oddlens.run import rank_into
 from oddlens.sources import open_source
+from oddlens.stream import Stream
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def photos(tmp_path):
 
 
 def test_rows_go_with_their_images_where_some_cannot_be_read(features, photos):
-    images = read_pixels(open_source(photos), PixelFormat(12, 12, 3))
+    images = Stream.open(open_source(photos), PixelFormat(12, 12, 3))
     model = fit_features(for_features(AnomalyModel(contamination=2 / 39)), features, images)
     ranking = model.rank()
     assert {image.name for image in ranking.top(2)} == {"07.png", "30.png"}
@@ -60,7 +61,7 @@ def test_labels_teach_here_too(features):
 
 
 def test_new_images_are_refused_and_so_is_saving(features, photos, tmp_path):
-    images = read_pixels(open_source(photos), PixelFormat(12, 12, 3))
+    images = Stream.open(open_source(photos), PixelFormat(12, 12, 3))
     model = fit_features(for_features(AnomalyModel()), features, images)
     with pytest.raises(OptionError, match="made elsewhere"):
         model.score_samples(np.zeros((3, 12, 12, 3), np.uint8))

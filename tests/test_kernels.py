@@ -50,16 +50,19 @@ def test_blas_has_one_thread_within_and_what_it_had_after_even_after_an_error(th
     assert faiss.omp_get_max_threads() == 3
 
 
-def test_blocks_in_several_threads_take_turns():
-    def free():
-        with ThreadPoolExecutor(1) as other:
-            if entered := other.submit(kernels._blas_lock.acquire, blocking=False).result():
-                other.submit(kernels._blas_lock.release).result()
-        return entered
+def test_blas_keeps_one_thread_until_the_last_of_several_threads_leaves(three):
+    def enter():
+        held = one_blas_thread()
+        held.__enter__()
+        return held
 
-    with one_blas_thread(), one_blas_thread():
-        assert not free()
-    assert free()
+    with ThreadPoolExecutor(1) as other:
+        first = enter()
+        second = other.submit(enter).result()
+        first.__exit__(None, None, None)
+        assert blas() == {1}, "another is within yet"
+        other.submit(second.__exit__, None, None, None).result()
+    assert blas() == {3}
 
 
 def test_none_is_all_cores_and_nonsense_is_named():

@@ -12,12 +12,13 @@ PACKAGE = Path(oddlens.__file__).parent
 
 # From the ground up: a file at the top or a room may import from lower floors only, or from its own where it says so.
 FLOORS = [
-    {"arrays", "errors", "interruption", "progress", "protocols"},
+    {"arrays", "errors", "interruption", "progress", "protocols", "threads"},
     {"files", "folder_lock", "kernels", "labels", "options", "posterior", "registry", "statement"},
-    {"calibration", "decisions", "feedback", "outline", "ranking", "reading", "result_marks"},
+    {"blocks", "calibration", "decisions", "feedback", "outline", "ranking", "reading", "result_marks"},
     {"learning", "pixels", "review_outlook", "scoring", "sources"},
-    {"adapters", "detectors", "encoders", "labelled_decisions", "views"},
+    {"adapters", "detectors", "encoders", "labelled_decisions", "stream", "views"},
     {"ensemble", "methods", "specifications"},
+    {"passing"},
     {"model", "outliers"},
     {"explaining", "given_features", "provenance", "saving"},
     {"evaluation"},

@@ -1,5 +1,3 @@
-import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -308,40 +306,6 @@ def test_a_source_may_read_reduced_and_says_how_large_the_whole_was():
     assert read_near(Own([GOOD[:5]]), 0, 9)[1] == (5, 8)
     collection = read_pixels(Reduced([None] * 2), PixelFormat(4, 6, 1))
     assert collection.shapes.tolist() == [[100, 200]] * 2
-
-
-@pytest.mark.parametrize("jobs", [2, 3])
-def test_images_are_read_at_once_but_only_a_few_ahead_and_none_after_an_error(jobs, monkeypatch):
-    together, let_go, started = threading.Barrier(jobs, timeout=20), threading.Event(), []
-
-    class Pool(ThreadPoolExecutor):
-        """Says that it is about to wait for its threads."""
-
-        def __exit__(self, *error):
-            let_go.set()
-            return super().__exit__(*error)
-
-    def work(index):
-        started.append(index)
-        if index < jobs:
-            together.wait()
-        if index == 0:
-            raise UnreadableImage("0", "torn")
-        assert let_go.wait(20)
-
-    monkeypatch.setattr(pixels, "ThreadPoolExecutor", Pool)
-    with pytest.raises(UnreadableImage, match="torn"):
-        list(pixels._in_order(work, 100, jobs))
-    assert len(started) <= jobs + 1
-
-
-def test_no_more_results_wait_than_four_for_each_thread():
-    started = []
-    results = pixels._in_order(lambda index: started.append(index) or index, 100, 2)
-    for taken in range(100):
-        assert next(results) == taken
-        assert len(started) <= taken + 8
-    assert next(results, None) is None
 
 
 def test_ten_images_are_the_fewest(dots):

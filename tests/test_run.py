@@ -5,7 +5,8 @@ import shutil
 import numpy as np
 import pytest
 
-from oddlens.errors import OptionError, OutputError, SavedModelError
+from oddlens import run_folder
+from oddlens.errors import OptionError, OutputError, SavedModelError, TooFewImages
 from oddlens.provenance import Provenance
 from oddlens.run import rank_into, score_with
 from oddlens.run_folder import claimed
@@ -67,10 +68,22 @@ def test_a_run_that_was_cut_off_can_be_made_again(model, dots, tmp_path, monkeyp
     monkeypatch.setattr("oddlens.run.write_report", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         rank_into(dots, tmp_path / "run", model)
-    assert not (tmp_path / "run").exists()
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [run_folder.WORK, "run.json"]
     monkeypatch.undo()
-    rank_into(dots, tmp_path / "run", model)
-    assert json.loads((tmp_path / "run" / "run.json").read_text())["finished"] is True
+    went_on = rank_into(dots, tmp_path / "run", model)
+    summary = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert (summary["finished"], summary["kept"]) == (True, 120)
+    assert not (tmp_path / "run" / run_folder.WORK).exists()
+    at_once = rank_into(dots, tmp_path / "other", model)
+    assert went_on.ranking.scores.tolist() == at_once.ranking.scores.tolist()
+    assert (tmp_path / "run" / "scores.csv").read_bytes() == (tmp_path / "other" / "scores.csv").read_bytes()
+    assert at_once.summary["kept"] == 0
+
+
+def test_of_a_run_that_cannot_be_made_nothing_is_left(model, dots, tmp_path):
+    with pytest.raises(TooFewImages):
+        rank_into(dots[:9], tmp_path / "run", model)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_file_is_no_folder_for_a_run(dots, tmp_path):

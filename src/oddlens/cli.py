@@ -428,6 +428,9 @@ def _show(ranking: Ranking, top: int, summary: dict[str, Any], as_json: bool) ->
                    + (f"  ({causes})" if causes else ""))
         if image.flagged and after is not None and not after.flagged:
             click.echo("     ---- the cut: flagged above, not flagged below")
+    if summary["kept"]:
+        click.echo(f"Went on with a run that was cut off: {summary['kept']:,} of {summary['found']:,} images were "
+                   "done already.")
     click.echo(summary["statement"])
     for line in in_words(summary["causes"], summary["duplicates"]):
         click.echo(_printable(line))

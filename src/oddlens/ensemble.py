@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from oddlens.blocks import Block
 from oddlens.errors import OptionError
 from oddlens.learning.principal_components import Components
 from oddlens.pixels import DETAIL_SIDE, Copies, reduced, sees_detail, sees_texture
@@ -18,6 +20,9 @@ from oddlens.progress import advance
 from oddlens.protocols import LARGEST_SCORE, Detector, Doubles, Encoded, Encoder, Pixels, WantsDetail
 from oddlens.scoring.structure import alignment, unimodality
 from oddlens.views import View
+
+ARRAYS = ("embedding", "residual", "maps", "surprise")  # what an encoder gives as one array; else by layer
+_others = Lock()  # what encoders of others compute may not be made for several threads
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,38 +64,59 @@ class Ensemble:
     compared_by: str = ""
     components: Components = field(default_factory=Components.none)
 
-    def fit(self, images: Copies, timings: dict[str, float]) -> Scored:
-        """Learn, encode and score, one encoder after the other: the images' own scores, and their components.
+    def learn(self, images: Copies) -> None:
+        """Have every encoder learn. Of images without detail the views that are for detail alone go."""
+        self.prepare(images)
+        for encoder in self.encoders.values():
+            encoder.fit(self.shown(encoder, images))
 
-        Of images without detail the views that are for detail alone go.
-        """
+    def prepare(self, images: Copies) -> None:
+        """Leave out what images without detail have no use for."""
         if images.detail is None and images.texture is None:
             self._forget_detail()
+
+    def encode(self, images: Copies) -> Block:
+        """What each encoder gives its detectors of some images, each independent of the rest, as columns."""
+        columns: dict[str, NDArray[Any]] = {}
+        types: dict[str, Mapping[str, str]] = {}
+        for name, encoder in self.encoders.items():
+            needs = self.needs(name)
+            with nullcontext() if type(encoder).__module__.startswith("oddlens.encoders.") else _others:
+                encoded = encoder.encode(self.shown(encoder, images), needs)
+            _require_encoded(name, encoded, needs, len(images))
+            columns |= {f"{name}/{part}": array for part, array in _parts(encoded, needs).items()}
+            types[name] = encoded.node_types
+        return Block(columns, {"node_types": types})
+
+    def judge(
+        self, encoded: Callable[[str], Encoded], judged: Callable[[str, Detector, Encoded], Doubles]
+    ) -> Scored:
+        """Fit every detector to what its encoder gave: the images' own scores, and their components.
+
+        encoded:  what an encoder gave of all images, by its name.
+        judged:   fits a detector and has it score, by its column.
+        """
         own: dict[str, Doubles] = {}
         aligned = []
-        features = np.empty((len(images), 0), np.float16)
+        features: NDArray[np.float16] | None = None
         self.compared_by, self.components = "", Components.none()
-        for number, (name, encoder) in enumerate(self.encoders.items()):
-            shown = self.shown(encoder, images)
-            with _timed("learning", timings):
-                encoder.fit(shown)
-            with _timed("encoding", timings):
-                encoded = encoder.encode(shown, self.needs(name))
-                _require_encoded(name, encoded, self.needs(name), len(images))
-            with _timed("scoring", timings):
-                if number == 0 and encoded.embedding is not None:
-                    self.unimodality = unimodality(encoded.embedding)
-                if encoded.maps is not None:
-                    aligned.append(alignment(encoded.maps))
-                if not self.compared_by and encoded.embedding is not None:
-                    self.compared_by, self.components = name, Components.found(encoded.embedding)
-                    features = self.components.project(encoded.embedding)
-                for column in self.columns(name):
-                    self.detectors[column].fit(encoded)
-                    own[column] = _as_scores(column, self.detectors[column].score_own(), len(images))
-                    advance("scoring", len(own), len(self.detectors))
+        for number, name in enumerate(self.encoders):
+            given = encoded(name)
+            if number == 0 and given.embedding is not None:
+                self.unimodality = unimodality(given.embedding)
+            if given.maps is not None:
+                aligned.append(alignment(given.maps))
+            if features is None and given.embedding is not None:
+                self.compared_by, self.components = name, Components.found(given.embedding)
+                features = self.components.project(given.embedding)
+            for column in self.columns(name):
+                own[column] = _as_scores(column, judged(column, self.detectors[column], given), len(given))
+                advance("scoring", len(own), len(self.detectors))
         self.alignment = min(aligned, default=0.0)
-        return Scored({column: own[column] for column in self.detectors}, features)
+        members = {column: own[column] for column in self.detectors}
+        if features is None:
+            features = np.empty((len(next(iter(members.values()))), 0), np.float16)
+        return Scored(members, features)
 
     def score(self, images: Copies, without: Collection[str] = ()) -> Scored:
         """The scores and components of other images, each independent of the rest.
@@ -142,6 +168,27 @@ class Ensemble:
         return frozenset().union(*(self.detectors[column].needs for column in self.columns(encoder)))
 
 
+def _parts(encoded: Encoded, needs: frozenset[str]) -> dict[str, NDArray[Any]]:
+    """The arrays that an encoder gave, by names of their own."""
+    found: dict[str, NDArray[Any]] = {}
+    for need in sorted(needs):
+        given = getattr(encoded, need)
+        found |= {need: given} if need in ARRAYS else {f"{need}/{layer}": array for layer, array in given.items()}
+    return found
+
+
+def whole(parts: Mapping[str, NDArray[Any]], node_types: Mapping[str, str]) -> Encoded:
+    """The same put together again."""
+    found: dict[str, Any] = {"node_types": node_types}
+    for name, array in parts.items():
+        need, slash, layer = name.partition("/")
+        if slash:
+            found.setdefault(need, {})[layer] = array
+        else:
+            found[need] = array
+    return Encoded(**found)
+
+
 def _wanted(encoder: Encoder) -> int:
     return max(DETAIL_SIDE, encoder.detail_side) if isinstance(encoder, WantsDetail) else DETAIL_SIDE
 
@@ -150,7 +197,7 @@ def _require_encoded(name: str, encoded: Encoded, needs: frozenset[str], n: int)
     """Raise ``OptionError`` where an encoder did not give what it was asked for, a row an image."""
     for need in sorted(needs):
         given = getattr(encoded, need)
-        arrays = [given] if need in ("embedding", "residual", "maps", "surprise") else [*given.values()] or [None]
+        arrays = [given] if need in ARRAYS else [*given.values()] or [None]
         for array in arrays:
             if array is None or len(array) != n:
                 got = "none" if array is None else f"an array of {np.shape(array)}"
@@ -173,7 +220,7 @@ def _as_scores(column: str, scores: Any, n: int) -> Doubles:
 
 
 @contextmanager
-def _timed(stage: str, timings: dict[str, float]) -> Iterator[None]:
+def timed(stage: str, timings: dict[str, float]) -> Iterator[None]:
     start = time.perf_counter()
     yield
     timings[stage] = timings.get(stage, 0.0) + time.perf_counter() - start

@@ -16,15 +16,18 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
 
 from oddlens import views
-from oddlens.ensemble import Scored
+from oddlens.blocks import key_of
+from oddlens.ensemble import Ensemble, Scored
 from oddlens.errors import OptionError
 from oddlens.learning.principal_components import Components
 from oddlens.model import AnomalyModel
+from oddlens.passing import Work, encode
 from oddlens.pixels import Collection, require_enough
 from oddlens.protocols import Encoded, Pixels, State
-from oddlens.scoring.exact_copies import Known, digests
+from oddlens.scoring.exact_copies import BYTES, Known, digests
 from oddlens.scoring.features import all_finite
 from oddlens.scoring.structure import unimodality
+from oddlens.stream import Stream
 from oddlens.views import View
 
 NEW = ("These features were made elsewhere, so nothing is known of an image that they have no row for. Rank all images "
@@ -82,23 +85,27 @@ def for_features(model: AnomalyModel) -> AnomalyModel:
 
 
 def fit_features(
-    model: AnomalyModel, embeddings: Any, images: Collection | None = None, names: Sequence[str] | None = None
+    model: AnomalyModel, embeddings: Any, images: Stream | None = None, work: Work | None = None,
+    names: Sequence[str] | None = None,
 ) -> AnomalyModel:
     """Fit what ``for_features`` gave to (n, d) features, each row being an image.
 
-    images:  the images, where they are there to look at; of those that could not be read the rows are left out.
+    images:  the images, where they are there to look at; of those that cannot be read the rows are left out.
+    work:    what is to be found of these on the way; see ``passing.Work``.
     names:   without images, n names; by default the numbers of the rows.
     """
     rows, start = require_features(embeddings), time.perf_counter()
+    ensemble = model.build()
     if images is None:
-        images = _unseen(_names(len(rows), names))
+        seen, pixels = _unseen(_names(len(rows), names)), np.empty((0, BYTES), np.uint8)
     else:
-        require_as_many(len(rows), len(images.names) + len(images.unreadable))
-        rows = rows[images.indices]
-    require_enough(images)
-    ensemble, known = model.build(), Known(digests(rows))  # what has the same features is the same
+        require_as_many(len(rows), images.count)
+        columns = encode(Ensemble({}, {}, {}, {}), images, work or Work(), key_of("features"), model.n_jobs)
+        seen, pixels, rows = images.collection(columns), columns.digests, rows[columns.indices]
+    require_enough(seen)
+    known = Known(digests(rows))  # what has the same features is the same
     for encoder in ensemble.encoders.values():
-        cast(GivenFeatures, encoder).take(rows, Known(digests(images.pixels)))
+        cast(GivenFeatures, encoder).take(rows, Known(pixels))
     encoded = Encoded(embedding=rows)
     ensemble.unimodality = unimodality(rows)
     ensemble.compared_by, ensemble.components = next(iter(ensemble.encoders)), Components.found(rows)
@@ -108,7 +115,7 @@ def fit_features(
     scored = Scored({column: scores[first] for column, scores in own.items()},
                     ensemble.components.project(rows)[first])
     fusion = views.fusion(ensemble.views, 1, ensemble.unimodality)
-    model.restore(ensemble, fusion, scored, known, images, {"scoring": time.perf_counter() - start})
+    model.restore(ensemble, fusion, scored, known, seen, {"scoring": time.perf_counter() - start})
     return model
 
 

@@ -12,8 +12,7 @@ from contextlib import contextmanager, suppress
 
 EXIT_CODE = 130  # as shells give it
 GRACE_SECONDS = 0.8  # for the usual way out, which takes unfinished results away
-INTERRUPTED = ("oddlens: interrupted. No finished result was changed; the same command begins again (oddlens evaluate "
-               "goes on where it was).")
+INTERRUPTED = ("oddlens: interrupted. No finished result was changed; the same command goes on where it was.")
 _said = threading.Event()
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
-from threading import RLock
+from threading import Lock
 from typing import Any, TypeVar
 
 import faiss
@@ -17,7 +17,8 @@ from oddlens.errors import OptionError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_blas_lock = RLock()
+_blas_lock = Lock()
+_blas_holders: list[Any] = []
 
 
 def kernel(function: F) -> F:
@@ -77,10 +78,20 @@ def one_blas_thread() -> Iterator[None]:
 
     Where these are small a second one waits more than it computes, and where another program wants its core by an order
     of magnitude. And sums on one thread are the same to the last digit on any number of cores. It is one number for the
-    whole process, so blocks in several threads take turns: else the last one out would put back what another had set.
+    whole process: the first block that is entered sets it and the last one that is left puts it back, or one thread
+    would put back what another had set.
     """
-    with _blas_lock, _blas().limit(limits=1):
+    with _blas_lock:
+        _blas_holders.append(_blas().limit(limits=1) if not _blas_holders else None)
+    try:
         yield
+    finally:
+        with _blas_lock:
+            if len(_blas_holders) == 1:
+                _blas_holders[0].restore_original_limits()
+                _blas_holders.clear()
+            else:
+                _blas_holders.pop()
 
 
 @cache

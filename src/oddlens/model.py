@@ -16,21 +16,32 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from oddlens import registry, views
+from oddlens import passing, registry, views
 from oddlens.calibration import Fusion, fit_tail, fuse
 from oddlens.decisions import NULL_FREEDOM, Decision, decide
-from oddlens.ensemble import Ensemble, Scored
+from oddlens.ensemble import Ensemble, Scored, timed
 from oddlens.errors import OptionError
 from oddlens.feedback import Evidence, learn
 from oddlens.labelled_decisions import decide_labelled
 from oddlens.labels import by_row, merged
 from oddlens.methods import made, name_of
-from oddlens.pixels import Collection, Copies, look, read_pixels, require_enough, sees_detail, sees_texture
-from oddlens.protocols import Detector, Doubles, Encoder, HasOptions, HeavyTailed, Pixels
+from oddlens.passing import Work, working
+from oddlens.pixels import (
+    Collection,
+    Copies,
+    PixelFormat,
+    look,
+    read_pixels,
+    require_enough,
+    sees_detail,
+    sees_texture,
+)
+from oddlens.protocols import Detector, Doubles, Encoder, HasOptions, HeavyTailed, ImageSource, Pixels
 from oddlens.ranking import Ranking
 from oddlens.scoring.agreement import answer_weights, decide_fused
-from oddlens.scoring.exact_copies import Known, digests
+from oddlens.scoring.exact_copies import Known
 from oddlens.sources import open_source
+from oddlens.stream import Stream
 from oddlens.views import View
 
 if TYPE_CHECKING:
@@ -123,24 +134,33 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    def fit(self, images: Any, y: None = None) -> Self:  # noqa: ARG002  scikit-learn passes y to everything
+    def fit(self, images: Any, y: None = None, *, work: Work | None = None) -> Self:  # noqa: ARG002  scikit-learn's y
         """Learn what is ordinary from a folder, files, an array, any ``ImageSource``, or what ``read`` gave, as it is.
+
+        Up to 20,000 images are learned from, drawn at random from more; all are scored. work: where the stages are
+        kept, so that a fit that was cut off goes on, and what else is found on the way; see ``passing.Work``.
 
         Raises ``OptionError`` for an option that cannot work, before any image is read; ``SourceError`` for
         images that cannot be opened; ``TooFewImages`` when too few of them can be read.
         """
         ensemble = self.build()  # an option that cannot work is said before any image is read
-        collection = images if isinstance(images, Collection) else self.read(images)
-        require_enough(collection)
-        timings = {"reading": collection.seconds}
-        scored = ensemble.fit(collection.copies, timings)
-        known = Known(digests(*collection.copies.parts))
+        stream = images if isinstance(images, Stream) else (
+            Stream.of(images) if isinstance(images, Collection) else self.stream(images, work))
+        require_enough(stream.hand)
+        timings = {"reading": stream.hand.seconds}
+        with working(work, stream) as work:
+            with timed("learning", timings):
+                key = passing.learn(ensemble, stream, work)
+            with timed("encoding", timings):
+                columns = passing.encode(ensemble, stream, work, key, self.n_jobs)
+            with timed("scoring", timings):
+                scored = passing.score(ensemble, columns, work, key)
+        known = Known(columns.digests)
         first = known.first()
         # The same picture has the same score.
         scored = Scored({column: scores[first] for column, scores in scored.members.items()}, scored.features[first])
-        fusion = views.fusion(ensemble.views, collection.format.channels, ensemble.unimodality,
-                              ensemble.alignment)
-        self.restore(ensemble, fusion, scored, known, collection, timings)
+        fusion = views.fusion(ensemble.views, stream.form.channels, ensemble.unimodality, ensemble.alignment)
+        self.restore(ensemble, fusion, scored, known, stream.collection(columns), timings)
         return self
 
     def build(self) -> Ensemble:
@@ -161,18 +181,33 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
     def read(self, images: Any) -> Collection:
         """Images as ``fit`` reads them, at the size given or found from the images; for ``fit``, once or often.
 
+        All are held, in memory or a temporary file; ``fit`` itself holds no more than it learns from.
         Raises ``SourceError``, ``TooFewImages`` and ``OptionError`` as ``fit`` does.
         """
         start = time.perf_counter()
         source = open_source(images)
-        ensemble = self.build()
-        encoders = ensemble.encoders.values()
-        form = look(source, self.image_size, self.channels, self.resize, jobs=self.n_jobs,
-                    detail=self.detail if any(map(sees_detail, encoders)) else 0,
-                    texture=self.detail != 0 and any(map(sees_texture, encoders)), detail_side=ensemble.detail_side)
-        collection = read_pixels(source, form, jobs=self.n_jobs)
+        collection = read_pixels(source, self._format(source), jobs=self.n_jobs)
         require_enough(collection)
         return replace(collection, seconds=time.perf_counter() - start)
+
+    def stream(self, images: Any, work: Work | None = None) -> Stream:
+        """Images as ``fit`` reads them: a sample now, the others when their turn comes.
+
+        work: where the sample is kept. Raises as ``read`` does.
+        """
+        start = time.perf_counter()
+        source = open_source(images)
+        stream = Stream.open(source, self._format(source), self.n_jobs, work.blocks("sample") if work else None)
+        require_enough(stream.hand)
+        return replace(stream, hand=replace(stream.hand, seconds=time.perf_counter() - start))
+
+    def _format(self, source: ImageSource) -> PixelFormat:
+        """The size that the images of a source are brought to."""
+        ensemble = self.build()
+        encoders = ensemble.encoders.values()
+        return look(source, self.image_size, self.channels, self.resize, jobs=self.n_jobs,
+                    detail=self.detail if any(map(sees_detail, encoders)) else 0,
+                    texture=self.detail != 0 and any(map(sees_texture, encoders)), detail_side=ensemble.detail_side)
 
     def read_new(self, images: Any) -> Collection:
         """Images as ``rank`` reads them, in ``format_``; for ``rank`` and the methods with scikit-learn's signs."""

@@ -5,11 +5,10 @@ An image that cannot be read is listed with its reason; it never stops the run a
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +22,7 @@ from oddlens.protocols import Encoder, HoldsPixels, ImageSource, Pixels, ReadsNe
 from oddlens.reading.array_files import RowsInFile
 from oddlens.reading.decoding import as_picture, is_grey
 from oddlens.reading.texture import measures, texture_of
+from oddlens.threads import in_order
 
 MINIMUM_IMAGES = 10  # images; fewer do not say what is ordinary
 BLOCK = 4096  # rows of an array that are copied at a time
@@ -32,8 +32,6 @@ DETAIL_ABOVE = 96  # pixels of the longer side: of images with more a second, la
 DETAIL_SIDE = 128  # with so many
 MOST_MEASURED = 4096  # pixels of the longer side at which texture is measured
 RESIZES = ("squash", "pad", "crop")
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ class Copies:
     def __len__(self) -> int:
         return len(self.pixels)
 
-    def __getitem__(self, rows: slice) -> Copies:
+    def __getitem__(self, rows: slice | NDArray[np.intp]) -> Copies:
         return Copies(self.pixels[rows], None if self.detail is None else self.detail[rows],
                       None if self.texture is None else self.texture[rows])
 
@@ -138,6 +136,13 @@ class Collection:
         """The images as encoders see them."""
         return Copies(self.pixels, self.detail, self.texture)
 
+    def only(self, rows: slice | NDArray[np.intp], unreadable: tuple[tuple[str, str], ...] = ()) -> Collection:
+        """Some of the images, and what is to be listed beside them as unreadable."""
+        names = self.names[rows] if isinstance(rows, slice) else tuple(self.names[row] for row in rows)
+        copies = self.copies[rows]
+        return replace(self, pixels=copies.pixels, detail=copies.detail, texture=copies.texture, names=names,
+                       unreadable=unreadable, shapes=self.shapes[rows], indices=self.indices[rows])
+
     @property
     def format(self) -> PixelFormat:
         """The size that the images were brought to."""
@@ -186,7 +191,7 @@ def look(
         except UnreadableImage:
             return None
 
-    seen = [found for found in _in_order(read, len(chosen), resolve_jobs(jobs)) if found is not None]
+    seen = [found for found in in_order(read, len(chosen), resolve_jobs(jobs)) if found is not None]
     shapes, grey = [shape for shape, _ in seen], [grey for _, grey in seen]
     if not shapes:
         # None of the sample can be read. Reading all says why, image by image.
@@ -205,7 +210,7 @@ def read_pixels(source: ImageSource, form: PixelFormat, jobs: int | None = None)
     """
     n = len(source)
     every = [source.name(index) for index in range(n)]
-    _require_distinct(every)
+    require_distinct(every)
     pixels: Pixels = allocate((n, form.height, form.width, form.channels), np.uint8)
     detail = None if form.detail is None else allocate((n, *form.detail, form.channels), np.uint8)
     texture = None if form.texture is None else allocate((n, *measures(*form.texture, form.channels)), np.uint8)
@@ -232,7 +237,7 @@ def read_pixels(source: ImageSource, form: PixelFormat, jobs: int | None = None)
         except UnreadableImage as error:
             return error.reason
 
-    for index, result in enumerate(_in_order(read, n, resolve_jobs(jobs))):
+    for index, result in enumerate(in_order(read, n, resolve_jobs(jobs))):
         if isinstance(result, str):
             unreadable.append((every[index], result))
         else:
@@ -385,25 +390,7 @@ def _rim(picture: Image.Image) -> Any:
     return round(float(mean)) if np.ndim(mean) == 0 else tuple(round(float(v)) for v in mean)
 
 
-def _in_order(work: Callable[[int], T], n: int, jobs: int) -> Iterator[T]:
-    """``work`` of 0..n-1 in order, on ``jobs`` threads, with only a few results waiting at any time."""
-    if jobs == 1:
-        yield from map(work, range(n))
-        return
-    pool = ThreadPoolExecutor(jobs)
-    waiting: deque[Future[T]] = deque()
-    try:
-        for index in range(n):
-            waiting.append(pool.submit(work, index))
-            if len(waiting) >= 4 * jobs:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)  # whoever interrupts does not wait for an image that takes long
-
-
-def _require_distinct(names: list[str]) -> None:
+def require_distinct(names: list[str]) -> None:
     if len(set(names)) < len(names):
         name, count = Counter(names).most_common(1)[0]
         raise SourceError(f"The name {name!r} stands for {count} images; each name must be unique, "

@@ -7,7 +7,7 @@ with :func:`listening`. With no listener, reporting costs one attribute look-up.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 
 #: Called with (stage, done, total): the name of the stage, how many units are done, how many there are.
@@ -31,3 +31,8 @@ def advance(stage: str, done: int, total: int) -> None:
     listener = _listener.get()
     if listener is not None:
         listener(stage, done, total)
+
+
+def silent() -> AbstractContextManager[None]:
+    """Within the block, nobody is told: of work that is a part of other work."""
+    return listening(lambda *_: None)

@@ -108,6 +108,17 @@ class PassesOver(Protocol):
 
 
 @runtime_checkable
+class Stamped(Protocol):
+    """Optional, of a source: by what it is noticed that an image changed, without reading it.
+
+    A run that was cut off goes on with the images of such a source; of others it begins again.
+    """
+
+    def stamp(self, index: int) -> tuple[str | int, ...]:
+        """Of a file its size and the time of its last change; other than before once the image is another."""
+
+
+@runtime_checkable
 class HoldsPixels(Protocol):
     """Optional, of a source: its images as (n, height, width, 1 or 3) uint8, equal to what ``read`` gives; or None."""
 

@@ -8,18 +8,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oddlens import run_folder, saving
+from oddlens.blocks import Block
 from oddlens.errors import OptionError, OutputError
 from oddlens.evaluation.self_check import check as self_check
+from oddlens.explaining.causes import parts_of
 from oddlens.explaining.explainer import Explainer, NewExplainer
 from oddlens.explaining.reference_images import Memory
 from oddlens.files import write_atomically
 from oddlens.given_features import fit_features, for_features, require_as_many, require_features
 from oddlens.model import AnomalyModel
+from oddlens.passing import Work
+from oddlens.pixels import Collection
 from oddlens.progress import advance
 from oddlens.protocols import ImageSource, PassesOver, Skips
 from oddlens.provenance import Provenance
@@ -31,6 +36,8 @@ from oddlens.report.page import write_report
 from oddlens.report.summary import summary
 from oddlens.settings import reseeded
 from oddlens.sources import open_source
+
+CAUSES = "causes/"  # what the columns are called that the simple causes are told by
 
 
 @dataclass(frozen=True)
@@ -80,13 +87,18 @@ def _fitted(
     what: str, look: Look, check: bool, save_model: bool, embeddings: Any,
 ) -> RunResult:
     """Fit, rank, explain and write."""
-    collection = model.read(source)
-    model = model.fit(collection) if embeddings is None else fit_features(model, embeddings, collection)
+    work = Work(place.work, saving.signature(model) or uuid4().hex, (_causes,))
+    stream = model.stream(source, work)
+    if embeddings is None:
+        model.fit(stream, work=work)
+    else:
+        fit_features(model, embeddings, stream, work)
+    collection = stream.collection(work.columns)
     folder = place.building
     if save_model:
         saving.save_model(model, folder / run_folder.MODEL)
     start = time.perf_counter()
-    explainer = Explainer(model, collection, model.rank())
+    explainer = Explainer(model, collection, model.rank(), work.columns.under(CAUSES))
     if save_model:
         explainer.memory().save(folder / run_folder.REASONS)
     ranking = model.rank()
@@ -95,10 +107,16 @@ def _fitted(
     checked = None
     if check:
         start = time.perf_counter()
-        checked = self_check(collection.pixels, lambda seed: reseeded(model, seed), random_state=model.random_state)
+        checked = self_check(stream.learned().pixels, lambda seed: reseeded(model, seed),
+                             random_state=model.random_state)
         model.timings_["checking"] = time.perf_counter() - start
-    shown = Shown(source, what, model.indices_, top, command, title, explainer, checked)
+    shown = Shown(source, what, model.indices_, top, command, title, explainer, checked, kept=work.kept)
     return _write(place, model, ranking, shown, look, model.shapes_)
+
+
+def _causes(images: Collection) -> Block:
+    """What the simple causes are told by, of a block of images."""
+    return Block({f"{CAUSES}{name}": column for name, column in parts_of(images.pixels, images.shapes).items()})
 
 
 def score_with(
@@ -185,7 +203,7 @@ def _summary(
         files={} if place is None else place.files(), duplicates=shown.duplicates,
         skipped=shown.source.skipped if isinstance(shown.source, Skips) else 0,
         passed_over=shown.source.passed_over if isinstance(shown.source, PassesOver) else {},
-        check=None if shown.check is None else shown.check.to_dict())
+        check=None if shown.check is None else shown.check.to_dict(), kept=shown.kept)
     return summed if place is None else {**place.marks(), **summed}
 
 

@@ -9,7 +9,8 @@ images.csv                   where each image came from, so that it can be looke
 review.sqlite                what people said of the images, once they did; a run that replaces this one leaves it
 run.json                     a machine-readable summary with the mark by which a run is known
 
-A run is built in ``.oddlens-partial/`` within its folder. When all is written that is renamed, in one step, to
+The stages of a run are kept in ``.oddlens-work/`` within its folder until it is finished, so that one that is cut off
+goes on where it was. It is built in ``.oddlens-partial/``. When all is written that is renamed, in one step, to
 ``.oddlens-ready/``; only then is the earlier run taken away and the new one put in its place. Ended at any moment
 before that step, the earlier run is whole and untouched; after it, the new one is whole, and the next command that
 opens the folder finishes what was left to do.
@@ -27,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from oddlens import saving
-from oddlens.errors import OutputError, SavedModelError
+from oddlens.errors import OddlensError, OutputError, SavedModelError
 from oddlens.files import read_regular, write_atomically
 from oddlens.folder_lock import locked
 from oddlens.protocols import ImageSource
@@ -52,7 +53,7 @@ LABELS = "review.sqlite"
 PARTS = (f"{MODEL}/model.json", REASONS)  # that ``oddlens score`` reads
 SHOWN = (FILES["table"], IMAGES)  # that a review reads beside these
 SUMMARY = SUMMARIES[RUN]
-PARTIAL, READY = ".oddlens-partial", ".oddlens-ready"
+PARTIAL, READY, WORK = ".oddlens-partial", ".oddlens-ready", ".oddlens-work"
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,11 @@ class Place:
 
     building: Path
     final: Path
+
+    @property
+    def work(self) -> Path:
+        """Where the stages are kept until the run is finished."""
+        return self.final / WORK
 
     def files(self) -> dict[str, str]:
         """What the run holds, by what it is: the paths that its summary tells."""
@@ -102,10 +108,15 @@ def claimed(out: str | Path, source: ImageSource, overwrite: bool = False) -> It
                 yield Place(partial, folder)
                 _flush(partial)
                 partial.rename(folder / READY)
-            except BaseException:
+            except BaseException as error:
                 _remove(partial)
+                # Of a run that cannot be made nothing is left; one that was cut off goes on, and so may one that
+                # lacked memory or room.
+                if isinstance(error, OddlensError) and not isinstance(error, OutputError):
+                    _remove(folder / WORK)
                 raise
             _settle(folder)
+            _remove(folder / WORK)
     except BaseException:
         if made:  # as if nothing had been asked for
             _forget(folder)

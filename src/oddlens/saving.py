@@ -20,6 +20,7 @@ import hashlib
 import json
 import re
 from dataclasses import astuple
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,8 @@ from oddlens.specifications import described, revived, written
 from oddlens.views import TailWeight, View
 
 FORMAT = 6
+#: Options that change no score of a view.
+WITHOUT_INFLUENCE = frozenset({"n_jobs", "fdr", "contamination"})
 LARGEST_IMAGE = 2**26  # values in one image that a saved model may ask for
 _FILE = re.compile(r"(own|known|features|(?:encoder|detector)-\d{1,3})-[0-9a-f]{16}\.safetensors")
 
@@ -98,6 +101,20 @@ def require_savable(model: AnomalyModel) -> None:
     """Raise ``OptionError``, before anything is learned, for a model that could not be saved once it is fitted."""
     _parts(model.build())
     _asked(model)
+
+
+def signature(model: AnomalyModel) -> str:
+    """What stands for all that a model's scores rest on beside its images; empty where that cannot be told.
+
+    Its options, encoders and detectors, and the libraries that it computes with.
+    """
+    try:
+        asked = {key: value for key, value in _asked(model).items() if key not in WITHOUT_INFLUENCE}
+        parts = _parts(model.build())
+    except OptionError:  # an object that does not tell what it is made of
+        return ""
+    libraries = {name: version(name) for name in ("numpy", "torch", "scipy", "numba", "faiss-cpu", "Pillow")}
+    return json.dumps([oddlens.__version__, FORMAT, asked, parts, libraries], sort_keys=True)
 
 
 def remove_model(path: str | Path) -> None:

@@ -271,8 +271,9 @@ def test_the_digest_of_code_sees_code_that_scores_and_nothing_else(tmp_path):
     assert meaning("x = 1") != meaning("x = 2")
     files = {"model.py": "from oddlens.views import View\nfrom oddlens import kernels", "views.py": "x = 1",
              "kernels.py": "import numba", "cli.py": "import click",
-             "sources.py": "v = 5", "reading/decoding.py": "u = 6",
-             "encoders/dictionary.py": "from oddlens import pixels, sources\nfrom oddlens.reading import decoding",
+             "sources/opening.py": "v = 5", "reading/decoding.py": "u = 6",
+             "encoders/dictionary.py": "from oddlens import pixels\nfrom oddlens.sources import opening\n"
+                                      "from oddlens.reading import decoding",
              "detectors/forest.py": "y = 2", "pixels.py": "from oddlens.views import x", "evaluation/draws.py": "z = 3"}
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -286,7 +287,7 @@ def test_the_digest_of_code_sees_code_that_scores_and_nothing_else(tmp_path):
             changes[name, added[1]] = code_digest(tmp_path) != before
         (tmp_path / name).write_text(text)
     assert {name for (name, _), change in changes.items() if change} == set(files) - {
-        "cli.py", "evaluation/draws.py", "sources.py", "reading/decoding.py"}
+        "cli.py", "evaluation/draws.py", "sources/opening.py", "reading/decoding.py"}
     assert not any(change for (_, added), change in changes.items() if added == "#")
     (tmp_path / "views.py").write_text("")  # what is defined elsewhere now
     (tmp_path / "kernels.py").write_text("import numba\nx = 1")

@@ -9,7 +9,6 @@ from PIL import Image
 
 import messy
 from interrupts import interrupted
-from oddlens import sources
 from oddlens.errors import SourceError, UnreadableImage
 from oddlens.pixels import PixelFormat, read_pixels
 from oddlens.reading import isolation
@@ -54,6 +53,7 @@ def harm(tmp_path, monkeypatch):
 
 
 def test_it_decodes_as_this_process_does(tmp_path):
+    isolation._pool.stop()
     folder = messy.make(tmp_path / "photos")
     here, there = (read_pixels(open_source(folder, limits=limits), PixelFormat(20, 20, 3), jobs=2)
                    for limits in (Limits(), ISOLATED))
@@ -61,6 +61,22 @@ def test_it_decodes_as_this_process_does(tmp_path):
     assert (here.names, here.unreadable) == (there.names, there.unreadable)
     assert np.array_equal(here.shapes, there.shapes)
     assert 1 <= len(isolation._pool.idle) <= 2, "workers are kept for the next image"
+
+
+def test_what_lies_in_no_file_of_its_own_is_decoded_in_a_worker_too(photo):
+    content = photo.read_bytes()
+    for data in (content, bytes(100), content[:200], content):  # a broken one leaves the worker fit for the next
+        answers = []
+        for way in (decode_here, decode_isolated):
+            try:
+                image, shape = way(data, "x", 8, 0, ISOLATED)
+                answers.append((image.tobytes(), shape))
+            except UnreadableImage as error:
+                answers.append(str(error))
+        assert answers[0] == answers[1]
+    small = Limits(memory=2**20, isolate=True)
+    with pytest.raises(UnreadableImage, match="the file has 2 MiB; the limit of memory is 1 MiB"):
+        decode_isolated(content + bytes(2**21), "x", None, 0, small)
 
 
 @pytest.mark.parametrize(("code", "reason"), [
@@ -145,7 +161,7 @@ def test_an_interrupt_leaves_no_worker_behind(photo, monkeypatch):
 def test_a_source_decodes_as_its_limits_say(photo, monkeypatch):
     ways = []
     for name, way in (("decode_here", decode_here), ("decode_isolated", decode_isolated)):
-        monkeypatch.setattr(sources, name, lambda *a, name=name, way=way: ways.append(name) or way(*a))
+        monkeypatch.setattr(isolation, name, lambda *a, name=name, way=way: ways.append(name) or way(*a))
     for limits in (None, Limits(), ISOLATED):
         open_source([photo, photo], limits=limits).read(0)
     assert ways == ["decode_here", "decode_here", "decode_isolated"]

@@ -18,7 +18,7 @@ PACKAGE = Path(oddlens.__file__).parent
 METHODS = ("encoders/*.py", "detectors/*.py")
 FITTING = ("ensemble.py", "calibration.py", "views.py", *METHODS)  # what is known of images without labels
 LEARNING = ("feedback.py", "review_outlook.py", "evaluation/replays.py")  # what is made of labels, and measured of it
-READING = {"reading", "sources.py"}  # what brings files to pixels
+READING = {"reading", "sources"}  # what brings files to pixels
 
 
 def images_digest(*arrays: NDArray[Any] | None) -> str:

@@ -42,6 +42,7 @@ from oddlens.scoring.exact_copies import digests
 #: A cause by comparison -> the column that says which fitted image it is compared with.
 PARTNERS = {"near": "near_duplicate_of", "rotated": "rotation_partner", "mirrored": "rotation_partner"}
 LARGEST_LOGARITHM = 700.0  # of a measure of a saved run; the exponential of more is infinite
+_MEASURE = "measure/"
 SHOWN_COPIES = 5  # copies that are shown
 MEASURES = ("spread", "span", "brightness", "lightest", "darkest", "contrast", "edge_width", "band", "band_more",
             "band_edge", "colour", "side", "aspect", "copy_of", "near_duplicate_of",
@@ -77,14 +78,19 @@ class Causes:
         if pixels.ndim != 4 or pixels.dtype != np.uint8 or pixels.shape[3] not in (1, 3) or not pixels.size:
             raise OptionError("Causes needs uint8 pixels (n, height, width, 1 or 3), got "
                               f"{pixels.dtype} {pixels.shape}.")
-        self.form_ = tuple(pixels.shape[1:])
-        columns, parts = _measured(pixels, _shapes(pixels, shapes))
-        self.rows_ = reference(len(pixels))
+        return self.fit_parts(parts_of(pixels, shapes))
+
+    def fit_parts(self, parts: Mapping[str, NDArray[Any]]) -> Self:
+        """The same of what ``parts_of`` gave of the images, in one block or in several that were put together."""
+        measures, parts = _split(parts)
+        self.form_ = tuple(int(side) for side in parts["form"][0])
+        n = len(parts["form"])
+        self.rows_ = reference(n)
         self.thumbs_, self.tints_, self.hashes_ = parts["thumbs"], parts["tints"], parts["hashes"]
         self.features_ = np.ascontiguousarray(parts["features"][self.rows_])
         self.nets_ = learn(self.features_)
         self._index()
-        self.columns_ = columns | self._compared(parts, np.arange(len(pixels)))
+        self.columns_ = measures | self._compared(parts, np.arange(n))
         self.limits_ = limits(self.columns_)
         return self
 
@@ -94,8 +100,13 @@ class Causes:
         if pixels.ndim != 4 or pixels.dtype != np.uint8 or tuple(pixels.shape[1:]) != self.form_:
             raise OptionError(f"Causes was fitted to uint8 (n, {', '.join(map(str, self.form_))}), "
                               f"got {pixels.dtype} {pixels.shape}.")
-        columns, parts = _measured(pixels, _shapes(pixels, shapes))
-        return columns | self._compared(parts, None)
+        return self.measure_parts(parts_of(pixels, shapes))
+
+    def measure_parts(self, parts: Mapping[str, NDArray[Any]]) -> Mapping[str, Doubles]:
+        """The same of what ``parts_of`` gave of other images."""
+        self._require_fit()
+        measures, parts = _split(parts)
+        return measures | self._compared(parts, None)
 
     def named(self, row: int) -> tuple[Reason, ...]:
         """The causes of a fitted image, the plainest first; none if there is none."""
@@ -242,8 +253,11 @@ def _shapes(pixels: Pixels, shapes: NDArray[np.integer[Any]] | None) -> NDArray[
     return np.asarray(shapes, np.float64)
 
 
-def _measured(pixels: Pixels, shapes: Doubles) -> tuple[dict[str, Doubles], dict[str, NDArray[Any]]]:
-    """What each image says by itself, and what it is compared by: thumbnails, hashes and edge directions."""
+def parts_of(pixels: Pixels, shapes: NDArray[np.integer[Any]] | None = None) -> dict[str, NDArray[Any]]:
+    """What each image says by itself, and what it is compared by: columns, a row an image, independent of the others.
+
+    Thumbnails, hashes, edge directions; the measures, each as ``measure/NAME``.
+    """
     measures: dict[str, list[Doubles]] = {}
     parts: dict[str, list[NDArray[Any]]] = {"thumbs": [], "tints": [], "hashes": [], "features": []}
     for rows in batches(pixels):
@@ -256,9 +270,18 @@ def _measured(pixels: Pixels, shapes: Doubles) -> tuple[dict[str, Doubles], dict
         parts["hashes"].append(digests(batch))
         parts["features"].append(directions(grey))
         advance("causes", rows.stop, len(pixels))
-    joined = {name: np.concatenate(values) for name, values in measures.items()}
-    sizes = {"side": np.sqrt(shapes.prod(1)), "aspect": shapes[:, 1] / shapes[:, 0]}
-    return joined | sizes, {name: np.concatenate(values) for name, values in parts.items()}
+    sizes = _shapes(pixels, shapes)
+    found = {name: np.concatenate(values) for name, values in measures.items()}
+    found |= {"side": np.sqrt(sizes.prod(1)), "aspect": sizes[:, 1] / sizes[:, 0]}
+    return {**{name: np.concatenate(values) for name, values in parts.items()},
+            **{f"{_MEASURE}{name}": values for name, values in found.items()},
+            "form": np.tile(np.array(pixels.shape[1:], np.int64), (len(pixels), 1))}
+
+
+def _split(parts: Mapping[str, NDArray[Any]]) -> tuple[dict[str, Doubles], dict[str, NDArray[Any]]]:
+    """The measures by their names, and the rest."""
+    return ({name: parts[_MEASURE + name] for name in MEASURES if _MEASURE + name in parts},
+            {name: part for name, part in parts.items() if not name.startswith(_MEASURE)})
 
 
 def _names(channels: int) -> list[str]:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oddlens.decisions import Null, fit_null
-from oddlens.explaining.causes import Causes
+from oddlens.explaining.causes import Causes, parts_of
 from oddlens.explaining.groups import Groups, group_alike
 from oddlens.explaining.heatmap import change, framed, heat_map, ordinary
 from oddlens.explaining.orientation import ROTATIONS
@@ -43,17 +44,21 @@ class Explainer:
     model:       fitted to ``collection``.
     collection:  the images as the model saw them.
     ranking:     what ``model.rank()`` gave.
+    parts:       what ``causes.parts_of`` gave of the images, where it is known already.
     """
 
     remembered: Memory | None = None  # of the fitted images, where those to explain are others
 
-    def __init__(self, model: AnomalyModel, collection: Collection, ranking: Ranking) -> None:
+    def __init__(
+        self, model: AnomalyModel, collection: Collection, ranking: Ranking,
+        parts: Mapping[str, NDArray[Any]] | None = None,
+    ) -> None:
         self.model, self.collection, self.ranking = model, collection, ranking
-        self.causes, self.columns = self._causes()
+        self.causes, self.columns = self._causes(parts or parts_of(collection.pixels, collection.shapes))
 
-    def _causes(self) -> tuple[Causes, Mapping[str, Doubles]]:
+    def _causes(self, parts: Mapping[str, NDArray[Any]]) -> tuple[Causes, Mapping[str, Doubles]]:
         """The simple causes and the measures of the images to explain."""
-        causes = Causes().fit(self.collection.pixels, self.collection.shapes)
+        causes = Causes().fit_parts(parts)
         return causes, causes.columns_
 
     @property
@@ -232,9 +237,9 @@ class NewExplainer(Explainer):
         self.remembered = memory
         super().__init__(model, collection, ranking)
 
-    def _causes(self) -> tuple[Causes, Mapping[str, Doubles]]:
+    def _causes(self, parts: Mapping[str, NDArray[Any]]) -> tuple[Causes, Mapping[str, Doubles]]:
         causes = self.remembered.causes
-        return causes, causes.measure(self.collection.pixels, self.collection.shapes)
+        return causes, causes.measure_parts(parts)
 
     def reasons(self, row: int) -> tuple[Reason, ...]:
         """The simple causes of an image, in words."""

@@ -97,6 +97,25 @@ def decode(
         raise UnreadableImage(name, _reason(data, error)) from error
 
 
+def as_seen(picture: Image.Image, name: str) -> NDArray[np.uint8]:
+    """A picture that Pillow has opened as uint8 (height, width, 1 or 3), upright, on white; as ``decode`` gives it."""
+    try:
+        with _quiet():
+            turn = _orientation(picture)
+            picture.load()
+            return _turned(_as_array(picture), turn)
+    except MemoryError as error:
+        raise UnreadableImage(name, "too large for this machine's memory") from error
+    except Exception as error:  # Pillow's decoders let nearly anything through when a file is broken
+        raise UnreadableImage(name, f"damaged ({error or type(error).__name__})") from error
+
+
+def shrunk(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """A uint8 (height, width, 1 or 3) image reduced as ``decode`` reduces it with ``side``."""
+    picture = as_picture(image)
+    return image if _factor(picture, side) < 2 else _as_array(_reduced(picture, side))
+
+
 def looks_like_image(head: bytes) -> bool:
     """Whether a file's first 16 bytes are those of an image format, whatever the file is called."""
     return (
@@ -164,10 +183,7 @@ def _formats() -> tuple[str, ...]:
 @contextmanager
 def _opened(data: bytes | Path, name: str, memory: int) -> Iterator[IO[bytes]]:
     """A file of ours: Pillow would map some of its own, and one that is cut short while mapped ends the process."""
-    if isinstance(data, bytes):
-        yield io.BytesIO(data)
-        return
-    with open_regular(data) as file:
+    with io.BytesIO(data) if isinstance(data, bytes) else open_regular(data) as file:
         length = file.seek(0, io.SEEK_END)
         if length > memory:  # some decoders read the whole file before they look at it
             raise UnreadableImage(name, f"the file has {in_bytes(length)}; the limit of memory is {in_bytes(memory)}")

@@ -26,16 +26,21 @@ from oddlens.reading.worker import READY, RESULT
 Decoded = tuple[NDArray[np.uint8], tuple[int, int]]
 
 
-def decode_here(path: Path, name: str, side: int | None, page: int, limits: Limits) -> Decoded:
+def decode_within(data: bytes | Path, name: str, side: int | None, page: int, limits: Limits) -> Decoded:
+    """An image file, or what one holds, decoded within limits: in a worker process where these say so, or here."""
+    return (decode_isolated if limits.isolate else decode_here)(data, name, side, page, limits)
+
+
+def decode_here(data: bytes | Path, name: str, side: int | None, page: int, limits: Limits) -> Decoded:
     """In this process, where no time limit holds."""
-    return decode(path, name, side, page=page, memory=limits.memory)
+    return decode(data, name, side, page=page, memory=limits.memory)
 
 
-def decode_isolated(path: Path, name: str, side: int | None, page: int, limits: Limits) -> Decoded:
+def decode_isolated(data: bytes | Path, name: str, side: int | None, page: int, limits: Limits) -> Decoded:
     """In a worker process; one that ends over it is replaced, and its image unreadable."""
     worker = _pool.take(limits)
     try:
-        result = worker.decode(path, side, page)
+        result = worker.decode(data, side, page)
     except _Ended as ended:
         worker.stop()
         raise UnreadableImage(name, ended.reason) from None
@@ -85,10 +90,13 @@ class _Worker:
         assert self.process.stdout is not None  # noqa: S101  asked for as a pipe
         return self.process.stdout
 
-    def decode(self, path: Path, side: int | None, page: int) -> Decoded | str:
+    def decode(self, data: bytes | Path, side: int | None, page: int) -> Decoded | str:
         """An image, or the reason why there is none."""
-        question = {"path": os.path.abspath(path), "side": side, "page": page}  # noqa: PTH100  keeps links as they are
-        self._say(json.dumps(question).encode() + b"\n")
+        if isinstance(data, bytes):
+            question: dict[str, object] = {"bytes": len(data), "side": side, "page": page}
+        else:
+            question = {"path": os.path.abspath(data), "side": side, "page": page}  # noqa: PTH100  keeps links
+        self._say(json.dumps(question).encode() + b"\n" + (data if isinstance(data, bytes) else b""))
         answer = self._hear(1)
         if answer == b"?":
             with large_image:

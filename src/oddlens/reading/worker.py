@@ -1,8 +1,8 @@
 """A process that decodes images for another, with limits of memory and time, and may crash.
 
-It hears and answers by pipes. A question is one line of JSON; an answer begins with one byte: "=" an image, "-" a
-reason why there is none, "?" asks to be alone with a large image and waits for any byte. What goes wrong beyond that
-ends it.
+It hears and answers by pipes. A question is one line of JSON, and after it the image's content where that lies in no
+file of its own. An answer begins with one byte: "=" an image, "-" a reason why there is none, "?" asks to be alone with
+a large image and waits for any byte. What goes wrong beyond that ends it.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ def main() -> None:
 
     for line in hear:
         asked = json.loads(line)
+        data = Path(asked["path"]) if "path" in asked else hear.read(asked["bytes"])
         _alarm(seconds)
         try:
-            image, shape = decode(Path(asked["path"]), "", asked["side"], page=asked["page"], memory=memory,
-                                  alone=alone)
+            image, shape = decode(data, "", asked["side"], page=asked["page"], memory=memory, alone=alone)
             say.write(b"=" + RESULT.pack(*image.shape, *shape))
             say.write(np.ascontiguousarray(image).data)
         except UnreadableImage as error:

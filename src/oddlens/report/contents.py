@@ -69,6 +69,7 @@ class Shown:
     explainer: Explainer | None = None  # None: of new images, where nothing is kept of the fitted ones
     check: Check | None = None
     new: bool = False  # the images are others than the fitted ones
+    kept: int = 0  # images that a run that was cut off had done
 
     def read(self, row: int) -> NDArray[np.uint8]:
         """The picture of a row of the ranking, large enough for a thumbnail."""

@@ -26,7 +26,7 @@ def finding(model: AnomalyModel, ranking: Ranking, new: bool = False) -> Finding
 def summary(
     model: AnomalyModel, ranking: Ranking, *, images: str, command: str = "", top: int = 20, skipped: int = 0,
     new: bool = False, duplicates: Sequence[Sequence[int]] = (), check: Mapping[str, Any] | None = None,
-    files: Mapping[str, str] | None = None, passed_over: Mapping[str, int] | None = None,
+    files: Mapping[str, str] | None = None, passed_over: Mapping[str, int] | None = None, kept: int = 0,
 ) -> dict[str, Any]:
     """The run as JSON takes it.
 
@@ -35,6 +35,7 @@ def summary(
     new:         whether the images are others than the fitted ones.
     passed_over: what was found beside the images and left, in words, and how often.
     duplicates:  groups of copies and near duplicates, as rows of the ranking.
+    kept:        images that were done already by a run that was cut off.
     """
     form, found = model.format_, finding(model, ranking, new)
     return {
@@ -45,6 +46,7 @@ def summary(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "found": len(ranking) + len(ranking.unreadable),
         "read": len(ranking),
+        "kept": kept,
         "skipped": skipped,
         "passed_over": dict(passed_over or {}),
         "unreadable": [{"name": name, "reason": reason} for name, reason in ranking.unreadable],

@@ -1,0 +1,77 @@
+"""Blocks of columns: there whole or not at all, and only for the key that they were made from."""
+
+import numpy as np
+import pytest
+
+from oddlens import arrays
+from oddlens.blocks import Block, Blocks, key_of
+
+
+@pytest.fixture(params=["memory", "folder"])
+def blocks(request, tmp_path):
+    return Blocks(tmp_path if request.param == "folder" else None)
+
+
+def test_a_block_comes_back_as_it_was_put(blocks):
+    columns = {"a": np.arange(6, dtype=np.float16).reshape(3, 2), "b/c": np.array([1, 2, 3], np.int64)}
+    blocks.put(4, "key", Block(columns, {"unreadable": [["x", "torn"]]}))
+    assert sorted(blocks.names(4)) == ["a", "b/c"]
+    for name, column in columns.items():
+        found = blocks.column(4, name)
+        assert (found.dtype, found.tolist()) == (column.dtype, column.tolist())
+    assert blocks.column(4, "d") is None
+    assert blocks.facts(4) == {"unreadable": [["x", "torn"]]}
+
+
+def test_it_is_there_only_under_its_key_and_a_later_one_takes_its_place(blocks):
+    assert not blocks.holds(0, "a")
+    assert blocks.facts(0) == {}
+    blocks.put(0, "a", Block({"x": np.zeros(1)}))
+    assert blocks.holds(0, "a")
+    assert not blocks.holds(0, "b")
+    assert not blocks.holds(1, "a")
+    blocks.put(0, "b", Block({"x": np.ones(2)}))
+    assert not blocks.holds(0, "a")
+    assert blocks.column(0, "x").tolist() == [1, 1]
+
+
+def test_columns_are_joined_in_the_order_of_the_blocks_and_some_may_have_none(blocks):
+    blocks.put(1, "k", Block({"x": np.array([[3, 4]])}))
+    blocks.put(0, "k", Block({"x": np.array([[1, 2], [5, 6]])}))
+    blocks.put(2, "k", Block())
+    assert blocks.joined("x", range(3)).tolist() == [[1, 2], [5, 6], [3, 4]]
+    with pytest.raises(KeyError, match="y"):
+        blocks.joined("y", range(3))
+
+
+def test_what_would_fill_the_memory_is_joined_in_a_file(blocks, monkeypatch):
+    monkeypatch.setattr(arrays, "MOST_IN_MEMORY", 40)
+    for number in range(3):
+        blocks.put(number, "k", Block({"x": np.full((2, 2), number, np.float64)}))
+    joined = blocks.joined("x", range(3))
+    assert isinstance(joined, np.memmap)
+    assert joined[:, 0].tolist() == [0, 0, 1, 1, 2, 2]
+
+
+def test_a_damaged_file_counts_as_not_there(tmp_path):
+    blocks = Blocks(tmp_path)
+    blocks.put(0, "k", Block({"x": np.arange(100)}))
+    path = next(tmp_path.iterdir())
+    path.write_bytes(path.read_bytes()[:-8])
+    assert not blocks.holds(0, "k")
+    assert blocks.facts(0) == {}
+    path.write_bytes(b"\xff" * 50)
+    assert not blocks.holds(0, "k")
+
+
+def test_stages_in_one_folder_do_not_mix(tmp_path):
+    Blocks(tmp_path, "one").put(0, "k", Block({"x": np.arange(2)}))
+    assert not Blocks(tmp_path, "two").holds(0, "k")
+
+
+def test_other_parts_have_another_key():
+    rows = np.arange(4)
+    assert key_of("a", rows) == key_of("a", rows.copy())
+    keys = {key_of("a", rows), key_of("a", rows + 1), key_of("b", rows), key_of("a"), key_of("a", "b"), key_of("ab"),
+            key_of(1), key_of("1")}
+    assert len(keys) == 8
