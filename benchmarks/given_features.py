@@ -1,6 +1,6 @@
 """Which detector to take for features that were made elsewhere, where nothing is known of them.
 
-Features of three kinds stand for these: of a pretrained network (EfficientNet-Lite0, 96 pixels), hand-engineered (hog)
+Features of three kinds stand for these: of a pretrained network (EfficientNet-Lite0, 64 pixels), hand-engineered (hog)
 and learned here (dictionary). Sets: each digit in turn nominal among a tenth of others (one kind), and all digits but
 one with a twentieth of the last (many kinds). Mean AUROC of the fitted images' own scores; labels are used for
 measuring alone.
@@ -18,8 +18,8 @@ from oddlens.calibration import Fusion, fuse
 from oddlens.evaluation import datasets
 from oddlens.protocols import Encoded
 
-SIZE = 400
-KINDS = {"backbone": {"side": 96}, "hog": {}, "dictionary": {}}
+SIZE = 200
+KINDS = {"backbone": {"side": 64}, "hog": {}, "dictionary": {}}
 NEEDS = frozenset({"embedding"})
 DETECTORS = ("neighbors", "burnout", "forest", "subspace", "self_training")
 MIXED = {"neighbors+forest": ("neighbors", "forest"), "burnout+subspace": ("burnout", "subspace"),
@@ -31,7 +31,7 @@ def main() -> None:
     """Print a row for each detector or mixture."""
     images, labels = datasets.load("mnist")
     rng = np.random.default_rng(0)
-    some = np.sort(rng.permutation(len(images))[:4000])
+    some = np.sort(rng.permutation(len(images))[:2500])
     images, labels = images[some], labels[some]
     print("| detector | " + " | ".join(f"{kind}, {what}" for kind in KINDS for what in ("one", "many")) + " |")
     print("| --- " * (1 + 2 * len(KINDS)) + "|", flush=True)

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
-from oddlens.errors import OptionError
+from oddlens.errors import OptionError, UnreadableImage
 from oddlens.given_features import fit_features, for_features, require_as_many, require_features
 from oddlens.model import AnomalyModel
-from oddlens.ranking import Ranking
-from oddlens.sources import open_source
+from oddlens.pixels import read_near
+from oddlens.protocols import ImageSource
+from oddlens.ranking import SHOWN, Ranking
+from oddlens.report.thumbnails import THUMBNAIL, picture
+from oddlens.sources import FileSource, open_source
 
 if TYPE_CHECKING:
     from oddlens.learning.pretrained import Given
+
+
+THUMBNAIL_BYTES = 12 * 2**10  # of each thumbnail that a ranking carries, about
 
 
 class Options(TypedDict, total=False):
@@ -60,10 +68,29 @@ def rank(images: Any = None, *, embeddings: Any = None, **options: Unpack[Option
     if embeddings is None:
         if images is None:
             raise OptionError("There is nothing to rank: give images, embeddings, or both.")
-        return model.fit(images).rank()
+        model.build()  # an option that cannot work is said before a folder is walked
+        source = open_source(images)
+        return illustrated(model.fit(source).rank(), source)
     rows, model = require_features(embeddings), for_features(model)
-    source = None if images is None else open_source(images)
-    if source is None:
+    if images is None:
         return fit_features(model, rows).rank()
+    source = open_source(images)
     require_as_many(len(rows), len(source))
-    return fit_features(model, rows, names=[source.name(index) for index in range(len(source))]).rank()
+    names = [source.name(place) for place in range(len(source))]
+    return illustrated(fit_features(model, rows, names=names).rank(), source)
+
+
+def illustrated(ranking: Ranking, images: Any) -> Ranking:
+    """A ranking as ``rank`` gives it: with thumbnails of the strangest images for a notebook, and paths of all.
+
+    images:  what was ranked; those that are shown are read again.
+    """
+    source: ImageSource = open_source(images)
+    places = {source.name(place): place for place in range(len(source))}
+    thumbnails: dict[str, str] = {}
+    for image in ranking.top(SHOWN):
+        with suppress(UnreadableImage):
+            pixels, _ = read_near(source, places[image.name], THUMBNAIL)
+            thumbnails[image.name] = picture("", pixels, THUMBNAIL_BYTES).uri or ""
+    paths = tuple(str(source.paths[places[name]]) for name in ranking.names) if isinstance(source, FileSource) else None
+    return replace(ranking, thumbnails=thumbnails, paths=paths)
