@@ -12,6 +12,7 @@ PACKAGE = Path(oddlens.__file__).parent
 
 # From the ground up: a file at the top or a room may import from lower floors only, or from its own where it says so.
 FLOORS = [
+    {"notebook"},
     {"arrays", "errors", "interruption", "progress", "protocols", "threads"},
     {"files", "folder_lock", "kernels", "labels", "options", "posterior", "registry", "statement"},
     {"blocks", "calibration", "decisions", "feedback", "outline", "ranking", "reading", "result_marks"},
@@ -20,10 +21,10 @@ FLOORS = [
     {"ensemble", "methods", "specifications"},
     {"passing"},
     {"model", "outliers"},
-    {"explaining", "provenance", "saving"},
+    {"explaining", "given_features", "provenance", "saving"},
     {"evaluation"},
     {"report", "run_folder", "settings", "testing"},
-    {"run"},
+    {"job", "run"},
     {"review"},
     {"demo"},
     {"cli"},

@@ -482,18 +482,6 @@ class Judged:
     unlabelled: Doubles
 
 
-def rank(images: Any, **options: Any) -> Ranking:
-    """The whole job: how strange each image of a collection is among the others.
-
-    images is what ``AnomalyModel.fit`` takes and the options are those of ``AnomalyModel``.
-
-    >>> images = np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8)
-    >>> len(rank(images, detector="forest"))
-    40
-    """
-    return AnomalyModel(**options).fit(images).rank()
-
-
 def _shared(encoders: dict[str, Encoder], encoder: Encoder) -> str:
     """The name of an encoder among the others, where an equal one is there already as that one's."""
     base = name = name_of("encoder", encoder)

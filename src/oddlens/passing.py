@@ -24,7 +24,7 @@ from oddlens.kernels import one_blas_thread, resolve_jobs
 from oddlens.learning.training import one_thread
 from oddlens.pixels import Collection
 from oddlens.progress import advance, silent
-from oddlens.protocols import Detector, Doubles, Encoded, ShowsPlaces, State
+from oddlens.protocols import Detector, Doubles, Encoded, ShowsPlaces, State, Unsavable
 from oddlens.scoring.exact_copies import BYTES, digests
 from oddlens.stream import BLOCK_IMAGES, LEARNED_IMAGES, Found, Stream
 from oddlens.threads import in_order
@@ -109,13 +109,14 @@ def learn(ensemble: Ensemble, stream: Stream, work: Work) -> str:
     seen = digests(*(copy for copy in (sample.pixels, sample.detail, sample.texture) if copy is not None))
     key = key_of("learned", work.key, stream.form, seen)
     kept = work.blocks("learned")
-    if work.key and kept.holds(0, key):
+    keeping = work.key and not any(isinstance(encoder, Unsavable) for encoder in ensemble.encoders.values())
+    if keeping and kept.holds(0, key):
         with suppress(SavedModelError):  # damaged since: learn again
             for number, encoder in enumerate(ensemble.encoders.values()):
                 encoder.set_state(_state(kept, 0, f"{number}/"))
             return key
     ensemble.learn(sample)
-    if work.key:
+    if keeping:
         kept.put(0, key, Block({f"{number}/{name}": np.asarray(array)
                                 for number, encoder in enumerate(ensemble.encoders.values())
                                 for name, array in encoder.get_state().items()}))
@@ -157,7 +158,8 @@ def score(ensemble: Ensemble, columns: Columns, work: Work, key: str) -> Scored:
 
     def judged(column: str, detector: Detector, encoded: Encoded) -> Doubles:
         number = numbers[column]
-        if not work.key or isinstance(detector, ShowsPlaces):  # that would not know the places of fitted images again
+        # The first would not know the places of fitted images again, the others have no state.
+        if not work.key or isinstance(detector, ShowsPlaces | Unsavable):
             return detector.fit(encoded).score_own()
         if kept.holds(number, key):
             with suppress(SavedModelError):

@@ -22,7 +22,7 @@ from oddlens.explaining.orientation import ROTATIONS
 from oddlens.explaining.reference_images import Memory
 from oddlens.model import AnomalyModel
 from oddlens.pixels import Collection
-from oddlens.protocols import Doubles, Pixels, Reason, ShowsPlaces, Why
+from oddlens.protocols import Doubles, KnowsFitted, Pixels, Reason, ShowsPlaces, Why
 from oddlens.ranking import Ranking
 
 MOST_GROUPED = 2000  # strangest images that are grouped
@@ -187,6 +187,8 @@ class Explainer:
             return None, PLACES["other"]
         heat = self._places(row)
         if heat is None:
+            if isinstance(self.model.encoder_, KnowsFitted):  # which cannot judge the picture with parts exchanged
+                return None, PLACES["other"]
             found = heat_map(self.model.score_pixels, image, references)
             if found.fall <= 0:
                 return None, PLACES["other"]
