@@ -14,7 +14,8 @@ def counted(rows, others, largest, own=None, parts=(slice(None),)):
     names = np.arange(len(others), dtype=np.int32)
     itself = np.full(len(rows), -1, np.int32) if own is None else np.asarray(own, np.int32)
     for part in parts:
-        count_squares(rows @ others[part].T, (rows**2).sum(1), (others[part] ** 2).sum(1), names[part], itself,
+        once = np.ones(len(others[part]), np.int32)
+        count_squares(rows @ others[part].T, (rows**2).sum(1), (others[part] ** 2).sum(1), names[part], once, itself,
                       np.arange(len(rows)), ranked.limits, ranked.counts, ranked.squares, ranked.nearest)
     return ranked
 
@@ -63,11 +64,11 @@ def test_the_last_bin_takes_all_that_is_nearer():
     assert ranked.distances(np.array([1, 2, 3])).max() < 1
 
 
-def test_rows_stand_where_they_are_said_to():
+def test_rows_stand_where_they_are_said_to_and_others_count_as_often_as_they_should():
     rows, others = cloud(3), cloud(50, seed=1)
     ranked = Ranked.within(np.full(5, 200.0))
     count_squares(rows @ others.T, (rows**2).sum(1), (others**2).sum(1), np.arange(50, dtype=np.int32),
-                  np.full(3, -1, np.int32), np.array([4, 0, 2]), ranked.limits, ranked.counts, ranked.squares,
-                  ranked.nearest)
-    assert ranked.counts.sum(1).tolist() == [50, 0, 50, 0, 50]
+                  np.full(50, 2, np.int32), np.full(3, -1, np.int32), np.array([4, 0, 2]), ranked.limits, ranked.counts,
+                  ranked.squares, ranked.nearest)
+    assert ranked.counts.sum(1).tolist() == [100, 0, 100, 0, 100]
     assert np.array_equal(ranked.nearest[[4, 0, 2]], counted(rows, others, 200.0).nearest)

@@ -52,13 +52,14 @@ class Ranked:
 
 @kernel_of_one_thread
 def count_squares(
-    products: Any, lengths: Any, others: Any, names: Any, own: Any, which: Any, limits: Any, counts: Any, squares: Any,
-    nearest: Any,
+    products: Any, lengths: Any, others: Any, names: Any, weights: Any, own: Any, which: Any, limits: Any, counts: Any,
+    squares: Any, nearest: Any,
 ) -> None:
     """Count the distances of some rows to some others, from their products.
 
     products:  (q, m) or larger, of rows with the (q,) squared lengths and others with the (m,) squared lengths.
-    names:     (m,) the others' numbers; own: (q,) the number of the one that is the row itself, which is not counted.
+    names:     (m,) the others' numbers; weights: (m,) how often each counts.
+    own:       (q,) the number of the one that is the row itself, which is not counted.
     which:     (q,) where in limits, counts, squares and nearest each row stands.
     """
     m = len(names)
@@ -72,7 +73,7 @@ def count_squares(
         for j in range(m):
             below = limit - (bits[j] >> DROPPED_BITS)
             if below >= 0 and names[j] != itself:
-                counts[i, min(below, BINS - 1)] += 1
+                counts[i, min(below, BINS - 1)] += weights[j]
                 if block[j] < squares[i, NEAREST - 1]:
                     at = NEAREST - 1
                     while at > 0 and block[j] < squares[i, at - 1]:
