@@ -22,7 +22,7 @@ def lists_of(rows, sizes=None, jobs=None, reference=M):
         told[part] = distances
 
     around = lists.survey(take, near.ranks)
-    return lists, told, around, float(near._unit)
+    return lists, told, around, float(near.unit)
 
 
 def apart(rows, others):

@@ -65,14 +65,27 @@ def own_scores(
     # The strange rows' scores from what was found, and all others brought to their level.
     usual, most = np.median(distances[control], axis=0), float(distances.max())
     ratios = (distances / np.maximum(usual, LEAST_DISTANCE * most)).max(1) if most > 0 else np.zeros(len(again))
-    plain *= level(ratios[control], plain[again[control]])
-    plain[again] = ratios
-    found = ratios * Tightness(plain, local).factor(ranked.nearest)
+    near.usual /= brought_together(plain, scores, again, control, ratios, ranked.nearest, local)
+    return plain[sample], scores
+
+
+def brought_together(
+    plain: Doubles, scores: Doubles, again: NDArray[np.int64], control: NDArray[np.int64], better: Doubles,
+    nearest: NDArray[np.int32], local: float,
+) -> float:
+    """Put the (q,) better numbers in the place of the rough ones, bring the rest to their level, and give its change.
+
+    plain:    (n,) numbers before they are measured against those around; scores: after. Both are changed.
+    again:    (q,) whose better numbers these are; control: where those stand whose level counts.
+    nearest:  (q, 10) the nearest rows of each.
+    """
+    plain *= level(better[control], plain[again[control]])
+    plain[again] = better
+    found = better * Tightness(plain, local).factor(nearest)
     change = level(found[control], scores[again[control]])
-    near.usual /= change
     scores *= change
     scores[again] = found
-    return plain[sample], scores
+    return change
 
 
 def chosen_again(scores: Doubles, sample: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -52,8 +52,8 @@ class Neighborhood:
     def __init__(self, reference: NDArray[np.float32], ranks: NDArray[np.int64], usual: Doubles) -> None:
         self.reference, self.ranks, self.usual = reference, ranks, usual
         # A power of two changes no digit, and squares of numbers about 1 neither under- nor overflow.
-        self._unit = np.float32(2.0 ** -float(np.frexp(np.abs(reference).max(initial=0))[1]))
-        self.scaled = reference * self._unit
+        self.unit = np.float32(2.0 ** -float(np.frexp(np.abs(reference).max(initial=0))[1]))
+        self.scaled = reference * self.unit
 
     @classmethod
     def of(cls, rows: NDArray[np.float32], sample: NDArray[np.int64], n_jobs: int | None = None) -> Neighborhood:
@@ -108,7 +108,7 @@ class Neighborhood:
     def brought_to_scale(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         """The rows in the unit of the distances, those far beyond the reference cut."""
         with np.errstate(over="ignore"):
-            return np.ascontiguousarray(np.clip(rows * self._unit, -FARTHEST_DISTANCE, FARTHEST_DISTANCE))
+            return np.ascontiguousarray(np.clip(rows * self.unit, -FARTHEST_DISTANCE, FARTHEST_DISTANCE))
 
     def ratios(self, distances: Doubles) -> Doubles:
         """(n,) the largest of a row's distances over the usual ones."""

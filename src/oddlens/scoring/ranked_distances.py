@@ -49,6 +49,10 @@ class Ranked:
         """(q, r) the distances at the ranks, which count from 1 and ascend; inf where not so many were counted."""
         return np.asarray(np.sqrt(read_ranks(self.counts, self.limits, ranks)))
 
+    def means(self, k: int, power: int = 1) -> Doubles:
+        """(q,) the mean of the k smallest distances, or the root of the mean square for 2; inf where they are fewer."""
+        return np.asarray(read_means(self.counts, self.limits, k, power) ** (1 / power))
+
 
 @kernel_of_one_thread
 def count_squares(
@@ -102,4 +106,24 @@ def read_ranks(counts: Any, limits: Any, ranks: Any) -> Any:
                 if r == len(ranks):
                     break
             below += here
+    return found
+
+
+@kernel_of_one_thread
+def read_means(counts: Any, limits: Any, k: Any, power: Any) -> Any:
+    """(q,) the mean of a power of the k smallest distances, as if those in a bin were all in its middle."""
+    found = np.full(len(counts), np.inf)
+    edges = np.empty(2, np.int32)
+    ends = edges.view(np.float32)
+    for i in range(len(counts)):
+        total, taken = 0.0, 0
+        for at in range(BINS - 1, -1, -1):
+            edges[0] = max(limits[i] - at, 0) << DROPPED_BITS if at < BINS - 1 else 0
+            edges[1] = max(limits[i] - at + 1, 0) << DROPPED_BITS
+            here = min(counts[i, at], k - taken)
+            total += here * ((np.float64(ends[0]) + np.float64(ends[1])) / 2) ** (power / 2)
+            taken += here
+            if taken == k:
+                found[i] = total / k
+                break
     return found
