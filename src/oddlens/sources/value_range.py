@@ -26,7 +26,7 @@ def spread(n: int, sample: int = SAMPLE) -> list[int]:
 def white_of(images: Iterable[NDArray[Any]], what: str) -> float:
     """1.0 or 255.0, as most images say; ``SourceError`` where they do not agree or say neither.
 
-    Images of nothing but 0 and 1, or with what is no number, say nothing, and go by the others. One that fits neither is
+    Images of nothing but 0 and 1, or with what is no number, say nothing and go by the others. One that fits neither is
     unreadable later.
 
     >>> white_of([np.array([0.0, 0.5]), np.array([0.0, 1.0])], "the array")
