@@ -53,7 +53,8 @@ def open_zip(path: Path, column: str | None = None, limits: Limits | None = None
         archive = zipfile.ZipFile(path)
     except Exception as error:  # zipfile fails in many ways on what is damaged
         raise SourceError(f"{path} cannot be read as a zip: {error}.") from error
-    members = {member.filename: member for member in archive.infolist() if not member.is_dir()}
+    members = {member.filename: member for member in archive.infolist() if member.filename.rstrip("/")
+               and not member.is_dir()}
     most = (limits or Limits()).memory
 
     def read(member: Any, count: int) -> bytes:
