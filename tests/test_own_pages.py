@@ -41,6 +41,7 @@ def test_the_commands_of_the_page_on_own_models_run(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     for i in range(40):
         Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(f"photos/{i:02}.png")
+    np.save("features.npy", rng.normal(size=(40, 16)))
     commands = [line for block in blocks("own_models.md", "sh") for line in block.splitlines()]
     assert len(commands) >= 2
     for line in commands:

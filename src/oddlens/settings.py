@@ -10,6 +10,7 @@ from sklearn.base import clone
 
 from oddlens import registry
 from oddlens.errors import OptionError
+from oddlens.given_features import GivenFeatures
 from oddlens.methods import named, options_of_named
 from oddlens.model import AnomalyModel
 from oddlens.protocols import HasOptions
@@ -18,7 +19,8 @@ from oddlens.views import View, chosen, parsed
 
 def build_model(
     encoder: str | None = None, detectors: Sequence[str] = (), settings: Mapping[str, Any] | None = None, *,
-    views: Sequence[str] = (), effort: str = "default", backbone: str | None = None, **options: Any,
+    views: Sequence[str] = (), effort: str = "default", backbone: str | None = None, encoder_is_given: bool = False,
+    **options: Any,
 ) -> AnomalyModel:
     """An unfitted model from names and NAME=VALUE settings.
 
@@ -26,7 +28,7 @@ def build_model(
     setting goes to the encoders, the detectors or the model, wherever there is an option of that name; ``neighbors.k``
     goes to each of that name alone, and ``dictionary+neighbors.k`` to the one in that view. A detector may be a class
     of scikit-learn or PyOD, ``sklearn.svm.OneClassSVM``, which is ``OneClassSVM`` for short in a setting. Raises
-    ``OptionError`` for a setting that nothing takes.
+    ``OptionError`` for a setting that nothing takes. encoder_is_given: the model is for features made elsewhere.
     """
     settings = settings or {}
     shared = {key: options[key] for key in ("device", "n_jobs", "random_state") if key in options}
@@ -47,9 +49,14 @@ def build_model(
         return named(role, name, **values)
 
     made = []
-    for view in _asked(encoder, detectors, views, effort, backbone):
+    if encoder_is_given and (encoder or views or backbone):
+        raise OptionError("Embeddings take the place of --encoder, --view and --backbone: give one or the other.")
+    asked = [View(GivenFeatures(), detector) for detector in detectors or ("neighbors",)] if encoder_is_given else None
+    for view in asked or _asked(encoder, detectors, views, effort, backbone):
         column = f"{view.encoder}+{view.detector}"
-        made.append(replace(view, encoder=make("encoder", str(view.encoder), column, view.encoder_options),
+        sees = view.encoder
+        made.append(replace(view, encoder=make("encoder", sees, column, view.encoder_options)
+                            if isinstance(sees, str) else sees,
                             detector=make("detector", str(view.detector), column, view.options)))
     for setting in settings:
         if setting not in taken:

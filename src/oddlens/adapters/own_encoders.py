@@ -33,7 +33,7 @@ class OwnEncoder(BaseEstimator):
             a callable of a uint8 (b, height, width, 1 or 3) array, which gives (b, d) numbers;
             a ``torch.nn.Module``, which is asked, in its evaluation mode, about a float (b, 1 or 3, height, width)
             tensor in 0..1; of an output with places, (b, d, rows, columns), the mean over the places counts;
-            a scikit-learn transformer, which is fitted to all images as (n, height * width * channels) rows in 0..1.
+            a scikit-learn transformer, which is fitted to (n, height * width * channels) rows in 0..1.
 
     ``AnomalyModel(image_size=..., channels=...)`` says what the images are brought to before. Where places matter, or a
     network wants images normalised as ImageNet's, ``encoders.backbone.Backbone`` does more.

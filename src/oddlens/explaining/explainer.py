@@ -22,7 +22,7 @@ from oddlens.explaining.orientation import ROTATIONS
 from oddlens.explaining.reference_images import Memory
 from oddlens.model import AnomalyModel
 from oddlens.pixels import Collection
-from oddlens.protocols import Doubles, Pixels, Reason, ShowsPlaces, Why
+from oddlens.protocols import Doubles, KnowsFitted, Pixels, Reason, ShowsPlaces, Why
 from oddlens.ranking import Ranking
 
 MOST_GROUPED = 2000  # strangest images that are grouped
@@ -187,6 +187,8 @@ class Explainer:
             return None, PLACES["other"]
         heat = self._places(row)
         if heat is None:
+            if isinstance(self.model.encoder_, KnowsFitted):  # which cannot judge the picture with parts exchanged
+                return None, PLACES["other"]
             found = heat_map(self.model.score_pixels, image, references)
             if found.fall <= 0:
                 return None, PLACES["other"]
@@ -227,13 +229,17 @@ class NewExplainer(Explainer):
     collection:  the new images as the model saw them.
     ranking:     what the model made of them.
     memory:      of the images that the model was fitted to.
+    parts:       as in :class:`Explainer`.
     """
 
     remembered: Memory
 
-    def __init__(self, model: AnomalyModel, collection: Collection, ranking: Ranking, memory: Memory) -> None:
+    def __init__(
+        self, model: AnomalyModel, collection: Collection, ranking: Ranking, memory: Memory,
+        parts: Mapping[str, NDArray[Any]] | None = None,
+    ) -> None:
         self.remembered = memory
-        super().__init__(model, collection, ranking)
+        super().__init__(model, collection, ranking, parts)
 
     def _causes(self, parts: Mapping[str, NDArray[Any]]) -> tuple[Causes, Mapping[str, Doubles]]:
         causes = self.remembered.causes
