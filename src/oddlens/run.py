@@ -78,8 +78,8 @@ def rank_into(
     if embeddings is not None:
         require_as_many(len(embeddings), len(source))
     with run_folder.claimed(out, source, overwrite) as place:
-        return _fitted(place, source, model, top, command, title, what or described(images), look or Look(), check,
-                       save_model, embeddings)
+        return _fitted(place, source, model, top, command, title, what or described(images, source), look or Look(),
+                       check, save_model, embeddings)
 
 
 def _fitted(
@@ -137,11 +137,11 @@ def score_with(
         model.give_feedback(said)
     source = open_source(images)
     if out is None:
-        return _scored(None, path, source, model, top, command, what or described(images))
+        return _scored(None, path, source, model, top, command, what or described(images, source))
     if Path(out).resolve() == path.resolve():
         raise OutputError(f"{out} is the run that is scored by: choose another place with --out.")
     with run_folder.claimed(out, source, overwrite) as place:
-        return _scored(place, path, source, model, top, command, what or described(images))
+        return _scored(place, path, source, model, top, command, what or described(images, source))
 
 
 def _scored(
@@ -217,8 +217,6 @@ def _summary(
     return summed if place is None else {**place.marks(), **summed}
 
 
-def described(images: Any) -> str:
+def described(images: Any, source: ImageSource) -> str:
     """What was looked at, in words."""
-    if isinstance(images, str | Path):
-        return str(images)
-    return f"{len(images):,} images of a {type(images).__name__}" if hasattr(images, "__len__") else str(type(images))
+    return str(images) if isinstance(images, str | Path) else f"{len(source):,} images of a {type(images).__name__}"
