@@ -1,5 +1,6 @@
 """The commands as a user runs them, in a process of their own only where that matters."""
 
+import io
 import json
 import os
 import subprocess
@@ -48,6 +49,26 @@ def test_rank_writes_the_run_and_names_the_strangest(oddlens, folder, tmp_path):
         "gallery.png", "images.csv", "model", "reasons.safetensors", "report.html", "run.json", "scores.csv",
         "scores.parquet"]
     assert len((tmp_path / "run" / "scores.csv").read_text().splitlines()) == 41
+
+
+def test_paths_come_from_standard_input_and_a_column_is_named(oddlens, folder, tmp_path, monkeypatch):
+    paths = [str(path) for path in sorted(folder.glob("*.png"))]
+    for ending in (b"\n", b"\0"):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"".join(p.encode() + ending for p in paths))))
+        code, out, err = oddlens("rank", "-", "--out", tmp_path / "run", "--overwrite", "--detector", "forest", *QUICK)
+        assert code == 0, err
+        assert "13.png" in out.splitlines()[0]
+    summary = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert summary["images"] == "paths on standard input"
+    (tmp_path / "two.csv").write_text("".join(["image,mask\n", *(f"{path},{paths[0]}\n" for path in paths)]))
+    code, _, err = oddlens("rank", tmp_path / "two.csv", "--out", tmp_path / "other", *QUICK)
+    assert code == 2
+    assert "--column image" in err
+    code, out, err = oddlens("rank", tmp_path / "two.csv", "--column", "image", "--out", tmp_path / "other", *QUICK)
+    assert code == 0, err
+    code, out, err = oddlens("score", tmp_path / "other", tmp_path / "two.csv", "--column", "image")
+    assert code == 0, err
+    assert "13.png" in out.splitlines()[0]
 
 
 @pytest.mark.parametrize("both", [["--fast", "--thorough"], ["--fast", "--view", "pixels+subspace"],

@@ -1,10 +1,14 @@
+import io
 import os
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow
 import pytest
 from PIL import Image
+from pyarrow import parquet
 
 from oddlens.errors import SavedModelError, UnreadableImage
 from oddlens.provenance import Origin, Provenance, file_digest
@@ -94,6 +98,67 @@ def test_rows_of_an_array_file_are_found_and_checked(tmp_path):
     (tmp_path / "images.npy").rename(tmp_path / "moved.npy")
     assert provenance.open().state(0) == "missing"
     assert [provenance.open(tmp_path / "moved.npy").state(row) for row in (0, 3)] == ["same", "changed"]
+
+
+def zipped(images, path, broken=()):
+    with zipfile.ZipFile(path, "w") as archive:
+        for number, image in enumerate(images):
+            stream = io.BytesIO()
+            Image.fromarray(image).save(stream, "PNG")
+            archive.writestr(f"{number}.png", b"" if number in broken else stream.getvalue())
+
+
+def test_images_in_an_archive_are_found_and_checked(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (4, 9, 12, 3), dtype=np.uint8)
+    zipped(images, tmp_path / "a.zip")
+    known(open_source(tmp_path / "a.zip")).save(tmp_path / "images.csv")
+    provenance = Provenance.load(tmp_path / "images.csv")
+    found = provenance.open()
+    assert np.array_equal(found.read(2), images[2])
+    assert found.read_near(1, 4)[1] == (9, 12)
+    assert found.path(2) is None
+    assert [found.state(row) for row in range(4)] == ["same"] * 4
+    images[3] += 1
+    zipped(images, tmp_path / "a.zip", broken=(1,))
+    os.utime(tmp_path / "a.zip", ns=(1, 1))
+    again = provenance.open()
+    assert [again.state(row) for row in range(4)] == ["same", "changed", "same", "changed"]
+    (tmp_path / "a.zip").rename(tmp_path / "moved.zip")
+    assert provenance.open().state(0) == "missing"
+    with pytest.raises(UnreadableImage, match=r"There is no .*a\.zip"):
+        provenance.open().read(0)
+    assert [provenance.open(tmp_path / "moved.zip").state(row) for row in (0, 3)] == ["same", "changed"]
+    zipped(images[:2], tmp_path / "a.zip")
+    with pytest.raises(UnreadableImage, match="has no image 3"):
+        provenance.open().read(3)
+
+
+def test_images_of_a_column_and_of_several_things_are_found(tmp_path, monkeypatch):
+    images = np.random.default_rng(0).integers(0, 256, (4, 9, 12, 3), dtype=np.uint8)
+    zipped(images, tmp_path / "a.zip")
+    (tmp_path / "photos").mkdir()
+    pictures(tmp_path / "photos", ["x.png", "y.png"])
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        contents = [archive.read(f"{number}.png") for number in range(4)]
+    parquet.write_table(pyarrow.table({"up": contents, "down": contents[::-1]}), tmp_path / "t.parquet")
+    source = open_source([tmp_path / "photos", tmp_path / "a.zip"])
+    table = open_source(tmp_path / "t.parquet", column="down")
+    np.save(tmp_path / "rows.npy", images)
+    for given in (source, table, open_source([tmp_path / "rows.npy", tmp_path / "photos"])):
+        provenance = known(given)
+        found = provenance.open()
+        for row in range(len(given)):
+            assert np.array_equal(found.read(row), given.read(row))
+            assert found.state(row) == "same"
+    assert [origin.kind for origin in known(source).origins] == ["file"] * 2 + ["inside"] * 4
+    assert known(table).origins[0].within == "down"
+
+
+@pytest.mark.parametrize("path", ["http://127.0.0.1:1/a.zip", "memory://a.zip", "frames:clip.gif"])
+def test_a_table_cannot_make_anything_be_fetched(path):
+    found = Provenance(("a",), (Origin("inside", path),)).open()
+    with pytest.raises(UnreadableImage, match="There is no"):
+        found.read(0)
 
 
 def test_an_array_in_memory_can_be_given_again(tmp_path):

@@ -30,6 +30,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 def _shared(*names: str) -> Callable[[F], F]:
     """The options that several commands share, each defined once."""
     known = {
+        "column": click.option("--column", default=None, metavar="NAME",
+                               help="Of a table: the column of images.  [default: the only one that holds any]"),
         "device": click.option("--device", default="auto", show_default=True,
                                help="Device that networks run on: auto, cpu, cuda, mps."),
         "jobs": click.option("--jobs", type=int, default=None, help="Threads.  [default: one for each core]"),
@@ -98,19 +100,21 @@ def cli() -> None:
               help="Inject synthetic anomalies and report which of them this run detects; five times slower.")
 @click.option("--no-model", is_flag=True,
               help="Save no model and no pixels: `oddlens score` cannot use the run.")
-@_shared("overwrite", "links", "isolate", "memory", "seconds", "top", "seed", "device", "jobs", "quiet", "json")
+@_shared("overwrite", "column", "links", "isolate", "memory", "seconds", "top", "seed", "device", "jobs", "quiet",
+         "json")
 def rank_command(
     images: tuple[str, ...], out: Path, fast: bool, thorough: bool, backbone: str | None,
     embeddings: Path | None, encoder: str | None,
     detectors: tuple[str, ...], views: tuple[str, ...], settings: tuple[str, ...],
     image_size: str | None, fdr: float, contamination: float | None, check: bool, no_model: bool, overwrite: bool,
-    follow_links: bool, isolate: bool, max_memory: float, max_seconds: float,
+    column: str | None, follow_links: bool, isolate: bool, max_memory: float, max_seconds: float,
     top: int, seed: int, device: str, jobs: int | None, quiet: bool, as_json: bool,
 ) -> None:
     """Rank the images in IMAGES from the strangest to the most ordinary.
 
-    IMAGES is a folder, several files, a text or CSV file of paths, an .npy or .npz array, or an IDX file. Nothing is
-    ever written into a folder of images.
+    IMAGES is a folder, several files, folders or patterns, a text file of paths, - for paths on standard input, a
+    table (CSV, Parquet, Arrow) of paths or of image files' contents, a zip or tar, an .npy or .npz array, or an IDX
+    file; docs/sources.md has them all. Nothing is ever written into a folder of images.
     """
     from oddlens.given_features import load_features
     from oddlens.run import rank_into
@@ -130,7 +134,7 @@ def rank_command(
         n_jobs=jobs,
     )
     with _progress(quiet or as_json):
-        result = rank_into(_images(images, follow_links, isolate, max_memory, max_seconds), out, model, top=top,
+        result = rank_into(_images(images, column, follow_links, isolate, max_memory, max_seconds), out, model, top=top,
                            command=_command(), check=check, save_model=not no_model, overwrite=overwrite,
                            what=_what(images), embeddings=None if embeddings is None else load_features(embeddings))
     _show(result.ranking, min(top, 20), result.summary, as_json)
@@ -141,10 +145,10 @@ def rank_command(
 @click.argument("images", nargs=-1, required=True)
 @click.option("--out", type=click.Path(path_type=Path), default=None,
               help="Folder for the table, pictures and report.  [default: only print]")
-@_shared("overwrite", "links", "isolate", "memory", "seconds", "top", "jobs", "quiet", "json")
+@_shared("overwrite", "column", "links", "isolate", "memory", "seconds", "top", "jobs", "quiet", "json")
 def score_command(
-    model: Path, images: tuple[str, ...], out: Path | None, overwrite: bool, follow_links: bool, isolate: bool,
-    max_memory: float, max_seconds: float, top: int, jobs: int | None, quiet: bool, as_json: bool
+    model: Path, images: tuple[str, ...], out: Path | None, overwrite: bool, column: str | None, follow_links: bool,
+    isolate: bool, max_memory: float, max_seconds: float, top: int, jobs: int | None, quiet: bool, as_json: bool
 ) -> None:
     """Score new images, each on its own, with the model of an earlier run.
 
@@ -159,7 +163,7 @@ def score_command(
     from oddlens.run import score_with
 
     with _progress(quiet or as_json):
-        result = score_with(model, _images(images, follow_links, isolate, max_memory, max_seconds), out,
+        result = score_with(model, _images(images, column, follow_links, isolate, max_memory, max_seconds), out,
                             what=_what(images), top=top, n_jobs=jobs, command=_command(),
                             overwrite=overwrite, labels=said_in(model / run_folder.LABELS))
     _show(result.ranking, top, result.summary, as_json)
@@ -167,7 +171,7 @@ def score_command(
 
 @cli.command("review")
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--images", "moved", type=click.Path(path_type=Path), default=None,
+@click.option("--images", "moved", default=None,
               help="Where the images are now, if they were moved since they were ranked.")
 @click.option("--name", default=None, help="Who says it, kept with each label.  [default: the name of the account]")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the page.  [default: any that is free]")
@@ -175,7 +179,7 @@ def score_command(
               help="Address to listen on; any other lets other machines in.")
 @_shared("isolate", "memory", "seconds")
 def review_command(
-    run: Path, moved: Path | None, name: str | None, port: int, host: str, isolate: bool, max_memory: float,
+    run: Path, moved: str | None, name: str | None, port: int, host: str, isolate: bool, max_memory: float,
     max_seconds: float,
 ) -> None:
     """Look through the images of a RUN in a browser, the strangest first, and say which are odd.
@@ -201,12 +205,12 @@ def review_command(
 @click.option("--link", is_flag=True, help="With --copy-odd: links instead of copies.")
 @click.option("--move", is_flag=True, help="With --copy-odd: move them out of the collection, after a question.")
 @click.option("--yes", is_flag=True, help="With --move: do not ask.")
-@click.option("--images", "moved", type=click.Path(path_type=Path), default=None,
+@click.option("--images", "moved", default=None,
               help="Where the images are now, if they were moved since they were ranked.")
 @_shared("json")
 def export_command(
     run: Path, out: Path | None, formats: tuple[str, ...], target: Path | None, link: bool, move: bool, yes: bool,
-    moved: Path | None, as_json: bool,
+    moved: str | None, as_json: bool,
 ) -> None:
     """Take the answer of a review elsewhere: labels and ranking of a RUN as files, the odd images as copies.
 
@@ -370,18 +374,24 @@ def main() -> None:
 
 
 def _images(
-    images: tuple[str, ...], follow_links: bool, isolate: bool, max_memory: float, max_seconds: float
+    images: tuple[str, ...], column: str | None, follow_links: bool, isolate: bool, max_memory: float,
+    max_seconds: float,
 ) -> ImageSource:
-    """The source of what the command line names: one thing, or several files."""
+    """The source of what the command line names: one thing, or several; "-" stands for paths on standard input."""
     from oddlens.reading.limits import Limits
     from oddlens.sources import open_source
+    from oddlens.sources.listed_paths import listed_in
 
-    return open_source(images[0] if len(images) == 1 else images, follow_links=follow_links,
-                       limits=Limits(int(max_memory * 2**30), max_seconds, isolate))
+    paths: list[str] = []
+    for path in images:
+        paths += listed_in(sys.stdin.buffer.read()) if path == "-" else [path]
+    return open_source(paths[0] if images == tuple(paths) and len(paths) == 1 else paths, column=column,
+                       follow_links=follow_links, limits=Limits(int(max_memory * 2**30), max_seconds, isolate))
 
 
 def _what(images: tuple[str, ...]) -> str:
-    return images[0] if len(images) == 1 else f"{images[0]} and {len(images) - 1:,} more files"
+    first = "paths on standard input" if images[0] == "-" else images[0]
+    return first if len(images) == 1 else f"{first} and {len(images) - 1:,} more"
 
 
 def _setting(text: str) -> tuple[str, Any]:

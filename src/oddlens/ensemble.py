@@ -112,6 +112,7 @@ class Ensemble:
             for column in self.columns(name):
                 own[column] = _as_scores(column, judged(column, self.detectors[column], given), len(given))
                 advance("scoring", len(own), len(self.detectors))
+            del given  # before the next encoder's take as much room
         self.alignment = min(aligned, default=0.0)
         members = {column: own[column] for column in self.detectors}
         if features is None:

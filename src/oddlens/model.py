@@ -25,7 +25,7 @@ from oddlens.feedback import Evidence, learn
 from oddlens.labelled_decisions import decide_labelled
 from oddlens.labels import by_row, merged
 from oddlens.methods import made, name_of
-from oddlens.passing import Work, working
+from oddlens.passing import Columns, Work, working
 from oddlens.pixels import (
     Collection,
     Copies,
@@ -209,22 +209,28 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
                     detail=self.detail if any(map(sees_detail, encoders)) else 0,
                     texture=self.detail != 0 and any(map(sees_texture, encoders)), detail_side=ensemble.detail_side)
 
+    def stream_new(self, images: Any) -> Stream:
+        """Images as ``rank`` reads them, in ``format_``: some now, the others of many when their turn comes."""
+        self._require_fit()
+        return Stream.open(open_source(images), self.format_, self.n_jobs)
+
     def read_new(self, images: Any) -> Collection:
         """Images as ``rank`` reads them, in ``format_``; for ``rank`` and the methods with scikit-learn's signs."""
         self._require_fit()
         return read_pixels(open_source(images), self.format_, jobs=self.n_jobs)
 
-    def rank(self, images: Any = None) -> Ranking:
+    def rank(self, images: Any = None, *, work: Work | None = None) -> Ranking:
         """The fitted images, each judged without itself; or other images, each judged alone.
 
-        Other images are whatever ``fit`` takes, or what ``read_new`` gave. The threshold was fixed when the model was
+        Other images are whatever ``fit`` takes, or what ``read_new`` or ``stream_new`` gave. work: what else is to be
+        found of them; see ``passing.Work``. The threshold was fixed when the model was
         fitted, so that the rate ``fdr`` holds over the fitted images. ``predict`` goes by the same.
         """
         self._require_fit()
         if images is None:
             return self._ranking(self.names_, self.unreadable_, self.own_, self._judged())
-        collection, scored, row = self._score(images)
-        return self._ranking(collection.names, collection.unreadable, scored.members, self._judged(scored, row))
+        found, scored, row = self._score(images, work)
+        return self._ranking(found.names, found.unreadable, scored.members, self._judged(scored, row))
 
     def give_feedback(self, labels: Mapping[str, str | None]) -> Self:
         """Take in what a person said of fitted images: name -> "odd", "normal", or None to take it back.
@@ -246,9 +252,9 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
     def score_samples(self, images: Any) -> Doubles:
         """(n,) minus the score of each image, nan for one that cannot be read: lower is stranger."""
         self._require_fit()
-        collection, scored, row = self._score(images)
-        scores = np.full(len(collection.names) + len(collection.unreadable), np.nan)
-        scores[collection.indices] = -self._judged(scored, row).scores
+        found, scored, row = self._score(images)
+        scores = np.full(len(found.names) + len(found.unreadable), np.nan)
+        scores[found.indices] = -self._judged(scored, row).scores
         return scores
 
     def decision_function(self, images: Any) -> Doubles:
@@ -413,23 +419,28 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         members = self.ensemble_.score(Copies(pixels), without=detailed).members
         return fuse(self.fusion_.only(members), {column: self.own_[column] for column in members}, members)
 
-    def _score(self, images: Any) -> tuple[Collection, Scored, NDArray[np.int64]]:
-        collection = images if isinstance(images, Collection) else self.read_new(images)
-        if collection.format != self.format_:
-            raise OptionError(f"The images were read as {collection.format}, and the model was fitted to images read "
+    def _score(self, images: Any, work: Work | None = None) -> tuple[Columns, Scored, NDArray[np.int64]]:
+        """Other images, what the views say of them, and of which fitted ones they are copies."""
+        stream = images if isinstance(images, Stream) else (
+            Stream.of(images) if isinstance(images, Collection) else self.stream_new(images))
+        if stream.form != self.format_:
+            raise OptionError(f"The images were read as {stream.form}, and the model was fitted to images read "
                               f"as {self.format_}: read them with the model's read_new.")
-        if len(collection.names) == 0:
-            none = np.empty((0, self.evidence_.features.shape[1]), np.float16)
-            return collection, Scored({column: np.empty(0) for column in self.detectors_}, none), np.empty(0, np.int64)
-        return collection, *self._scored(collection.copies)
+        with working(work, stream) as work:
+            found = passing.score_new(self.ensemble_, stream, work)
+        row = self.known_.rows_of(work.columns.digests)
+        return work.columns, self._as_known(found, row), row
 
     def _scored(self, images: Copies) -> tuple[Scored, NDArray[np.int64]]:
         """What the views say of images; and of which fitted images these are copies, which get its scores: -1 none."""
         row = self.known_.find(*images.parts)
-        found = self.ensemble_.score(images)
+        return self._as_known(self.ensemble_.score(images), row), row
+
+    def _as_known(self, found: Scored, row: NDArray[np.int64]) -> Scored:
+        """Scores of images, those of copies of fitted ones being theirs."""
         members = {column: np.where(row >= 0, self.own_[column][row], scores)
                    for column, scores in found.members.items()}
-        return Scored(members, found.features), row
+        return Scored(members, found.features)
 
     def _judged(self, scored: Scored | None = None, row: NDArray[np.int64] | None = None) -> Judged:
         """What labels make of the fitted images, or of others; without labels what the views say of them."""

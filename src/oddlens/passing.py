@@ -25,10 +25,12 @@ from oddlens.learning.training import one_thread
 from oddlens.pixels import Collection
 from oddlens.progress import advance, silent
 from oddlens.protocols import Detector, Doubles, Encoded, ShowsPlaces, State, Unsavable
-from oddlens.scoring.exact_copies import digests
-from oddlens.stream import LEARNED_IMAGES, Found, Stream
+from oddlens.scoring.exact_copies import BYTES, digests
+from oddlens.stream import BLOCK_IMAGES, LEARNED_IMAGES, Found, Stream
 from oddlens.threads import in_order
 
+#: Columns of every block, those without an image included.
+ALWAYS = ("indices", "shapes", "digests")
 #: What else is found of a block's images, beside what the encoders give: columns, a row an image.
 Measure = Callable[[Collection], Block]
 
@@ -57,12 +59,17 @@ class Work:
 
 @contextmanager
 def working(work: Work | None, stream: Stream) -> Iterator[Work]:
-    """Where the stages of a fit are kept: as given, else of small collections in memory, of large ones on the disk."""
-    if work is not None or stream.count <= LEARNED_IMAGES:
-        yield work or Work()
+    """Where the stages are kept: as given; else those of a small collection in memory, of a large one on the disk."""
+    work = work or Work()
+    if work.folder is not None or stream.count <= LEARNED_IMAGES:
+        yield work
         return
     with tempfile.TemporaryDirectory(prefix="oddlens-") as folder:
-        yield Work(Path(folder), "for once")
+        work.folder, work.key = Path(folder), "for once"
+        try:
+            yield work
+        finally:
+            work.folder, work.key = None, ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,17 +91,15 @@ class Columns(Found):
 
     def under(self, prefix: str) -> dict[str, NDArray[Any]]:
         """The columns whose names begin so, by the rest of their names."""
-        return {name.removeprefix(prefix): self.joined(name) for name in self.blocks.names(self._full)
-                if name.startswith(prefix)}
+        full = next((number for number in self.numbers if len(self.blocks.names(number)) > len(ALWAYS)), None)
+        names = () if full is None else self.blocks.names(full)
+        return {name.removeprefix(prefix): self.joined(name) for name in names if name.startswith(prefix)}
 
     def encoded(self, encoder: str) -> Encoded:
         """What an encoder gave of all images."""
-        return whole(self.under(f"{encoder}/"), self.blocks.facts(self._full)["node_types"][encoder])
-
-    @property
-    def _full(self) -> int:
-        """The number of a block with an image in it."""
-        return next(number for number in self.numbers if "node_types" in self.blocks.facts(number))
+        types = next(facts["node_types"] for number in self.numbers
+                     if "node_types" in (facts := self.blocks.facts(number)))
+        return whole(self.under(f"{encoder}/"), types[encoder])
 
 
 def learn(ensemble: Ensemble, stream: Stream, work: Work) -> str:
@@ -124,11 +129,14 @@ def encode(ensemble: Ensemble, stream: Stream, work: Work, key: str, jobs: int |
     keys = [key_of(key, number, stream.stamps(number)) for number in numbers]
     missing = [number for number in numbers if not blocks.holds(number, keys[number])]
 
+    def encoded(images: Collection) -> Block:
+        return ensemble.encode(images.copies)
+
     def make(place: int) -> int:
         number = missing[place]
         with silent():
             images = stream.block(number)
-            blocks.put(number, keys[number], _found(ensemble, images, work.measures))
+            blocks.put(number, keys[number], _found(images, (encoded, *work.measures)))
         return number
 
     done = stream.count - sum(stream.size(number) for number in missing)
@@ -138,10 +146,7 @@ def encode(ensemble: Ensemble, stream: Stream, work: Work, key: str, jobs: int |
         for number in in_order(make, len(missing), resolve_jobs(jobs), ahead=1):
             done += stream.size(number)
             advance("encoding", done, stream.count)
-    indices = blocks.joined("indices", numbers)
-    unreadable = tuple((name, reason) for number in numbers for name, reason in blocks.facts(number)["unreadable"])
-    work.columns = Columns(stream.names(indices), unreadable, blocks.joined("shapes", numbers), indices, blocks,
-                           numbers, blocks.joined("digests", numbers))
+    work.columns = _columns(stream, blocks)
     return work.columns
 
 
@@ -170,13 +175,44 @@ def score(ensemble: Ensemble, columns: Columns, work: Work, key: str) -> Scored:
     return ensemble.judge(columns.encoded, judged)
 
 
-def _found(ensemble: Ensemble, images: Collection, measures: Sequence[Measure]) -> Block:
+def score_new(ensemble: Ensemble, stream: Stream, work: Work) -> Scored:
+    """Score other images block by block, each judged alone; ``work.columns`` is what else is found of them."""
+    blocks = work.blocks("new")
+
+    def scored(images: Collection) -> Block:
+        found = ensemble.score(images.copies)
+        return Block({"features": found.features,
+                      **{f"score/{column}": scores for column, scores in found.members.items()}})
+
+    # The next block is read while this one is scored.
+    for number, images in enumerate(in_order(stream.block, len(stream.blocks), 2, ahead=1)):
+        blocks.put(number, "", _found(images, (scored, *work.measures)))
+        advance("scoring", min(stream.count, (number + 1) * BLOCK_IMAGES), stream.count)
+    columns = work.columns = _columns(stream, blocks)
+    if not len(columns.indices):
+        none = np.empty((0, ensemble.components.axes.shape[1]), np.float16)
+        return Scored({column: np.empty(0) for column in ensemble.detectors}, none)
+    return Scored({column: columns.joined(f"score/{column}") for column in ensemble.detectors},
+                  columns.joined("features"))
+
+
+def _columns(stream: Stream, blocks: Blocks) -> Columns:
+    """The columns of all blocks, once all are there."""
+    numbers = stream.blocks
+    indices = blocks.joined("indices", numbers) if numbers else np.empty(0, np.int64)
+    unreadable = tuple((name, reason) for number in numbers for name, reason in blocks.facts(number)["unreadable"])
+    shapes = blocks.joined("shapes", numbers) if numbers else np.empty((0, 2), np.int32)
+    seen = blocks.joined("digests", numbers) if numbers else np.empty((0, BYTES), np.uint8)
+    return Columns(stream.names(indices), unreadable, shapes, indices, blocks, numbers, seen)
+
+
+def _found(images: Collection, measures: Sequence[Measure]) -> Block:
     """All that is to be found of a block's images."""
     facts: dict[str, Any] = {"unreadable": images.unreadable}
     columns: dict[str, NDArray[Any]] = {"indices": images.indices, "shapes": images.shapes,
                                         "digests": digests(*images.copies.parts)}
     if len(images):
-        for found in (ensemble.encode(images.copies), *(measure(images) for measure in measures)):
+        for found in (measure(images) for measure in measures):
             columns |= found.columns
             facts |= found.facts
     return Block(columns, facts)

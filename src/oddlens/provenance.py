@@ -1,7 +1,8 @@
 """Where the images of a run came from, so that it can open them again: ``images.csv``.
 
 A file is known by its path, its place in the folder that was ranked, its size, time and SHA-256; a row of an array by
-its file, its number and the SHA-256 of its pixels. An array in memory has no file: it can be given again. The table is
+its file, its number and the SHA-256 of its pixels; an image in an archive or a table by that file, its number in it and
+the SHA-256 of its content. An array in memory has no file: it can be given again. The table is
 text, so that reading one from a stranger takes no parser but Python's own.
 """
 
@@ -24,24 +25,30 @@ from oddlens.errors import SavedModelError, SourceError, UnreadableImage
 from oddlens.files import open_regular, read_regular, write_atomically
 from oddlens.kernels import resolve_jobs
 from oddlens.progress import advance
-from oddlens.protocols import ImageSource, InFolder
+from oddlens.protocols import ImageSource, InFolder, ReadsNear
 from oddlens.reading.limits import Limits
 from oddlens.sources import ArraySource, FileSource, open_source
+from oddlens.sources.encoded import EncodedSource
+from oddlens.sources.frames import FrameSource
+from oddlens.sources.joined import JoinedSource
+from oddlens.sources.path import open_path
 
-Kind: TypeAlias = Literal["file", "row", "array", "source"]
+Kind: TypeAlias = Literal["file", "row", "inside", "array", "source"]
 State: TypeAlias = Literal["same", "changed", "missing", "unknown"]
-KINDS: tuple[Kind, ...] = ("file", "row", "array", "source")
+KINDS: tuple[Kind, ...] = ("file", "row", "inside", "array", "source")
 
 
 @dataclass(frozen=True)
 class Origin:
     """Where one image came from.
 
-    kind:      "file": an image file; "row": a row of an array in a file; "array": of one in memory; "source": of a
-               source of the user's own, which is known by its name alone.
+    kind:      "file": an image file; "row": a row of an array in a file; "inside": an image file in an archive or a
+               table, or a frame of a video; "array": a row of an array in memory; "source": of a source of the user's
+               own or a data set, which is known by its name alone.
     path:      of the file, absolute; empty where there is none.
-    within:    the path within the folder that was ranked, or of several files within the folder that holds them all.
-    place:     the page of a file, or the row of an array, from 0.
+    within:    the path within the folder that was ranked, or of several files within the folder that holds them all;
+               of an image inside a file the column or ending that was named.
+    place:     the page of a file, the row of an array, or the number in an archive or a table, from 0.
     size:      of the file, in bytes.
     modified:  when the file was last changed, in nanoseconds since 1970.
     sha256:    of the file, or of the row's pixels; empty where it is not known.
@@ -76,12 +83,7 @@ class Provenance:
         Every file is read once more, for its digest.
         """
         numbers = [int(index) for index in indices]
-        if isinstance(source, FileSource):
-            origins = _of_files(source, numbers, jobs)
-        elif isinstance(source, ArraySource):
-            origins = _of_rows(source, numbers)
-        else:
-            origins = [Origin("source", place=number) for number in numbers]
+        origins = _origins(source, numbers, jobs)
         return cls(tuple(names), tuple(replace(origin, height=int(height), width=int(width))
                                        for origin, (height, width) in zip(origins, shapes, strict=True)))
 
@@ -126,7 +128,7 @@ class FoundImages:
         self._given: ImageSource | None = None
         self._by_name: Mapping[str, int] = {}
         self._folder: Path | None = None
-        self._arrays: dict[str, ImageSource] = {}
+        self._opened: dict[tuple[str, str], ImageSource] = {}
         self._known: dict[int, tuple[tuple[int, int], State]] = {}
         if images is not None:
             if isinstance(images, str | os.PathLike) and Path(images).is_dir():
@@ -164,7 +166,7 @@ class FoundImages:
     def read_near(self, row: int, side: int) -> tuple[NDArray[np.uint8], tuple[int, int]]:
         """The image, maybe reduced with ``side`` pixels or more left on its shorter side, and its (height, width)."""
         source, index = self._place(row)
-        if isinstance(source, FileSource):
+        if isinstance(source, ReadsNear):
             return source.read_near(index, side)
         image = source.read(index)
         return image, (image.shape[0], image.shape[1])
@@ -178,10 +180,10 @@ class FoundImages:
                 return "missing" if path is None or not path.is_file() else self._compared(row, path, origin)
             if origin.kind == "source":
                 return "missing" if self._given is None else "unknown"
-            source, index = self._place(row)
-            if origin.kind == "row" and self._given is None:
+            if origin.kind in ("row", "inside") and self._given is None:
+                self._place(row)
                 return self._compared(row, Path(origin.path), origin)
-            return "same" if pixels_digest(source.read(index)) == origin.sha256 else "changed"
+            return "same" if self._digest(row) == origin.sha256 else "changed"
         except (OSError, UnreadableImage, SourceError):
             return "missing"
 
@@ -194,14 +196,18 @@ class FoundImages:
         if not origin.sha256:
             return "unknown"
         if row not in self._known or self._known[row][0] != seen:
-            if origin.kind == "row":
-                self._arrays.pop(origin.path, None)
-                source, index = self._place(row)
-                now = pixels_digest(source.read(index))
-            else:
-                now = file_digest(path)
+            if origin.kind != "file":
+                self._opened.pop((origin.path, origin.within), None)
+            now = file_digest(path) if origin.kind == "file" else self._digest(row)
             self._known[row] = seen, "same" if now == origin.sha256 else "changed"
         return self._known[row][1]
+
+    def _digest(self, row: int) -> str:
+        """Of the image as it is now: of its content where that is a file's, else of its pixels."""
+        source, index = self._place(row)
+        if self.provenance.origins[row].kind == "inside" and isinstance(source, EncodedSource):
+            return content_digest(source.content(index))
+        return pixels_digest(source.read(index))
 
     def _place(self, row: int) -> tuple[ImageSource, int]:
         """The source that a row is read from, and its number there."""
@@ -216,16 +222,30 @@ class FoundImages:
             if path is None:
                 raise UnreadableImage(name, "its place in the folder cannot be told")
             return FileSource([path], [name], pages=[origin.place], limits=self.limits), 0
-        if origin.kind == "row":
-            try:
-                source = self._arrays.get(origin.path) or open_source(origin.path, limits=self.limits)
-            except SourceError as error:
-                raise UnreadableImage(name, str(error)) from error
-            self._arrays[origin.path] = source
-            if not isinstance(source, ArraySource) or not 0 <= origin.place < len(source):
-                raise UnreadableImage(name, f"{origin.path} has no row {origin.place}")
+        if origin.kind in ("row", "inside"):
+            source = self._reopened(name, origin)
+            kinds = (ArraySource,) if origin.kind == "row" else (EncodedSource, FrameSource)
+            if not isinstance(source, kinds) or not 0 <= origin.place < len(source):
+                raise UnreadableImage(name, f"{origin.path} has no {'row' if origin.kind == 'row' else 'image'} "
+                                      f"{origin.place}")
             return source, origin.place
         raise UnreadableImage(name, "it lay in memory and in no file: give the images again (--images)")
+
+    def _reopened(self, name: str, origin: Origin) -> ImageSource:
+        """The array, archive or table that an image lies in. A path is all that it may be: nothing is fetched."""
+        key = origin.path, origin.within
+        if key not in self._opened:
+            column = origin.within or None if origin.kind == "inside" else None
+            try:
+                self._opened[key] = open_path(Path(origin.path), column=column, limits=self.limits)
+            except SourceError as error:
+                raise UnreadableImage(name, str(error)) from error
+        return self._opened[key]
+
+
+def content_digest(content: bytes | Path) -> str:
+    """The SHA-256 of an image file's content, in hexadecimal, or of the file at a path."""
+    return file_digest(content) if isinstance(content, Path) else hashlib.sha256(content).hexdigest()
 
 
 def file_digest(path: Path) -> str:
@@ -240,6 +260,50 @@ def pixels_digest(image: NDArray[np.uint8]) -> str:
 
 
 _COLUMNS = ("name", *(item.name for item in fields(Origin)))
+
+
+def _origins(source: ImageSource, numbers: Sequence[int], jobs: int | None) -> list[Origin]:
+    """Of images of a source, by their numbers in it."""
+    if isinstance(source, FileSource):
+        return _of_files(source, numbers, jobs)
+    if isinstance(source, ArraySource):
+        return _of_rows(source, numbers)
+    if isinstance(source, EncodedSource) and source.path is not None:
+        return _of_contents(source, source.path, numbers)
+    if isinstance(source, FrameSource):
+        return _of_frames(source, numbers)
+    if isinstance(source, JoinedSource):
+        found: dict[int, Origin] = {}
+        for part in source.parts:
+            places = [(number, source.place(number)[1]) for number in numbers if source.place(number)[0] is part]
+            found.update(zip([number for number, _ in places],
+                             _origins(part, [place for _, place in places], jobs), strict=True))
+        return [found[number] for number in numbers]
+    return [Origin("source", place=number) for number in numbers]
+
+
+def _of_frames(source: FrameSource, numbers: Sequence[int]) -> list[Origin]:
+    """Of frames: without digests, for which all would have to be decoded once more."""
+    holder = Path(os.path.abspath(source.path))  # noqa: PTH100  links stay as named
+    status = holder.stat()
+    return [Origin("inside", str(holder), "", number, status.st_size, status.st_mtime_ns) for number in numbers]
+
+
+def _of_contents(source: EncodedSource, path: Path, numbers: Sequence[int]) -> list[Origin]:
+    """Of image files in an archive or a table."""
+    holder = Path(os.path.abspath(path))  # noqa: PTH100  links stay as named
+    status = holder.stat()
+    origins = []
+    for done, number in enumerate(numbers, start=1):
+        try:
+            sha256 = content_digest(source.content(number))
+        except (UnreadableImage, OSError):  # it was damaged since it was read
+            sha256 = ""
+        origins.append(Origin("inside", str(holder), source.column or "", number, status.st_size, status.st_mtime_ns,
+                              sha256))
+        if done % 1000 == 0 or done == len(numbers):
+            advance("digests", done, len(numbers))
+    return origins
 
 
 def _of_files(source: FileSource, numbers: Sequence[int], jobs: int | None) -> list[Origin]:

@@ -23,7 +23,7 @@ from oddlens.explaining.reference_images import Memory
 from oddlens.files import write_atomically
 from oddlens.given_features import fit_features, for_features, require_as_many, require_features
 from oddlens.model import AnomalyModel
-from oddlens.passing import Work
+from oddlens.passing import Work, working
 from oddlens.pixels import Collection
 from oddlens.progress import advance
 from oddlens.protocols import ImageSource, PassesOver, Skips
@@ -150,8 +150,11 @@ def _scored(
 ) -> RunResult:
     """Read, score and explain new images, and write them where there is a place."""
     start = time.perf_counter()
-    collection = model.read_new(source)
-    ranking = model.rank(collection)
+    stream = model.stream_new(source)
+    with working(Work(measures=(_causes,)), stream) as work:
+        ranking = model.rank(stream, work=work)
+        parts = work.columns.under(CAUSES)
+    collection = stream.collection(work.columns)
     model.timings_ = {"scoring": time.perf_counter() - start}
     explainer = None
     reasons = path / run_folder.REASONS
@@ -159,7 +162,7 @@ def _scored(
         start = time.perf_counter()
         form = model.format_
         memory = Memory.load(reasons, (form.height, form.width, form.channels), len(model.names_))
-        explainer = NewExplainer(model, collection, ranking, memory)
+        explainer = NewExplainer(model, collection, ranking, memory, parts)
         ranking = replace(ranking, causes=explainer.cause_names(),
                           measures={**ranking.measures, **explainer.measures()})
         model.timings_["causes"] = time.perf_counter() - start

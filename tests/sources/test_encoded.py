@@ -45,7 +45,21 @@ def test_what_cannot_be_fetched_or_is_too_large_costs_one_image():
 def test_names():
     assert numbered(11)[:2] == ["00", "01"]
     assert stored_names(["a", "b"]) == ["a", "b"]
-    for paths in (["a", "a"], ["a", None], [None, None], ["a", ""]):
-        assert stored_names(paths) == ["0", "1"]
+    for paths in (["a", "a"], ["a", None], [None, None], ["a", ""], []):
+        assert stored_names(paths) is None
     source = EncodedSource(["a\n", "a\\n"], [PNG, PNG].__getitem__)
     assert [source.name(0), source.name(1)] == ["a\\n", "a\\n (2)"]
+
+
+def test_what_changed_is_noticed(tmp_path):
+    (tmp_path / "x.png").write_bytes(PNG)
+    contents = [PNG, tmp_path / "x.png", tmp_path / "gone.png"]
+    source = EncodedSource([*"abc"], contents.__getitem__)
+    before = [source.stamp(number) for number in range(3)]
+    assert before[2] == ()
+    contents[0] = PNG + b" "
+    (tmp_path / "x.png").write_bytes(PNG + b" ")
+    assert all(source.stamp(number) != before[number] for number in (0, 1))
+    inside = [EncodedSource(["a"], contents.__getitem__, path=tmp_path / "x.png", column=column).stamp(0)
+              for column in ("up", "down", "down")]
+    assert inside[0] != inside[1] == inside[2]

@@ -1,3 +1,4 @@
+import os
 
 import numpy as np
 import pytest
@@ -5,6 +6,7 @@ import pytest
 from held import names
 from oddlens.errors import SourceError, UnreadableImage
 from oddlens.sources import open_source
+from oddlens.sources.listed_paths import expanded, listed_in, paths_in
 
 
 def test_listed_files_keep_their_names_and_order_and_are_never_left_out(folder, tmp_path):
@@ -47,5 +49,40 @@ def test_several_paths_patterns_columns_and_tables_are_what_they_mean(folder, tm
     assert names(open_source("photos/**/rgb.png")) == ["rgb.png"], "one file, and no walk in circles"
     with pytest.raises(SourceError, match="There is no"):
         open_source("photos/*.nothing")
-    with pytest.raises(SourceError, match="photos is a folder, and there are 1 more paths"):
-        open_source(["photos", "photos/bmp.bmp"])
+
+
+@pytest.mark.parametrize(("pattern", "found"), [
+    ("a", ["a"]), ("{a,b}.png", ["a.png", "b.png"]), ("s-{009..011}", ["s-009", "s-010", "s-011"]),
+    ("{2..0}", ["2", "1", "0"]), ("{a,b}{1..2}", ["a1", "a2", "b1", "b2"]), ("{a}", ["{a}"]), ("{,x}", ["", "x"]),
+])
+def test_braces_stand_for_what_shells_make_of_them(pattern, found):
+    assert list(expanded(pattern)) == found
+
+
+def test_braces_that_stand_for_too_much_take_no_time(tmp_path):
+    with pytest.raises(SourceError, match="There is no"):
+        open_source(f"{tmp_path}/{{1..99999999}}{{1..99999999}}.png")
+
+
+def test_a_pattern_with_braces_is_filled_in(folder, monkeypatch):
+    monkeypatch.chdir(folder.parent)
+    assert names(open_source("photos/{tiff.tif,bmp.bmp,none.png}")) == ["photos/tiff.tif", "photos/bmp.bmp"]
+    assert names(open_source(["photos/b*.bmp", "photos/tiff.t*"])) == ["photos/bmp.bmp", "photos/tiff.tif"]
+
+
+def test_paths_as_other_commands_print_them():
+    assert listed_in(b"a b.png\nc\r\n\n") == ["a b.png", "c"]
+    assert listed_in(b"a\nb\0c\0") == ["a\nb", "c"]
+    assert listed_in(b"") == []
+    assert os.fsencode(listed_in(b"\xff.png")[0]) == b"\xff.png"
+
+
+def test_a_data_set_is_not_walked_to_find_paths_in_it():
+    class Walked:
+        shape = (3,)
+
+        def __len__(self): return 3
+        def __getitem__(self, number): return "x"
+        def __iter__(self): raise AssertionError("it is walked")
+
+    assert paths_in(Walked()) is None

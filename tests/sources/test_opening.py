@@ -1,5 +1,4 @@
 import os
-import zipfile
 
 import numpy as np
 import pytest
@@ -29,8 +28,7 @@ def test_a_film_is_no_list_of_paths(tmp_path):
     (np.zeros((60, 80, 3), np.uint8), r"one picture in colour .* \(n, height, width, 3\).*\[\.\.\., None\]"),
     (np.zeros((60, 80, 4)), "one picture in colour"),
     (Image.new("RGB", (40, 30)), "Give a list of several"),
-    ("https://example.org/photos.zip", "nothing is ever downloaded"),
-    ("s3://photos/today", "nothing is ever downloaded"),
+    ("gopher://example.org/photos.zip", "not known"),
     (np.zeros((5, 6, 7), np.int64), "astype"),
     (np.zeros((5, 6, 7), complex), "astype"),
     (np.zeros((5, 6, 7), ">u4"), "astype"),
@@ -55,11 +53,3 @@ def test_an_object_with_the_methods_is_taken_as_it_is():
 
     own = Own()
     assert open_source(own) is own
-
-
-def test_an_archive_is_to_be_unpacked(folder, monkeypatch):
-    monkeypatch.chdir(folder.parent)
-    with zipfile.ZipFile("photos.zip", "w") as archive:
-        archive.write("photos/bmp.bmp")
-    with pytest.raises(SourceError, match="unpack it"):
-        open_source("photos.zip")

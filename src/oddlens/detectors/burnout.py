@@ -20,6 +20,7 @@ from oddlens.errors import OptionError, SavedModelError
 from oddlens.options import require_numbers
 from oddlens.protocols import Doubles, Encoded, State
 from oddlens.scoring.features import checked_features
+from oddlens.scoring.large_neighborhood import own_scores
 from oddlens.scoring.neighborhood import LOCAL_SHARE, Neighborhood, Tightness, sampled
 from oddlens.scoring.structure import unimodality
 
@@ -34,7 +35,9 @@ class Burnout(BaseEstimator):
     n_jobs:        threads; by default one for each core. The scores do not depend on it.
 
     A fitted image is judged without itself: one image at distance 0 is taken for itself. So a new image that is a copy
-    of a fitted one gets that one's score. Memory for 10,000 rows, time that grows with the number of images.
+    of a fitted one gets that one's score, among up to 20,000 images. In a larger collection the strangest fitted images
+    are looked at again, beside all others that lie near. Memory for 10,000 rows, time that grows with the number of
+    images.
 
     Fitted: ``neighborhood_``, with the ranks and the usual distances; ``local_``.
 
@@ -64,10 +67,8 @@ class Burnout(BaseEstimator):
         sample = sampled(len(rows), np.random.default_rng(self.random_state))
         self.neighborhood_ = Neighborhood.of(rows, sample, self.n_jobs)
         self.local_ = LOCAL_SHARE * (1 - unimodality(rows)) if self.local == "auto" else float(self.local)
-        distances, around = self.neighborhood_.distances(rows, self.n_jobs)
-        plain = self.neighborhood_.ratios(distances)
-        self._surround(plain[sample])
-        self.own_ = plain * self.tightness_.factor(around)
+        plain, self.own_ = own_scores(self.neighborhood_, rows, sample, self.local_, self.n_jobs)
+        self._surround(plain)
         return self
 
     def _surround(self, plain: Doubles) -> None:

@@ -1,9 +1,10 @@
 """Distance to the k nearest neighbours: an image whose features lie far from those of all others is strange.
 
-The score is the distance to the k-th nearest other image, or the mean distance to the k nearest, and it is
-exact. FAISS proposes neighbours by squares less twice the product, which lose their digits where images are
-nearly alike; so the distances are computed again from the differences, and where the lost digits could have
-hidden a neighbour, all images are compared anew.
+The score is the distance to the k-th nearest other image, or the mean distance to the k nearest. Of up to 100,000
+images it is exact. FAISS proposes neighbours by squares less twice the product, which lose their digits where images
+are nearly alike; so the distances are computed again from the differences, and where the lost digits could have
+hidden a neighbour, all images are compared anew. Of more images, the strangest alone are compared with all that lie
+near them.
 
 Ramaswamy, Rastogi, Shim, *Efficient algorithms for mining outliers from large data sets*, 2000 (k-th);
 Angiulli, Pizzuti, *Fast outlier detection in high dimensional spaces*, 2002 (mean). Measuring a distance against those
@@ -28,12 +29,15 @@ from oddlens.errors import OptionError, SavedModelError
 from oddlens.kernels import helper, kernel, one_faiss_thread, resolve_jobs, threads
 from oddlens.progress import advance
 from oddlens.protocols import Bools, Doubles, Encoded, State
+from oddlens.scoring.distinct_rows import DistinctRows, comparable
 from oddlens.scoring.features import checked_features
 from oddlens.scoring.neighborhood import LOCAL_SHARE, TIGHTNESS_NEIGHBOURS, Tightness
-from oddlens.scoring.structure import neighbour_count, unimodality
+from oddlens.scoring.sampled_neighbors import SampledNeighbors
+from oddlens.scoring.structure import SAMPLED_ROWS, neighbour_count, unimodality
 
 SPARE_CANDIDATES = 8  # neighbours beyond k that FAISS proposes: room for those that it puts in the wrong order
 BATCH_ROWS = 16384  # rows whose neighbours are held at a time
+MOST_EXACT = 100_000  # distinct images up to which the search is exact; a search of all pairs takes minutes there
 SEARCH_ROWS = 4096  # rows that one thread searches at a time; with fewer FAISS works half as fast
 
 
@@ -58,6 +62,10 @@ class Neighbors(BaseEstimator):
     unless there are more than k besides it: then it is a common sight here, and its score is 0. Copies of other
     images count each. A new image that is a copy of a fitted one gets the score of that one. Where fewer than
     k images are left, as many as there are count; where none is left, the score is 0.
+
+    **More than 100,000** different images: the strangest 3 % are compared with all that lie near them, to a
+    thousandth; the scores of the rest are rougher. A sample of 10,000 is kept, and new images are compared with these
+    alone, on the scale of the others; a copy of a fitted image is one like any other then.
 
     Fitted: ``k_``, the number of neighbours used; ``local_``, how far distances are measured against those around.
 
@@ -87,6 +95,10 @@ class Neighbors(BaseEstimator):
 
     def fit(self, encoded: Encoded) -> Self:
         """Keep the features, and score each row among the others."""
+        self.sampled_: SampledNeighbors | None = None
+        features = checked_features(encoded, self)
+        if len(features) > MOST_EXACT and self._sample(features):
+            return self
         self._take(self._rows(encoded))
         plain = np.zeros(len(self.sizes_))
         around = np.full((len(plain), min(TIGHTNESS_NEIGHBOURS, self.k_)), -1, np.int32)
@@ -102,6 +114,24 @@ class Neighbors(BaseEstimator):
         self.own_ = (plain * self.tightness_.factor(around))[self.group_]
         return self
 
+    def _sample(self, rows: NDArray[np.float32]) -> bool:
+        """Score many rows without searching all pairs, unless hardly any of them differ."""
+        distinct = DistinctRows(rows, self.metric == "cosine")
+        if len(distinct) <= MOST_EXACT:
+            return False
+        some = np.sort(np.random.default_rng(0).permutation(len(distinct))[:SAMPLED_ROWS])
+        self._choose(distinct[some], len(rows))
+        squared = self.metric == "cosine"  # the mean is of what a score is, half the squares
+        combine = "root mean square" if self.combine == "mean" and squared else self.combine
+        self.sampled_, own = SampledNeighbors.fitted(
+            distinct, distinct.sizes, self.k_, combine, self.local_, self.n_jobs)
+        self.own_ = self._in_unit(own)[distinct.group]
+        return True
+
+    def _in_unit(self, distances: Doubles) -> Doubles:
+        """Of rows of length 1, one minus the cosine is half the squared distance."""
+        return np.asarray(np.square(distances) / 2 if self.metric == "cosine" else distances)
+
     def score_own(self) -> Doubles:
         """(n,) the fitted images' scores, each without itself and its copies."""
         check_is_fitted(self, "own_")
@@ -110,6 +140,8 @@ class Neighbors(BaseEstimator):
     def score_new(self, encoded: Encoded) -> Doubles:
         """(m,) other images' scores."""
         rows = self._rows_like_fitted(encoded)
+        if self.sampled_ is not None:
+            return self._in_unit(self.sampled_.scores(rows, self.n_jobs))
         scores = np.zeros(len(rows))
         for batch in _batches(len(rows)):
             distances, found = self._nearest(rows[batch], self.k_)
@@ -120,8 +152,13 @@ class Neighbors(BaseEstimator):
         return scores
 
     def get_state(self) -> State:
-        """The features, the fitted images' scores and, where these are other, their plain distances."""
+        """The features, the fitted images' scores and, where these are other, their plain distances.
+
+        Of more than 100,000 images: a sample of the features, and what new images need to be compared with it.
+        """
         check_is_fitted(self, "own_")
+        if self.sampled_ is not None:
+            return {**self.sampled_.state(), "own": self.own_}
         return {"rows": self.rows_, "own": self.own_, **({"plain": self.plain_} if self.local_ else {})}
 
     def set_state(self, state: State) -> Self:
@@ -129,6 +166,9 @@ class Neighbors(BaseEstimator):
         rows, own = state.get("rows"), state.get("own")
         if rows is None or own is None or rows.dtype != np.float32 or own.dtype != np.float64:
             raise SavedModelError("The saved neighbors lack their rows (float32) or their scores (float64).")
+        self.sampled_ = None
+        if "rank" in state:
+            return self._take_sample(state, own)
         if rows.ndim != 2 or not rows.shape[1] or own.shape != rows.shape[:1]:
             raise SavedModelError(f"The saved neighbors hold rows {rows.shape} but scores {own.shape}.")
         plain = state.get("plain", own)
@@ -146,9 +186,16 @@ class Neighbors(BaseEstimator):
         self.tightness_ = Tightness(plain[self.members_[self.first_]], self.local_)
         return self
 
-    def _take(self, rows: NDArray[np.float32]) -> None:
-        """Check the options, tell the copies apart and build the index of the distinct rows."""
-        n = len(rows)
+    def _take_sample(self, state: State, own: Doubles) -> Self:
+        self.sampled_ = SampledNeighbors.saved(state)
+        self.k_, self.local_ = self.sampled_.k, self.sampled_.local
+        if own.ndim != 1 or not np.isfinite(own).all():
+            raise SavedModelError("The saved neighbors hold scores that are not one finite number an image.")
+        self.own_ = own
+        return self
+
+    def _choose(self, rows: NDArray[np.float32], n: int) -> None:
+        """Check the options for n images, and choose k and how far distances are measured against those around."""
         if n < 2:
             raise OptionError(f"Neighbors needs 2 images or more, got {n}.")
         for name, known in (("combine", ("kth", "mean")), ("metric", ("euclidean", "cosine"))):
@@ -161,6 +208,10 @@ class Neighbors(BaseEstimator):
         kind = unimodality(rows) if self.k is None or self.local == "auto" else 0.0
         self.k_ = neighbour_count(n, kind) if self.k is None else int(self.k)
         self.local_ = LOCAL_SHARE * (1 - kind) if self.local == "auto" else float(self.local)
+
+    def _take(self, rows: NDArray[np.float32]) -> None:
+        """Check the options, tell the copies apart and build the index of the distinct rows."""
+        self._choose(rows, len(rows))
         self.rows_ = rows
         self._tell_copies_apart(rows)
         # Distances stay the same when all rows move together, and near the origin FAISS loses the least.
@@ -239,17 +290,14 @@ class Neighbors(BaseEstimator):
 
     def _rows(self, encoded: Encoded) -> NDArray[np.float32]:
         """(n, d) the features as they are compared, of the length 1 where it is angles that count."""
-        rows = checked_features(encoded, self)
-        if self.metric == "cosine":
-            lengths = np.sqrt(np.square(rows, dtype=np.float64).sum(1, keepdims=True))
-            rows = (rows / np.where(lengths > 0, lengths, 1)).astype(np.float32)
-        return read_only(rows + np.float32(0))  # -0 and 0 are one number; make them the same bytes
+        return read_only(comparable(checked_features(encoded, self), self.metric == "cosine"))
 
     def _rows_like_fitted(self, encoded: Encoded) -> NDArray[np.float32]:
         check_is_fitted(self, "own_")
         rows = self._rows(encoded)
-        if rows.shape[1] != self.rows_.shape[1]:
-            raise OptionError(f"Neighbors was fitted to {self.rows_.shape[1]} features, got {rows.shape[1]}.")
+        width = (self.rows_ if self.sampled_ is None else self.sampled_.near.reference).shape[1]
+        if rows.shape[1] != width:
+            raise OptionError(f"Neighbors was fitted to {width} features, got {rows.shape[1]}.")
         return rows
 
 

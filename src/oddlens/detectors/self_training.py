@@ -25,6 +25,7 @@ from oddlens.kernels import one_blas_thread
 from oddlens.options import require_numbers
 from oddlens.protocols import Doubles, Encoded, State
 from oddlens.scoring.features import checked_features
+from oddlens.scoring.large_neighborhood import own_scores
 from oddlens.scoring.neighborhood import Neighborhood, sampled
 
 FOLDS, REPEATS = 5, 3
@@ -41,7 +42,8 @@ class SelfTraining(BaseEstimator):
     random_state:  fixes the folds and, above 10,000 images, which of them are learned from and compared with.
     n_jobs:        threads; by default one for each core. The scores do not depend on it.
 
-    Below 300 images no rule is learned. Fitted: ``neighborhood_``, ``rule_`` (the weights of
+    Below 300 images no rule is learned. Of more than 20,000, the strangest are compared with all others that lie near,
+    the rest with the 10,000. Fitted: ``neighborhood_``, ``rule_`` (the weights of
     the features, and the constant last).
 
     >>> rows = np.random.default_rng(0).normal(size=(400, 4)).astype(np.float32)
@@ -74,7 +76,7 @@ class SelfTraining(BaseEstimator):
         sample = sampled(len(rows), rng)
         self.rows_ = np.ascontiguousarray(rows[sample])
         self.neighborhood_ = Neighborhood.of(rows, sample, self.n_jobs)
-        distances = self._ratios(rows)
+        distances = own_scores(self.neighborhood_, rows, sample, 0.0, self.n_jobs)[1]
         self.floor_ = max(float(distances.max()) * 1e-6, 1e-30)
         base = self._logarithm(distances)
         self.scale_ = np.array([np.median(base), max(float(base.std()), 1e-12), 1.0])

@@ -229,13 +229,17 @@ class NewExplainer(Explainer):
     collection:  the new images as the model saw them.
     ranking:     what the model made of them.
     memory:      of the images that the model was fitted to.
+    parts:       as in :class:`Explainer`.
     """
 
     remembered: Memory
 
-    def __init__(self, model: AnomalyModel, collection: Collection, ranking: Ranking, memory: Memory) -> None:
+    def __init__(
+        self, model: AnomalyModel, collection: Collection, ranking: Ranking, memory: Memory,
+        parts: Mapping[str, NDArray[Any]] | None = None,
+    ) -> None:
         self.remembered = memory
-        super().__init__(model, collection, ranking)
+        super().__init__(model, collection, ranking, parts)
 
     def _causes(self, parts: Mapping[str, NDArray[Any]]) -> tuple[Causes, Mapping[str, Doubles]]:
         causes = self.remembered.causes

@@ -35,6 +35,7 @@ from oddlens.reading.bounds import (
     png_header,
     too_large,
 )
+from oddlens.reading.dicom import decode_dicom, is_dicom
 from oddlens.reading.limits import MOST_PIXELS, Limits
 
 # The raster formats that are opened. Pillow knows more: some that start another program (EPS), some that lead on to a
@@ -42,6 +43,7 @@ from oddlens.reading.limits import MOST_PIXELS, Limits
 # (DDS: a minute for 24 megapixels). None of them is an image here.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "JPEG2000", "PPM", "DIB", "ICO", "CUR", "ICNS", "TGA",
            "PCX", "SGI", "PSD", "SUN")  # JPEG opens MPO too, PNG opens APNG, PPM opens PBM, PGM, PFM and PNM
+HEAD_BYTES = 132  # that tell them; of all but DICOM 16 do
 # Pixels from which images are decoded one at a time, so that memory is not multiplied by the cores.
 ALONE_PIXELS = 32_000_000
 UPRIGHT = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -55,38 +57,22 @@ def decode(
 ) -> tuple[NDArray[np.uint8], tuple[int, int]]:
     """An image file as uint8 (height, width, 1 or 3), upright, as a person would see it on white paper; its size.
 
-    The first frame of an animation, or a ``page`` of a TIFF. Transparency is flattened on white. 16-bit grey keeps its
-    upper 8 bits. No file states the range of 32-bit and floating-point grey: floating-point values within 0..1 are
-    taken for shares of white, others within 0..255 as they are, within 0..65535 as 16 bits, and the rest are scaled
-    from the image's least to its greatest value.
+    The first frame of an animation, a ``page`` of a TIFF or a frame of a DICOM file. Transparency is flattened on
+    white. 16-bit grey keeps its upper 8 bits. No file states the range of 32-bit and floating-point grey:
+    floating-point values within 0..1 are taken for shares of white, others within 0..255 as they are, within 0..65535
+    as 16 bits, and the rest are scaled from the image's least to its greatest value.
     With ``side``, a large image may come reduced, as long as its shorter side keeps at least that many pixels: a JPEG
     is then decoded at a half, a quarter or an eighth of its size, others are averaged. The (height, width) given
     beside it are those of the whole image. Raises ``UnreadableImage``, before any pixel is allocated where the headers
     say that decoding would take more than ``memory`` bytes. ``alone`` makes what large images wait in for each other.
     """
     try:
-        with _quiet(), _opened(data, name, memory) as file, _recognised(file, name, memory) as picture:
-            if page:
-                picture.seek(page)
-            place = file.tell()
-            if (reason := too_large(picture, file)) is not None:
-                raise UnreadableImage(name, reason)
-            width, height = picture.size
-            if side is not None and picture.format in ("JPEG", "MPO"):  # MPO: a JPEG with more behind it, from cameras
-                _shrink_on_load(picture, side)
-            reduced = side is not None and _factor(picture, side) >= 2
-            # A PNG may say how it lies behind its pixels only, so it has to be taken for turned.
-            turned = picture.format == "PNG" or _orientation(picture) != 1
-            needed = memory_needed(picture, (width, height), reduced, turned)
-            if needed > memory:
-                raise UnreadableImage(name, over_memory(width, height, needed, memory))
-            file.seek(place)
-            large = picture.width * picture.height > ALONE_PIXELS
-            with nullcontext() if not large else (large_image if alone is None else alone()):
-                _load(picture, file, name)
-                turn = _orientation(picture)  # asked for now, because Pillow turns a TIFF itself when it loads it
-                small = _reduced(picture, side) if reduced and side is not None else picture
-                return _turned(_as_array(small), turn), (width, height) if turn >= 5 else (height, width)
+        with _quiet(), _opened(data, name, memory) as file:
+            if is_dicom(file.read(132)):
+                file.seek(0)
+                image = decode_dicom(file, name, page, memory)
+                return (image if side is None else shrunk(image, side)), (image.shape[0], image.shape[1])
+            return _decoded(file, name, side, page, memory, alone)
     except UnreadableImage:
         raise
     except Image.DecompressionBombError as error:
@@ -95,6 +81,54 @@ def decode(
         raise UnreadableImage(name, "too large for this machine's memory") from error
     except Exception as error:  # Pillow's decoders let nearly anything through when a file is broken
         raise UnreadableImage(name, _reason(data, error)) from error
+
+
+def _decoded(
+    file: IO[bytes], name: str, side: int | None, page: int, memory: int,
+    alone: Callable[[], AbstractContextManager[object]] | None,
+) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+    """A file that Pillow decodes."""
+    with _recognised(file, name, memory) as picture:
+        if page:
+            picture.seek(page)
+        place = file.tell()
+        if (reason := too_large(picture, file)) is not None:
+            raise UnreadableImage(name, reason)
+        width, height = picture.size
+        if side is not None and picture.format in ("JPEG", "MPO"):  # MPO: a JPEG with more behind it, from cameras
+            _shrink_on_load(picture, side)
+        reduced = side is not None and _factor(picture, side) >= 2
+        # A PNG may say how it lies behind its pixels only, so it has to be taken for turned.
+        turned = picture.format == "PNG" or _orientation(picture) != 1
+        needed = memory_needed(picture, (width, height), reduced, turned)
+        if needed > memory:
+            raise UnreadableImage(name, over_memory(width, height, needed, memory))
+        file.seek(place)
+        large = picture.width * picture.height > ALONE_PIXELS
+        with nullcontext() if not large else (large_image if alone is None else alone()):
+            _load(picture, file, name)
+            turn = _orientation(picture)  # asked for now, because Pillow turns a TIFF itself when it loads it
+            small = _reduced(picture, side) if reduced and side is not None else picture
+            return _turned(_as_array(small), turn), (width, height) if turn >= 5 else (height, width)
+
+
+@contextmanager
+def opened_picture(path: Path, name: str, memory: int) -> Iterator[Image.Image]:
+    """A file opened by Pillow and not decoded yet, to go through its frames; raises ``UnreadableImage``."""
+    try:
+        with _opened(path, name, memory) as file:
+            with _quiet():
+                picture = _recognised(file, name, memory)
+                reason = too_large(picture, file)
+                needed = memory_needed(picture, picture.size, reduced=False, turned=False)
+            if reason is not None or needed > memory:
+                raise UnreadableImage(name, reason or over_memory(*picture.size, needed, memory))
+            with picture:
+                yield picture
+    except UnreadableImage:
+        raise
+    except Exception as error:
+        raise UnreadableImage(name, _reason(path, error)) from error
 
 
 def as_seen(picture: Image.Image, name: str) -> NDArray[np.uint8]:
@@ -117,8 +151,9 @@ def shrunk(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 
 
 def looks_like_image(head: bytes) -> bool:
-    """Whether a file's first 16 bytes are those of an image format, whatever the file is called."""
+    """Whether a file's first ``HEAD_BYTES`` are those of an image format, whatever the file is called."""
     return (
+        is_dicom(head) or
         head.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*",
                          b"\0\0\0\x0cjP  "))
         or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")

@@ -40,13 +40,14 @@ class Known:
 
     def first(self) -> NDArray[np.int64]:
         """(n,) the row of the first image that is the same as each of the known ones."""
-        return self._find(self.digests)
+        return self.rows_of(self.digests)
 
     def find(self, *parts: NDArray[Any]) -> NDArray[np.int64]:
         """(m,) the row of the first known image that is the same as each of m, in the same copies; -1: none."""
-        return self._find(digests(*parts))
+        return self.rows_of(digests(*parts))
 
-    def _find(self, wanted: NDArray[np.uint8]) -> NDArray[np.int64]:
+    def rows_of(self, wanted: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """The same by their digests."""
         return np.array([self._rows.get(digest.tobytes(), -1) for digest in wanted], np.int64)
 
 

@@ -31,6 +31,7 @@ RANKS = 14  # ranks that distances are taken at, evenly spaced in their logarith
 NARROW_DIVISOR, WIDE_DIVISOR = 3, 4  # the ranks go from the usual k over the first to the rows over the second
 MULTIMODAL_WIDTH = 6  # the last rank in multiples of k in a collection of many kinds: a quarter is more than a kind
 TIGHTNESS_NEIGHBOURS = 10  # nearest rows whose own ratios say how tight the place is
+LEAST_RANK = 1.5  # the usual k among the reference rows, at least
 LOCAL_SHARE = 0.25  # how far a ratio is measured against those around it, in a collection of many kinds
 WIDE_QUANTILE = 0.75  # of those ratios: from here on a place is not tight at all
 LEAST_TIGHTNESS = 0.1  # of that quantile: no ratio counts for less
@@ -51,15 +52,15 @@ class Neighborhood:
     def __init__(self, reference: NDArray[np.float32], ranks: NDArray[np.int64], usual: Doubles) -> None:
         self.reference, self.ranks, self.usual = reference, ranks, usual
         # A power of two changes no digit, and squares of numbers about 1 neither under- nor overflow.
-        self._unit = np.float32(2.0 ** -float(np.frexp(np.abs(reference).max(initial=0))[1]))
-        self._scaled = reference * self._unit
+        self.unit = np.float32(2.0 ** -float(np.frexp(np.abs(reference).max(initial=0))[1]))
+        self.scaled = reference * self.unit
 
     @classmethod
     def of(cls, rows: NDArray[np.float32], sample: NDArray[np.int64], n_jobs: int | None = None) -> Neighborhood:
         """The neighbourhood of (n, d) rows, two or more, those compared with being the rows of the (m,) sample."""
         n, m = len(rows), len(sample)
         kind = unimodality(rows)
-        ranks = ranks_of(neighbour_count(n, kind) * m / n, m, kind)
+        ranks = ranks_of(neighbours_among(n, m, kind) * m / n, m, kind)
         found = cls(np.ascontiguousarray(rows[sample]), ranks, np.ones(len(ranks)))
         some = found.reference[np.linspace(0, m - 1, min(m, USUAL_ROWS)).astype(np.int64)]
         distances = found.distances(some, n_jobs)[0]
@@ -91,7 +92,7 @@ class Neighborhood:
         for start in range(0, len(rows), BLOCK_ROWS):
             part = slice(start, min(start + BLOCK_ROWS, len(rows)))
             with threads(n_jobs):
-                squares = squares_between(self._brought_to_scale(rows[part]), self._scaled)
+                squares = squares_between(self.brought_to_scale(rows[part]), self.scaled)
             first = np.argpartition(squares, near - 1, axis=1)[:, :near] if near < m else np.argsort(squares, axis=1)
             order = np.take_along_axis(squares, first, 1).argsort(1, kind="stable")
             first = np.take_along_axis(first, order, 1)
@@ -104,13 +105,19 @@ class Neighborhood:
             advance("neighbors", part.stop, len(rows))
         return found, around
 
-    def _brought_to_scale(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    def brought_to_scale(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The rows in the unit of the distances, those far beyond the reference cut."""
         with np.errstate(over="ignore"):
-            return np.ascontiguousarray(np.clip(rows * self._unit, -FARTHEST_DISTANCE, FARTHEST_DISTANCE))
+            return np.ascontiguousarray(np.clip(rows * self.unit, -FARTHEST_DISTANCE, FARTHEST_DISTANCE))
 
     def ratios(self, distances: Doubles) -> Doubles:
         """(n,) the largest of a row's distances over the usual ones."""
         return np.asarray((distances / self.usual).max(1))
+
+
+def neighbours_among(n: int, m: int, kind: float) -> float:
+    """The usual k of n rows of which m are compared with: enough that some of these are among the k nearest."""
+    return max(neighbour_count(n, kind), LEAST_RANK * n / m)
 
 
 def ranks_of(k: float, m: int, kind: float = 1.0) -> NDArray[np.int64]:

@@ -20,23 +20,27 @@ class EncodedSource:
     """Image files by number, each fetched when it is asked for and decoded within limits, as files are.
 
     fetch:        number -> the content of an image file, or the path of one; it may raise anything.
-    path:         the file that holds all of them, if one does: opened again, it gives the same numbers.
+    path:         the file that holds all of them, if one does: opened again, it gives the same numbers,
+    column:       if that is named again where it was.
     passed_over:  what was found beside them and is no image, in words, and how often.
     pages:        which page of its file each image is, from 0; of files of several pages.
+    stamp:        number -> by what it is noticed that an image changed; None where its content has to be looked at.
     """
 
     root: Path | None = None
 
     def __init__(
         self, names: Sequence[str], fetch: Callable[[int], bytes | Path], limits: Limits | None = None, *,
-        path: Path | None = None, passed_over: Mapping[str, int] | None = None, pages: Sequence[int] = (),
+        path: Path | None = None, column: str | None = None, passed_over: Mapping[str, int] | None = None,
+        pages: Sequence[int] = (), stamp: Callable[[int], tuple[str | int, ...] | None] | None = None,
     ) -> None:
         self._names = distinct([printable(name) for name in names])
         self._fetch = fetch
         self.limits = limits or Limits()
-        self.path = path
+        self.path, self.column = path, column
         self.passed_over = dict(passed_over or {})
         self._pages = pages
+        self._stamp = stamp
 
     @property
     def skipped(self) -> int:
@@ -67,11 +71,12 @@ class EncodedSource:
         """The size and time of the file that holds all images; where none does, the digest of the image's content."""
         try:
             if self.path is not None:
-                status = self.path.stat()
-                return status.st_size, status.st_mtime_ns
+                return (*_changed(self.path), self.column or "")
+            if self._stamp is not None and (told := self._stamp(index)) is not None:
+                return told
             content = self._fetch(index)
-            return (blake2b(content if isinstance(content, bytes) else str(content).encode()).hexdigest(),)
-        except Exception:
+            return _changed(content) if isinstance(content, Path) else (blake2b(content).hexdigest(),)
+        except Exception:  # what cannot be fetched now is read again
             return ()
 
     def read(self, index: int) -> NDArray[np.uint8]:
@@ -82,9 +87,12 @@ class EncodedSource:
         """The image, maybe reduced with ``side`` pixels or more left on its shorter side, and its (height, width)."""
         return self._decode(index, side)
 
+    def page(self, index: int) -> int:
+        """Which page of its file an image is, from 0."""
+        return self._pages[index] if self._pages else 0
+
     def _decode(self, index: int, side: int | None) -> tuple[NDArray[np.uint8], tuple[int, int]]:
-        page = self._pages[index] if self._pages else 0
-        return decode_within(self.content(index), self.name(index), side, page, self.limits)
+        return decode_within(self.content(index), self.name(index), side, self.page(index), self.limits)
 
 
 def numbered(n: int) -> list[str]:
@@ -93,7 +101,12 @@ def numbered(n: int) -> list[str]:
     return [f"{number:0{width}d}" for number in range(n)]
 
 
-def stored_names(paths: Sequence[str | None]) -> list[str]:
-    """What images that were stored with a path are called: by it where all have one of their own, else by number."""
+def stored_names(paths: Sequence[str | None]) -> list[str] | None:
+    """The paths that images were stored with, if all have one of their own; else None."""
     given = [path for path in paths if path]
-    return given if len(set(given)) == len(paths) else numbered(len(paths))
+    return given if given and len(set(given)) == len(paths) else None
+
+
+def _changed(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns

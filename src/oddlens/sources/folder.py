@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from oddlens.errors import SourceError
-from oddlens.reading.decoding import looks_like_image
+from oddlens.reading import video
+from oddlens.reading.decoding import HEAD_BYTES, looks_like_image
 from oddlens.reading.limits import Limits
 from oddlens.result_marks import SUMMARIES, is_marked
 from oddlens.sources.image_files import IMAGE_SUFFIXES, FileSource, with_pages
 
-OTHERS, LINKS, RESULTS = "other files", "links that lead out of the folder", "folders of results of oddlens"
+OTHERS, VIDEOS = "other files", "videos"
+LINKS, RESULTS = "links that lead out of the folder", "folders of results of oddlens"
 
 
 def open_folder(root: Path, follow_links: bool, limits: Limits | None) -> FileSource:
@@ -26,10 +28,12 @@ def open_folder(root: Path, follow_links: bool, limits: Limits | None) -> FileSo
         if _is_meant_as_image(path):
             found.append((path.relative_to(root).as_posix(), path))
         else:
-            passed_over[OTHERS] += 1
+            passed_over[VIDEOS if path.suffix.lower() in video.SUFFIXES else OTHERS] += 1
     if not found:
         beside = ", ".join(f"{count} {what}" for what, count in passed_over.items())
         way = " Links are followed with --follow-links." if passed_over[LINKS] else ""
+        if passed_over[VIDEOS]:
+            way += f" The frames of videos are ranked where these are named, like '{root}/*.mp4'."
         raise SourceError(f"{root} holds no images{f' (passed over: {beside})' if beside else ''}. Give a folder with "
                           f"images in it or below it.{way}")
     found.sort(key=lambda pair: os.fsencode(pair[0]))
@@ -108,6 +112,6 @@ def _is_meant_as_image(path: Path) -> bool:
         if not path.is_file():
             return path.is_dir()  # one that cannot be listed: said, not passed over
         with path.open("rb") as file:
-            return looks_like_image(file.read(16))
+            return looks_like_image(file.read(HEAD_BYTES))
     except OSError:
         return False

@@ -12,7 +12,7 @@ from typing import Any
 from oddlens.errors import SourceError
 from oddlens.protocols import ImageSource
 from oddlens.reading.limits import Limits
-from oddlens.sources.encoded import EncodedSource, stored_names
+from oddlens.sources.encoded import EncodedSource, numbered, stored_names
 from oddlens.sources.image_files import with_pages
 from oddlens.sources.items import ItemSource
 
@@ -49,7 +49,7 @@ def open_hugging_face(images: Any, column: str | None = None, limits: Limits | N
         image = stored[number][column]
         return bytes(image["bytes"]) if image["bytes"] is not None else Path(image["path"])
 
-    return EncodedSource(stored_names(paths), fetch, limits)
+    return EncodedSource(stored_names(paths) or numbered(len(paths)), fetch, limits)
 
 
 def _column(images: Any, library: Any, column: str | None) -> str:

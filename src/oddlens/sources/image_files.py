@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from oddlens.errors import UnreadableImage
 from oddlens.ranking import tame
+from oddlens.reading import dicom
 from oddlens.reading.isolation import decode_within
 from oddlens.reading.limits import Limits
 from oddlens.reading.tiff_pages import count_pages
@@ -20,7 +21,7 @@ from oddlens.result_marks import is_marked
 # of being passed over.
 IMAGE_SUFFIXES = frozenset(
     [".apng", ".avif", ".bmp", ".dib", ".gif", ".ico", ".jfif", ".jpe", ".jpeg", ".jpg", ".jp2", ".pbm", ".pgm", ".png",
-     ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"]
+     ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp", *dicom.SUFFIXES]
 )
 
 
@@ -117,12 +118,19 @@ def printable(name: str) -> str:
     return tame(raw.decode("utf-8", "backslashreplace"))
 
 
+def _count(path: Path) -> int:
+    suffix = path.suffix.lower()
+    if suffix in (".tif", ".tiff"):
+        return count_pages(path)
+    return dicom.count_frames(path) if suffix in ("", *dicom.SUFFIXES) else 1  # scanners write names without endings
+
+
 def with_pages(
     paths: list[Path], names: list[str], root: Path | None = None, passed_over: Mapping[str, int] | None = None,
     limits: Limits | None = None,
 ) -> FileSource:
-    """Files as a source; each page of a TIFF is an image of its own."""
-    counts = [count_pages(path) if path.suffix.lower() in (".tif", ".tiff") else 1 for path in paths]
+    """Files as a source; each page of a TIFF and each frame of a DICOM file is an image of its own."""
+    counts = [_count(path) for path in paths]
     if max(counts, default=1) == 1:
         return FileSource(paths, names, root, passed_over, (), limits)
     every = [(path, name, page) for path, name, count in zip(paths, names, counts, strict=True)

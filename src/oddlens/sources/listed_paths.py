@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,11 @@ from oddlens.reading.limits import Limits
 from oddlens.sources.image_files import FileSource, with_pages
 from oddlens.sources.items import has_items
 
-TAKEN = ("Give a folder, a list of paths, a text file of paths, an array (n, height, width[, channels]), "
-          "an .npy, .npz or IDX file, or an object with __len__, name and read.")
+MOST_EXPANDED = 100_000  # that a pattern with braces stands for
+_BRACES = re.compile(r"\{(?:(\d{1,9})\.\.(\d{1,9})|[^{}]*,[^{}]*)\}", re.ASCII)
+
+TAKEN = ("Give a folder, a list of paths, a text file of paths, a zip or tar, a table, an array (n, height, width[, "
+          "channels]), an .npy, .npz or IDX file, a data set, or an object with __len__, name and read.")
 
 
 def paths_in(images: Any) -> list[str] | None:
@@ -35,13 +40,36 @@ def paths_in(images: Any) -> list[str] | None:
 
 
 def fitting(pattern: Path) -> list[Path]:
-    """The files that fit a pattern like "photos/*.jpg", which no shell has filled in; links are not walked."""
-    if not glob.has_magic(str(pattern)):
+    """The files that fit a pattern like "photos/*.jpg" or "shard-{000..017}.tar", which no shell has filled in.
+
+    Links are not walked.
+    """
+    if not (glob.has_magic(str(pattern)) or _BRACES.search(str(pattern))):
         return []
-    try:
-        return sorted(Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor))), key=os.fsencode)
-    except (OSError, ValueError):  # nonsense in brackets
-        return []
+    found: list[Path] = []
+    for text in islice(expanded(str(pattern)), MOST_EXPANDED):
+        one = Path(text)
+        try:
+            found += sorted(Path(one.anchor).glob(str(one.relative_to(one.anchor))), key=os.fsencode)
+        except (OSError, ValueError):  # nonsense in brackets
+            continue
+    return list(dict.fromkeys(found))
+
+
+def expanded(pattern: str) -> Iterator[str]:
+    """A pattern with braces, {a,b} and {000..017}, as all that it stands for, as shells and WebDataset write them."""
+    found = _BRACES.search(pattern)
+    if found is None:
+        yield pattern
+        return
+    if found[1] is None:
+        choices: Iterable[str] = found[0][1:-1].split(",")
+    else:
+        first, last = int(found[1]), int(found[2])
+        numbers = range(first, last + 1) if last >= first else range(first, last - 1, -1)
+        choices = (str(number).zfill(len(found[1])) for number in numbers)
+    for choice in choices:
+        yield from expanded(pattern[: found.start()] + choice + pattern[found.end() :])
 
 
 def open_list(path: Path, limits: Limits | None = None) -> FileSource:
@@ -59,3 +87,9 @@ def open_list(path: Path, limits: Limits | None = None) -> FileSource:
         raise SourceError(f"{path} was read as a list of paths, one a line, but none of its {len(listed)} lines is an "
                           f"existing file; the first is {first if len(first) < 300 else first[:300] + ' ...'}.")
     return with_pages(paths, listed, limits=limits)
+
+
+def listed_in(content: bytes) -> list[str]:
+    """Paths as other commands print them: one a line, or with a zero byte after each (``find -print0``)."""
+    parts = content.split(b"\0") if b"\0" in content else content.splitlines()
+    return [os.fsdecode(part) for part in parts if part]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oddlens.errors import SourceError, UnreadableImage
-from oddlens.reading.decoding import as_seen, looks_like_image
+from oddlens.reading.decoding import HEAD_BYTES, as_seen, looks_like_image
 from oddlens.reading.isolation import decode_within
 from oddlens.reading.limits import Limits
 from oddlens.sources.array import CHANNELS, pixels_of, require_pictures
@@ -29,7 +29,7 @@ def is_pillow(thing: Any) -> bool:
 def is_picture(thing: Any) -> bool:
     """Whether a thing is one picture: Pillow's, an array or a tensor of one, an image file's content or its path."""
     if isinstance(thing, bytes | bytearray):
-        return looks_like_image(bytes(thing[:16]))
+        return looks_like_image(bytes(thing[:HEAD_BYTES]))
     if isinstance(thing, str | os.PathLike):
         return os.path.isfile(thing)  # noqa: PTH113  takes any text
     shape = getattr(thing, "shape", None)

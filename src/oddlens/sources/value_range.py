@@ -26,7 +26,8 @@ def spread(n: int, sample: int = SAMPLE) -> list[int]:
 def white_of(images: Iterable[NDArray[Any]], what: str) -> float:
     """1.0 or 255.0, as most images say; ``SourceError`` where they do not agree or say neither.
 
-    Images of nothing but 0 and 1 say nothing, and go by the others. One that fits neither is unreadable later.
+    Images of nothing but 0 and 1, or with what is no number, say nothing and go by the others. One that fits neither is
+    unreadable later.
 
     >>> white_of([np.array([0.0, 0.5]), np.array([0.0, 1.0])], "the array")
     1.0
@@ -36,8 +37,8 @@ def white_of(images: Iterable[NDArray[Any]], what: str) -> float:
     for image in images:
         values = np.asarray(image, np.float64)
         least, greatest = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
-        low, high = min(low, least), max(high, greatest)
-        if np.isin(values, (0, 1)).all():
+        low, high = np.fmin(low, least), np.fmax(high, greatest)
+        if np.isin(values, (0, 1)).all() or not np.isfinite(values).all():  # what is no number is unreadable later
             said.add("nothing")
         elif least >= 0 and greatest <= 1:
             said.add("1")
