@@ -114,6 +114,18 @@ def test_score_can_write_a_run_of_its_own(oddlens, folder, tmp_path):
     assert not (tmp_path / "scored" / "model").exists()
 
 
+def test_update_adds_what_came_since_and_says_so(oddlens, folder, dots, tmp_path):
+    oddlens("rank", folder, "--out", tmp_path / "run", "--detector", "neighbors", "--encoder", "pixels")
+    Image.fromarray(dots[60, ..., 0]).save(folder / "later.png")
+    code, out, err = oddlens("update", tmp_path / "run", "--top", 3)
+    assert code == 0, err
+    assert "1 new images, 0 that changed, 0 that are gone" in out
+    assert "cannot be told from 1 new images" in out
+    assert len((tmp_path / "run" / "scores.csv").read_text().splitlines()) == 42
+    code, out, err = oddlens("update", tmp_path / "run", folder, "--json")
+    assert (code, json.loads(out)["update"]["new"]) == (0, 0)
+
+
 def test_the_folder_of_images_is_never_written_to(oddlens, folder):
     before = sorted(folder.iterdir())
     for out in (folder, folder / "results", folder / ".." / folder.name / "x"):

@@ -25,6 +25,7 @@ FLOORS = [
     {"evaluation"},
     {"report", "run_folder", "settings", "testing"},
     {"job", "run"},
+    {"update"},
     {"review"},
     {"demo"},
     {"cli"},

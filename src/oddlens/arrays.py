@@ -24,6 +24,18 @@ def allocate(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
         return np.memmap(file, dtype, "w+", shape=shape)
 
 
+def put_at(before: NDArray[Any], later: NDArray[Any], rows: NDArray[np.integer[Any]], count: int) -> NDArray[Any]:
+    """(count, ...) the rows of ``before``, and at ``rows``, in their place or behind them, those of ``later``.
+
+    >>> put_at(np.array([1, 2]), np.array([7, 8]), np.array([1, 2]), 3).tolist()
+    [1, 7, 8]
+    """
+    found = allocate((count, *before.shape[1:]), before.dtype)
+    found[: len(before)] = before
+    found[rows] = later
+    return found
+
+
 def read_only(array: NDArray[Any]) -> NDArray[Any]:
     """One kind of array for compiled loops, computed, loaded or mapped, so that they are compiled once."""
     view = np.require(array, requirements=["C", "A", "E"]).view()

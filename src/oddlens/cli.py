@@ -169,6 +169,31 @@ def score_command(
     _show(result.ranking, top, result.summary, as_json)
 
 
+@cli.command("update")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("images", nargs=-1)
+@_shared("column", "links", "isolate", "memory", "seconds", "top", "jobs", "quiet", "json")
+def update_command(
+    run: Path, images: tuple[str, ...], column: str | None, follow_links: bool, isolate: bool, max_memory: float,
+    max_seconds: float, top: int, jobs: int | None, quiet: bool, as_json: bool
+) -> None:
+    """Add to a finished RUN the images that came or changed since, without learning anew.
+
+    IMAGES is where they are, by default what was ranked. They are scored by the model of the run; table, pictures and
+    report are written anew. It says whether the later images are so much stranger that it is time to learn anew, with
+    `oddlens rank --overwrite`. What was said with `oddlens review` stays.
+    """
+    from oddlens.reading.limits import Limits
+    from oddlens.update import update
+
+    opened = _images(images, column, follow_links, isolate, max_memory, max_seconds) if images else None
+    with _progress(quiet or as_json):
+        result = update(run, opened, top=top, n_jobs=jobs, command=_command(),
+                        what=_what(images) if images else None,
+                        limits=Limits(memory=int(max_memory * 2**30), seconds=max_seconds, isolate=isolate))
+    _show(result.ranking, top, result.summary, as_json)
+
+
 @cli.command("review")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--images", "moved", default=None,
@@ -438,6 +463,11 @@ def _show(ranking: Ranking, top: int, summary: dict[str, Any], as_json: bool) ->
                    + (f"  ({causes})" if causes else ""))
         if image.flagged and after is not None and not after.flagged:
             click.echo("     ---- the cut: flagged above, not flagged below")
+    if summary["update"]:
+        came = summary["update"]
+        click.echo(f"{came['new']:,} new images, {came['changed']:,} that changed, {came['gone']:,} that are gone and "
+                   "stay in the run.")
+        click.echo(came["statement"])
     if summary["kept"]:
         click.echo(f"Went on with a run that was cut off: {summary['kept']:,} of {summary['found']:,} images were "
                    "done already.")

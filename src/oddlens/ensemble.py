@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import clone
 
 from oddlens.blocks import Block
 from oddlens.errors import OptionError
 from oddlens.learning.principal_components import Components
 from oddlens.pixels import DETAIL_SIDE, Copies, reduced, sees_detail, sees_texture
 from oddlens.progress import advance
-from oddlens.protocols import LARGEST_SCORE, Detector, Doubles, Encoded, Encoder, Pixels, WantsDetail
+from oddlens.protocols import LARGEST_SCORE, Detector, Doubles, Encoded, Encoder, Pixels, ShowsPlaces, WantsDetail
 from oddlens.scoring.structure import alignment, unimodality
 from oddlens.views import View
 
@@ -136,6 +137,12 @@ class Ensemble:
             if name == self.compared_by and encoded.embedding is not None:
                 features = self.components.project_each(encoded.embedding)
         return Scored({column: members[column] for column in self.detectors if column in members}, features)
+
+    def forget_places(self) -> None:
+        """Have the detectors that know where fitted images are strange know it as of new ones: their rows change."""
+        for column, detector in self.detectors.items():
+            if isinstance(detector, ShowsPlaces):
+                self.detectors[column] = clone(detector, safe=False).set_state(detector.get_state())
 
     @property
     def detailed(self) -> tuple[str, ...]:

@@ -17,8 +17,10 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from oddlens import passing, registry, views
+from oddlens.arrays import put_at
 from oddlens.calibration import Fusion, fit_tail, fuse
 from oddlens.decisions import NULL_FREEDOM, Decision, decide
+from oddlens.drift import Drift, drift
 from oddlens.ensemble import Ensemble, Scored, timed
 from oddlens.errors import OptionError
 from oddlens.feedback import Evidence, learn
@@ -31,6 +33,7 @@ from oddlens.pixels import (
     Copies,
     PixelFormat,
     look,
+    nothing_of,
     read_pixels,
     require_enough,
     sees_detail,
@@ -86,13 +89,14 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
     Inside oddlens a larger score is stranger. ``score_samples``, ``decision_function`` and ``predict`` have
     scikit-learn's signs, where a lower value is stranger and odd images are -1.
 
-    Fitted: ``encoders_`` (name -> encoder), ``detectors_`` (column -> detector), ``sees_`` (column -> the name of the
-    encoder whose features it reads), ``fusion_`` (how the columns make the score), ``format_`` (the size that images
-    are resized to), ``names_``, ``unreadable_``, ``shapes_`` (n, 2) and ``indices_`` (n,) (the size of each image that
-    was read and its number in the source), ``timings_`` (stage -> seconds), ``decision_`` (which fitted images stand
-    out; see ``decisions.Decision``), ``offset_`` (minus the score from which ``predict`` says odd), ``labels_`` (name
-    -> "odd" or "normal", as ``give_feedback`` took them in), ``lesson_`` (what was learned from these) and
-    ``evidence_`` (what it was learned from; see ``feedback.py``).
+    Fitted: ``encoders_`` (name -> encoder), ``detectors_`` (column -> detector), ``sees_`` (column -> the name of
+    the encoder whose features it reads), ``fusion_`` (how the columns make the score), ``format_`` (the size that
+    images are resized to), ``names_``, ``unreadable_``, ``shapes_`` (n, 2) and ``indices_`` (n,) (the size of each
+    image that was read and its number in the source), ``timings_`` (stage -> seconds), ``decision_`` (which fitted
+    images stand out; see ``decisions.Decision``), ``offset_`` (minus the score from which ``predict`` says odd),
+    ``learned_`` (how many of the images, the first, the detectors were fitted to: others joined by ``extend``),
+    ``labels_`` (name -> "odd" or "normal", as ``give_feedback`` took them in), ``lesson_`` (what was learned from
+    these) and ``evidence_`` (what it was learned from; see ``feedback.py``).
 
     >>> images = np.random.default_rng(0).integers(0, 30, (40, 8, 8), dtype=np.uint8)
     >>> images[7, 2:6, 2:6] = 255
@@ -232,6 +236,41 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         found, scored, row = self._score(images, work)
         return self._ranking(found.names, found.unreadable, scored.members, self._judged(scored, row))
 
+    def extend(self, images: Any, *, work: Work | None = None) -> NDArray[np.int64]:
+        """Take later images in among the fitted ones, without learning anew; (m,) their rows there.
+
+        Each has the score that it has as a new image; the decision is made anew, of all. An image with the name of a
+        fitted one takes its place, and what was said of that one is forgotten; others follow. images, work: as in
+        ``rank``. Whether it is time to learn anew instead: ``drift``.
+        """
+        self._require_fit()
+        found, scored, _ = self._score(images, work)
+        known = {name: row for row, name in enumerate(self.names_)}
+        for name in found.names:
+            known.setdefault(name, len(known))
+        at = np.array([known[name] for name in found.names], np.int64)
+
+        def placed(before: NDArray[Any], later: NDArray[Any]) -> NDArray[Any]:
+            return put_at(before, later, at, len(known))
+
+        own = Scored({column: placed(scores, scored.members[column]) for column, scores in self.own_.items()},
+                     placed(self.evidence_.features.astype(np.float16), scored.features))
+        broken = tuple(pair for pair in self.unreadable_ if pair[0] not in known) + tuple(
+            pair for pair in found.unreadable if pair[0] not in dict(self.unreadable_))
+        everything = nothing_of(self.format_, tuple(known), broken, placed(self.shapes_, found.shapes),
+                                np.arange(len(known)))
+        labels = {name: label for name, label in self.labels_.items() if name not in set(found.names)}
+        self.ensemble_.forget_places()
+        self.restore(self.ensemble_, self.fusion_, own, Known(placed(self.known_.digests, found.digests)), everything,
+                     self.timings_, labels, self.learned_)
+        return at
+
+    @property
+    def drift_(self) -> Drift:
+        """Whether the images that joined later are stranger than those that the model was fitted to."""
+        scores = self.evidence_.scores
+        return drift(scores[: self.learned_], scores[self.learned_ :])
+
     def give_feedback(self, labels: Mapping[str, str | None]) -> Self:
         """Take in what a person said of fitted images: name -> "odd", "normal", or None to take it back.
 
@@ -330,7 +369,7 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
 
     def restore(
         self, ensemble: Ensemble, fusion: Fusion, own: Scored, known: Known, images: Collection,
-        timings: dict[str, float], labels: Mapping[str, str] | None = None,
+        timings: dict[str, float], labels: Mapping[str, str] | None = None, learned: int | None = None,
     ) -> None:
         """Become fitted, by ``fit`` or from a saved model.
 
@@ -342,11 +381,13 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
                    model has no pixels any more.
         timings:   stage -> seconds.
         labels:    name -> what a person said of a fitted image.
+        learned:   how many of the images, the first, the detectors were fitted to; the others joined later. None: all.
         """
         self.ensemble_, self.fusion_, self.format_ = ensemble, fusion, images.format
         ensemble.detail = self.detail
         self.names_, self.unreadable_, self.own_, self.known_ = images.names, images.unreadable, own.members, known
         self.shapes_, self.indices_, self.timings_ = images.shapes, images.indices, timings
+        self.learned_ = len(images.names) if learned is None else learned
         self.evidence_ = self._evidence(own)
         self.labels_ = dict(labels or {})
         self._learn()

@@ -262,6 +262,16 @@ def _as_they_stand(source: ImageSource, shape: tuple[int, ...]) -> Pixels | None
     return rows if fits else None
 
 
+def nothing_of(
+    form: PixelFormat, names: tuple[str, ...], unreadable: tuple[tuple[str, str], ...], shapes: NDArray[np.int32],
+    indices: NDArray[np.int64],
+) -> Collection:
+    """What is known of images beside their pixels, which are not kept."""
+    detail = None if form.detail is None else np.empty((0, *form.detail, form.channels), np.uint8)
+    return Collection(np.empty((0, form.height, form.width, form.channels), np.uint8), names, unreadable, shapes,
+                      indices, form.resize, detail=detail, measured_at=form.texture)
+
+
 def require_enough(collection: Collection, needed: int = MINIMUM_IMAGES) -> None:
     """Raise ``TooFewImages`` if there are too few images to learn from, with what was found and why."""
     found = len(collection.names)

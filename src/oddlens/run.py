@@ -87,7 +87,7 @@ def _fitted(
     what: str, look: Look, check: bool, save_model: bool, embeddings: Any,
 ) -> RunResult:
     """Fit, rank, explain and write."""
-    work = Work(place.work, saving.signature(model) or uuid4().hex, (_causes,))
+    work = Work(place.work, saving.signature(model) or uuid4().hex, (causes_of,))
     stream = model.stream(source, work)
     if embeddings is None:
         model.fit(stream, work=work)
@@ -114,7 +114,7 @@ def _fitted(
     return _write(place, model, ranking, shown, look, model.shapes_)
 
 
-def _causes(images: Collection) -> Block:
+def causes_of(images: Collection) -> Block:
     """What the simple causes are told by, of a block of images."""
     return Block({f"{CAUSES}{name}": column for name, column in parts_of(images.pixels, images.shapes).items()})
 
@@ -151,7 +151,7 @@ def _scored(
     """Read, score and explain new images, and write them where there is a place."""
     start = time.perf_counter()
     stream = model.stream_new(source)
-    with working(Work(measures=(_causes,)), stream) as work:
+    with working(Work(measures=(causes_of,)), stream) as work:
         ranking = model.rank(stream, work=work)
         parts = work.columns.under(CAUSES)
     collection = stream.collection(work.columns)
@@ -182,9 +182,16 @@ def _write(
     place: run_folder.Place, model: AnomalyModel, ranking: Ranking, shown: Shown, look: Look,
     shapes: NDArray[np.integer[Any]],
 ) -> RunResult:
-    """Write tables, pictures and report, and ``run.json`` last."""
-    folder = place.building
+    """Find out where the images are, and write all but the model."""
     found = Provenance.of(shown.source, ranking.names, shown.indices, shapes, model.n_jobs)
+    return write(place, model, ranking, shown, look, found)
+
+
+def write(
+    place: run_folder.Place, model: AnomalyModel, ranking: Ranking, shown: Shown, look: Look, found: Provenance,
+) -> RunResult:
+    """Write tables, pictures and report, and ``run.json`` last; ``found`` is where the images are."""
+    folder = place.building
     found.save(folder / run_folder.IMAGES)
     ranking.to_csv(folder / run_folder.FILES["table"])
     summed = _summary(model, ranking, shown, place)
@@ -206,7 +213,7 @@ def _summary(
         files={} if place is None else place.files(), duplicates=shown.duplicates,
         skipped=shown.source.skipped if isinstance(shown.source, Skips) else 0,
         passed_over=shown.source.passed_over if isinstance(shown.source, PassesOver) else {},
-        check=None if shown.check is None else shown.check.to_dict(), kept=shown.kept)
+        check=None if shown.check is None else shown.check.to_dict(), kept=shown.kept, update=shown.update)
     return summed if place is None else {**place.marks(), **summed}
 
 

@@ -37,7 +37,7 @@ from oddlens.files import read_regular, tensors_in, write_atomically
 from oddlens.labels import merged
 from oddlens.learning.principal_components import Components
 from oddlens.model import AnomalyModel
-from oddlens.pixels import RESIZES, Collection, Copies
+from oddlens.pixels import RESIZES, Collection, Copies, PixelFormat, nothing_of
 from oddlens.protocols import LARGEST_SCORE, State
 from oddlens.reading.texture import measures
 from oddlens.scoring.exact_copies import Known
@@ -86,6 +86,7 @@ def save_model(model: AnomalyModel, path: str | Path) -> None:
         "unreadable": [list(pair) for pair in model.unreadable_],
         "indices": [int(i) for i in model.indices_],
         "shapes": [[int(side) for side in shape] for shape in model.shapes_],
+        "learned": model.learned_,
         "timings": model.timings_,
         "labels": [list(pair) for pair in model.labels_.items()],
         "files": files,
@@ -149,7 +150,10 @@ def load_model(path: str | Path) -> AnomalyModel:
         timings = {str(stage): float(seconds) for stage, seconds in content["timings"].items()}
         labels = merged({}, {str(name): str(label) for name, label in content["labels"]}, names)
         scored = Scored(own, _features(states["features"], len(names), seen))
-        model.restore(seen, fusion, scored, known, _images(content, names, unreadable), timings, labels)
+        learned = content.get("learned", len(names))  # which models of before images joined later do not say
+        if not isinstance(learned, int) or not 0 <= learned <= len(names):
+            raise ValueError(f"{learned} images learned from of {len(names)}")
+        model.restore(seen, fusion, scored, known, _images(content, names, unreadable), timings, labels, learned)
         _try_out(model)
     except (SavedModelError, MissingExtra):
         raise
@@ -176,9 +180,10 @@ def _images(content: dict[str, Any], names: tuple[str, ...], unreadable: tuple[t
     channels = pixels["channels"]
     detail, measured_at = (None if pixels[copy] is None else _size((*pixels[copy], channels))
                            for copy in ("detail", "texture"))
-    return Collection(np.empty((0, *size), np.uint8), names, unreadable, shapes, indices, str(pixels["resize"]),
-                      detail=None if detail is None else np.empty((0, *detail), np.uint8),
-                      measured_at=None if measured_at is None else (measured_at[0], measured_at[1]))
+    form = PixelFormat(size[0], size[1], channels, str(pixels["resize"]),
+                       None if detail is None else (detail[0], detail[1]),
+                       None if measured_at is None else (measured_at[0], measured_at[1]))
+    return nothing_of(form, names, unreadable, shapes, indices)
 
 
 def _size(size: tuple[Any, ...]) -> tuple[int, ...]:

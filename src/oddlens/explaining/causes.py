@@ -17,6 +17,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.exceptions import NotFittedError
 
+from oddlens.arrays import put_at
 from oddlens.errors import OptionError, SavedModelError
 from oddlens.explaining.duplicates import COLOUR_CELLS, THUMBNAIL_SIDE, Thumbnails, thumbnails, tints
 from oddlens.explaining.image_measures import batches, greys, of_batch
@@ -107,6 +108,21 @@ class Causes:
         self._require_fit()
         measures, parts = _split(parts)
         return measures | self._compared(parts, None)
+
+    def extend(self, parts: Mapping[str, NDArray[Any]], rows: NDArray[np.int64]) -> None:
+        """Take later images in among the fitted ones at ``rows``, in their place or behind them; no limit changes.
+
+        parts:  what ``parts_of`` gave of them.
+        """
+        self._require_fit()
+        measures, parts = _split(parts)
+        count = max(len(self.thumbs_), int(rows.max(initial=-1)) + 1)
+        self.thumbs_ = put_at(self.thumbs_, parts["thumbs"], rows, count)
+        self.tints_ = put_at(self.tints_, parts["tints"], rows, count)
+        self.hashes_ = put_at(self.hashes_, parts["hashes"], rows, count)
+        self._index()
+        later = measures | self._compared(parts, rows)
+        self.columns_ = {name: put_at(values, later[name], rows, count) for name, values in self.columns_.items()}
 
     def named(self, row: int) -> tuple[Reason, ...]:
         """The causes of a fitted image, the plainest first; none if there is none."""

@@ -45,16 +45,21 @@ class Explainer:
     collection:  the images as the model saw them.
     ranking:     what ``model.rank()`` gave.
     parts:       what ``causes.parts_of`` gave of the images, where it is known already.
+    causes:      of the images, where they are fitted to them already.
     """
 
     remembered: Memory | None = None  # of the fitted images, where those to explain are others
 
     def __init__(
         self, model: AnomalyModel, collection: Collection, ranking: Ranking,
-        parts: Mapping[str, NDArray[Any]] | None = None,
+        parts: Mapping[str, NDArray[Any]] | None = None, causes: Causes | None = None,
     ) -> None:
         self.model, self.collection, self.ranking = model, collection, ranking
-        self.causes, self.columns = self._causes(parts or parts_of(collection.pixels, collection.shapes))
+        self.columns: Mapping[str, Doubles]
+        if causes is not None:
+            self.causes, self.columns = causes, causes.columns_
+        else:
+            self.causes, self.columns = self._causes(parts or parts_of(collection.pixels, collection.shapes))
 
     def _causes(self, parts: Mapping[str, NDArray[Any]]) -> tuple[Causes, Mapping[str, Doubles]]:
         """The simple causes and the measures of the images to explain."""

@@ -70,6 +70,7 @@ class Shown:
     check: Check | None = None
     new: bool = False  # the images are others than the fitted ones
     kept: int = 0  # images that a run that was cut off had done
+    update: dict[str, Any] | None = None  # what joined the run later, and what became of the collection
 
     def read(self, row: int) -> NDArray[np.uint8]:
         """The picture of a row of the ranking, large enough for a thumbnail."""
@@ -135,7 +136,7 @@ def _sections(model: AnomalyModel, ranking: Ranking, shown: Shown) -> list[Secti
         explain, rows = None, None
         detector, name = model.detectors_[column], headings.title(model, column)
         if isinstance(detector, Explains) and explainer and not shown.new:
-            explain = _nodes(detector)
+            explain = _nodes(detector, model.learned_)
         elif explainer and not several:
             explain, rows = explainer.why, explainer.leaders
         title = name if several else heading
@@ -160,8 +161,9 @@ def _fragments(explainer: Explainer, ranking: Ranking, duplicates: Sequence[Sequ
     return [*parts, Fragment("listing", "Table", listed, table.SCRIPT)]
 
 
-def _nodes(detector: Explains) -> Callable[[int], Why]:
-    return lambda row: Why(tuple(detector.explain_own(row)))
+def _nodes(detector: Explains, learned: int) -> Callable[[int], Why]:
+    """What a detector says of the images that it was fitted to, the first ``learned``."""
+    return lambda row: Why(tuple(detector.explain_own(row)) if row < learned else ())
 
 
 def _checked(check: Check) -> Note:

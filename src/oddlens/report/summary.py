@@ -27,6 +27,7 @@ def summary(
     model: AnomalyModel, ranking: Ranking, *, images: str, command: str = "", top: int = 20, skipped: int = 0,
     new: bool = False, duplicates: Sequence[Sequence[int]] = (), check: Mapping[str, Any] | None = None,
     files: Mapping[str, str] | None = None, passed_over: Mapping[str, int] | None = None, kept: int = 0,
+    update: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The run as JSON takes it.
 
@@ -36,6 +37,7 @@ def summary(
     passed_over: what was found beside the images and left, in words, and how often.
     duplicates:  groups of copies and near duplicates, as rows of the ranking.
     kept:        images that were done already by a run that was cut off.
+    update:      what joined the run later, and what became of the collection.
     """
     form, found = model.format_, finding(model, ranking, new)
     return {
@@ -62,6 +64,7 @@ def summary(
         "causes": cause_counts(ranking.causes),
         "duplicates": duplicate_counts(duplicates),
         "check": check,
+        "update": None if update is None else dict(update),
         "top": [{"rank": i.rank, "name": i.name, "score": i.score, "p_value": i.p_value, "flagged": i.flagged,
                  "causes": ranking.causes[i.index] if ranking.causes else "", **i.members} for i in ranking.top(top)],
         "parameters": _parameters(model),
