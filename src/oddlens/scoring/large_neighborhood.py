@@ -5,8 +5,8 @@ of a tenth of the rows, the third nearest says little of where the thirtieth of 
 again, each beside all rows whose nearest reference row is among the tenth of these that lie nearest to it. Distances at
 ranks so far out that the reference tells them well are taken from there.
 
-A thousand reference rows are looked at again with them. Their median distances are the usual ones, and as much as their
-scores change on the whole, all others are changed, so that one null fits both.
+The reference rows are looked at again with them. The median distances of a thousand of these are the usual ones, and as
+much as their scores change on the whole, all others are changed, so that one null fits both.
 """
 
 from __future__ import annotations
@@ -89,10 +89,13 @@ def brought_together(
 
 
 def chosen_again(scores: Doubles, sample: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(q,) the rows to be looked at again, ascending: the strangest, and some of the sample; and where these stand."""
+    """(q,) the rows to be looked at again, ascending, and where those stand whose level counts.
+
+    They are the strangest; and the sample, because detectors learn from it and others are measured against it.
+    """
     first = len(scores) - int(STRANGE_SHARE * len(scores))
+    again = np.union1d(np.argpartition(scores, first)[first:], sample)
     control = sample[np.linspace(0, len(sample) - 1, USUAL_ROWS).astype(np.int64)]
-    again = np.union1d(np.argpartition(scores, first)[first:], control)
     return again, np.searchsorted(again, control)
 
 
