@@ -14,7 +14,7 @@ PACKAGE = Path(oddlens.__file__).parent
 FLOORS = [
     {"notebook"},
     {"arrays", "errors", "interruption", "progress", "protocols", "threads"},
-    {"files", "folder_lock", "kernels", "labels", "options", "posterior", "registry", "statement"},
+    {"budget", "files", "folder_lock", "kernels", "labels", "options", "posterior", "registry", "statement"},
     {"blocks", "calibration", "decisions", "drift", "feedback", "outline", "ranking", "reading", "result_marks"},
     {"learning", "pixels", "review_outlook", "scoring", "sources"},
     {"adapters", "detectors", "encoders", "labelled_decisions", "stream", "views"},
@@ -25,7 +25,7 @@ FLOORS = [
     {"evaluation"},
     {"report", "run_folder", "settings", "testing"},
     {"job", "run"},
-    {"update"},
+    {"estimate", "update"},
     {"review"},
     {"demo"},
     {"cli"},

@@ -98,17 +98,20 @@ def cli() -> None:
               help="Flag this share of the images, if you know it, instead of going by --fdr.")
 @click.option("--check", is_flag=True,
               help="Inject synthetic anomalies and report which of them this run detects; five times slower.")
+@click.option("--dry-run", is_flag=True,
+              help="Only say how many images there are and what the run will take, from a timed sample.")
+@click.option("--memory", default=None, metavar="SIZE",
+              help="What the run may take, such as 4G, 1G or more; beyond it, temporary files are used.")
 @click.option("--no-model", is_flag=True,
               help="Save no model and no pixels: `oddlens score` cannot use the run.")
 @_shared("overwrite", "column", "links", "isolate", "memory", "seconds", "top", "seed", "device", "jobs", "quiet",
          "json")
 def rank_command(
-    images: tuple[str, ...], out: Path, fast: bool, thorough: bool, backbone: str | None,
-    embeddings: Path | None, encoder: str | None,
-    detectors: tuple[str, ...], views: tuple[str, ...], settings: tuple[str, ...],
-    image_size: str | None, fdr: float, contamination: float | None, check: bool, no_model: bool, overwrite: bool,
-    column: str | None, follow_links: bool, isolate: bool, max_memory: float, max_seconds: float,
-    top: int, seed: int, device: str, jobs: int | None, quiet: bool, as_json: bool,
+    images: tuple[str, ...], out: Path, fast: bool, thorough: bool, backbone: str | None, embeddings: Path | None,
+    encoder: str | None, detectors: tuple[str, ...], views: tuple[str, ...], settings: tuple[str, ...],
+    image_size: str | None, fdr: float, contamination: float | None, check: bool, dry_run: bool, memory: str | None,
+    no_model: bool, overwrite: bool, column: str | None, follow_links: bool, isolate: bool, max_memory: float,
+    max_seconds: float, top: int, seed: int, device: str, jobs: int | None, quiet: bool, as_json: bool,
 ) -> None:
     """Rank the images in IMAGES from the strangest to the most ordinary.
 
@@ -133,9 +136,16 @@ def rank_command(
         image_size=_size(image_size), fdr=fdr, contamination=contamination, random_state=seed, device=device,
         n_jobs=jobs,
     )
+    if dry_run:
+        from oddlens.estimate import estimate
+
+        found = estimate(_images(images, column, follow_links, isolate, max_memory, max_seconds), model, memory=memory)
+        click.echo(json.dumps(found.to_dict(), indent=2) if as_json else found.text())
+        return
     with _progress(quiet or as_json):
         result = rank_into(_images(images, column, follow_links, isolate, max_memory, max_seconds), out, model, top=top,
                            command=_command(), check=check, save_model=not no_model, overwrite=overwrite,
+                           memory=memory,
                            what=_what(images), embeddings=None if embeddings is None else load_features(embeddings))
     _show(result.ranking, min(top, 20), result.summary, as_json)
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from oddlens import run_folder, saving
 from oddlens.blocks import Block
+from oddlens.budget import bytes_of, within
 from oddlens.errors import OptionError, OutputError
 from oddlens.evaluation.self_check import check as self_check
 from oddlens.explaining.causes import parts_of
@@ -52,7 +53,7 @@ class RunResult:
 def rank_into(
     images: Any, out: str | Path, model: AnomalyModel, *, top: int = 20, command: str = "",
     title: str | None = None, what: str | None = None, look: Look | None = None, check: bool = False,
-    save_model: bool = True, overwrite: bool = False, embeddings: Any = None,
+    save_model: bool = True, overwrite: bool = False, embeddings: Any = None, memory: int | str | None = None,
 ) -> RunResult:
     """Fit ``model`` to images, rank them and write the run into the folder ``out``.
 
@@ -62,7 +63,8 @@ def rank_into(
     run detects; it takes about five times as long again. save_model: False saves no model and no pixels, so that new
     images cannot be scored by the run. overwrite: a finished run in ``out`` is replaced, once the new one is whole.
     embeddings: (n, d) features that were made elsewhere, a row for each image, to judge by in the place of an encoder's
-    features; no model is saved then, for it could score no new image.
+    features; no model is saved then, for it could score no new image. memory: bytes that the run may take, or a size
+    such as "4G": beyond it, arrays are temporary files; what of files is in memory does not count.
     Raises, before any work, ``OutputError`` if ``out`` lies in a folder of images, holds other files or, without
     overwrite, a finished run, and ``OptionError`` for a model that cannot be fitted, or not saved.
     """
@@ -77,7 +79,8 @@ def rank_into(
     source = open_source(images)
     if embeddings is not None:
         require_as_many(len(embeddings), len(source))
-    with run_folder.claimed(out, source, overwrite) as place:
+    size = bytes_of(memory) if isinstance(memory, str) else memory
+    with within(size), run_folder.claimed(out, source, overwrite) as place:
         return _fitted(place, source, model, top, command, title, what or described(images, source), look or Look(),
                        check, save_model, embeddings)
 
