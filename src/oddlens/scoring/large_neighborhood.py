@@ -29,6 +29,7 @@ from oddlens.scoring.structure import unimodality
 MOST_EXACT = 20_000  # rows up to which all are compared with the reference in single steps, and none again
 STRANGE_SHARE = 0.03  # of the rows that are looked at again
 PROBED_SHARE, FEWEST_PROBED = 0.1, 20_000  # of the lists they are compared with; and the fewest rows in these
+MOST_WHOLE = 60_000  # rows up to which they are compared with all: the lists are so short that it takes no longer
 FAR_RANK = 100  # of the reference: it tells distances at this rank and beyond as well as all rows would
 
 
@@ -101,7 +102,7 @@ def chosen_again(scores: Doubles, sample: NDArray[np.int64]) -> tuple[NDArray[np
 
 def probed_share(n: int) -> float:
     """The share of the lists that the strangest of n rows are compared with."""
-    return max(PROBED_SHARE, min(1.0, FEWEST_PROBED / n))
+    return 1.0 if n <= MOST_WHOLE else max(PROBED_SHARE, FEWEST_PROBED / n)
 
 
 def level(better: Doubles, rough: Doubles) -> float:
