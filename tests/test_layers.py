@@ -27,6 +27,7 @@ FLOORS = [
     {"job", "run"},
     {"update"},
     {"review"},
+    {"service"},
     {"demo"},
     {"cli"},
     {"__main__"},
