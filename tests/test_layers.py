@@ -27,6 +27,7 @@ FLOORS = [
     {"job", "run"},
     {"estimate", "update"},
     {"review"},
+    {"service"},
     {"demo"},
     {"cli"},
     {"__main__"},

@@ -229,6 +229,40 @@ def review_command(
            limits=Limits(int(max_memory * 2**30), max_seconds, isolate))
 
 
+@cli.command("serve")
+@click.argument("model", metavar="RUN_OR_MODEL", type=click.Path(path_type=Path))
+@click.option("--host", default="127.0.0.1", show_default=True,
+              help="Address to listen on; any other lets other machines in.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True,
+              help="Port; 0: any that is free.")
+@click.option("--token", envvar="ODDLENS_TOKEN", default=None,
+              help="What each request has to show, as Authorization: Bearer TOKEN; better given as ODDLENS_TOKEN in "
+                   "the environment, which other users of the machine cannot see.  [default: none is asked for]")
+@click.option("--max-body", type=click.FloatRange(min=0, min_open=True), default=32.0, show_default=True, metavar="MIB",
+              help="What the body of one request may have.")
+@click.option("--queue", type=click.IntRange(min=1), default=16, show_default=True,
+              help="Requests that may wait or be worked on; others are told to come back.")
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=60.0, show_default=True,
+              help="Seconds that one request may take.")
+@_shared("isolate", "memory", "seconds", "jobs")
+def serve_command(
+    model: Path, host: str, port: int, token: str | None, max_body: float, queue: int, timeout: float, isolate: bool,
+    max_memory: float, max_seconds: float, jobs: int | None,
+) -> None:
+    """Answer over HTTP how strange images are, by the model of an earlier run.
+
+    POST an image to /score, or several as a form, for score, p-value, flag and causes as JSON; to /heat for a picture
+    of where it is strange. /openapi.json describes it. No image is kept. Scores are those of `oddlens score`. See
+    docs/serve.md.
+    """
+    from oddlens.reading.limits import Limits
+    from oddlens.service.server import serve
+
+    serve(model, lambda line: click.echo(_printable(line)), host=host, port=port, token=token or None,
+          limits=Limits(int(max_memory * 2**30), max_seconds, isolate), n_jobs=jobs, most_bytes=int(max_body * 2**20),
+          most_inside=queue, seconds=timeout)
+
+
 @cli.command("export")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), default=None,

@@ -133,25 +133,40 @@ def score_with(
     """
     _require_top(top)
     path = Path(path)
+    model, memory = opened(path, labels, n_jobs)
+    source = open_source(images)
+    if out is None:
+        return _scored(None, memory, source, model, top, command, what or described(images, source))
+    if Path(out).resolve() == path.resolve():
+        raise OutputError(f"{out} is the run that is scored by: choose another place with --out.")
+    with run_folder.claimed(out, source, overwrite) as place:
+        return _scored(place, memory, source, model, top, command, what or described(images, source))
+
+
+def opened(
+    path: str | Path, labels: Mapping[str, str] | None = None, n_jobs: int | None = None
+) -> tuple[AnomalyModel, Memory | None]:
+    """The saved model or the model of the run at ``path``, and of a run what it keeps to explain new images by.
+
+    labels:  name -> "odd" or "normal", what a person said of images of that run since; others' names are passed over.
+    """
+    path = Path(path)
     model = saving.load_model(run_folder.model_of(path))
     model.n_jobs = n_jobs
     known = set(model.names_)
     if said := {name: label for name, label in (labels or {}).items() if name in known}:
         model.give_feedback(said)
-    source = open_source(images)
-    if out is None:
-        return _scored(None, path, source, model, top, command, what or described(images, source))
-    if Path(out).resolve() == path.resolve():
-        raise OutputError(f"{out} is the run that is scored by: choose another place with --out.")
-    with run_folder.claimed(out, source, overwrite) as place:
-        return _scored(place, path, source, model, top, command, what or described(images, source))
+    kept = path / run_folder.REASONS
+    if not kept.is_file():
+        return model, None
+    form = model.format_
+    return model, Memory.load(kept, (form.height, form.width, form.channels), len(model.names_))
 
 
-def _scored(
-    place: run_folder.Place | None, path: Path, source: ImageSource, model: AnomalyModel, top: int, command: str,
-    what: str,
-) -> RunResult:
-    """Read, score and explain new images, and write them where there is a place."""
+def judge(
+    model: AnomalyModel, source: ImageSource, memory: Memory | None = None
+) -> tuple[Ranking, Collection, NewExplainer | None]:
+    """New images scored by a model: their ranking, themselves, and what explains them, where ``memory`` is given."""
     start = time.perf_counter()
     stream = model.stream_new(source)
     with working(Work(measures=(causes_of,)), stream) as work:
@@ -159,16 +174,21 @@ def _scored(
         parts = work.columns.under(CAUSES)
     collection = stream.collection(work.columns)
     model.timings_ = {"scoring": time.perf_counter() - start}
-    explainer = None
-    reasons = path / run_folder.REASONS
-    if len(ranking) and reasons.is_file():
-        start = time.perf_counter()
-        form = model.format_
-        memory = Memory.load(reasons, (form.height, form.width, form.channels), len(model.names_))
-        explainer = NewExplainer(model, collection, ranking, memory, parts)
-        ranking = replace(ranking, causes=explainer.cause_names(),
-                          measures={**ranking.measures, **explainer.measures()})
-        model.timings_["causes"] = time.perf_counter() - start
+    if memory is None or not len(ranking):
+        return ranking, collection, None
+    start = time.perf_counter()
+    explainer = NewExplainer(model, collection, ranking, memory, parts)
+    ranking = replace(ranking, causes=explainer.cause_names(), measures={**ranking.measures, **explainer.measures()})
+    model.timings_["causes"] = time.perf_counter() - start
+    return ranking, collection, explainer
+
+
+def _scored(
+    place: run_folder.Place | None, memory: Memory | None, source: ImageSource, model: AnomalyModel, top: int,
+    command: str, what: str,
+) -> RunResult:
+    """Read, score and explain new images, and write them where there is a place."""
+    ranking, collection, explainer = judge(model, source, memory)
     shown = Shown(source, what, collection.indices, top, command, "New images, scored", explainer,
                   new=True)
     if place is None:
