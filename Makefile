@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: demo test adapters test-lowest test-newest check bench mutants torture licences docs clean
+.PHONY: demo test adapters test-lowest test-newest test-pythons package site check bench mutants torture licences docs clean
 
 demo: $(INSTALLED)            ## the paper's experiment on 10,000 bundled digits
 	$(BIN)/oddlens demo --out demo-run --overwrite
@@ -21,6 +21,18 @@ test-lowest:                  ## the tests with the lowest versions that pyproje
 
 test-newest:                  ## the tests with the newest versions there are, whatever constraints.txt says
 	$(call fresh,newest,highest)
+
+test-pythons:                 ## the quick tests under every Python that pyproject.toml names and that is to be had
+	$(PYTHON) tests/package/pythons.py
+
+package: $(INSTALLED)         ## wheel and sdist in dist/: built, checked, installed where nothing else is, and used
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --group package
+	$(BIN)/python tests/package/installed.py
+
+site: $(INSTALLED)            ## the documentation as a site, in docs/_build/html; what Sphinx warns of is an error
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --group docs
+	$(BIN)/python docs/make_method_pages.py
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --builder html docs docs/_build/html
 
 define fresh
 	test -x .venv-$(1)/bin/uv || ($(PYTHON) -m venv .venv-$(1) && .venv-$(1)/bin/python -m pip install --quiet uv)
@@ -62,4 +74,4 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $(INSTALLED)
 
 clean:
-	rm -rf .venv .venv-lowest .venv-newest findings demo-run oddlens-run
+	rm -rf .venv .venv-* dist docs/_build docs/methods findings demo-run oddlens-run

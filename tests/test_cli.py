@@ -91,6 +91,13 @@ def test_json_is_machine_readable_and_alone_on_standard_output(oddlens, folder, 
     assert summary == json.loads((tmp_path / "run" / "run.json").read_text())
 
 
+def test_none_of_the_strangest_may_be_asked_for(oddlens, folder, tmp_path):
+    code, out, err = oddlens("rank", folder, "--out", tmp_path / "run", "--top", 0, "--detector", "forest", *QUICK)
+    assert code == 0, err
+    assert "13.png" not in out
+    assert "The share of odd images" in out
+
+
 def test_score_judges_new_images_with_a_run_and_with_a_model(oddlens, folder, dots, tmp_path):
     oddlens("rank", folder, "--out", tmp_path / "run", *QUICK)
     np.save(tmp_path / "new.npy", np.concatenate([dots[50:60], 255 - dots[60:61]])[..., 0])

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -500,7 +501,7 @@ def _show(ranking: Ranking, top: int, summary: dict[str, Any], as_json: bool) ->
         click.echo(json.dumps(summary, indent=2))
         return
     strangest = ranking.top(top)
-    for image, after in zip(strangest, [*strangest[1:], None], strict=True):
+    for image, after in zip_longest(strangest, strangest[1:]):
         mark = "!" if image.flagged else " "
         causes = ranking.causes[image.index] if ranking.causes else ""
         click.echo(f"{image.rank:>4} {mark} {image.score:>10.5g}  {_printable(image.name)}"
