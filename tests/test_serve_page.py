@@ -57,7 +57,8 @@ def test_the_examples_run(place, port):
     assert len(commands) == (6 if token is None else 1)
     for line in commands if shutil.which("curl") else ():
         made = shlex.split(line.replace(str(PORT), str(number)).replace("$ODDLENS_TOKEN", TOKEN))
-        done = subprocess.run([made[0], "--fail-with-body", "-sS", *made[1:]], cwd=place, capture_output=True, text=True)
+        done = subprocess.run([made[0], "--fail-with-body", "-sS", *made[1:]], cwd=place, capture_output=True,
+                              text=True)
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
     if token is None:
         [code] = blocks("python")
