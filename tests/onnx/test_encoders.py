@@ -24,7 +24,7 @@ def photos():
 
 
 @pytest.mark.parametrize("encoder", [
-    Pixels(side=11), Pixels(), Dictionary(atoms=16), Dictionary(atoms=16, patch=(3, 5)),
+    Pixels(side=11), Pixels(), Dictionary(atoms=16), Dictionary(atoms=16, patch=(3, 5)), Dictionary(atoms=16, layers=2),
     Autoencoder(latent=10, steps=40), DeepAutoencoder(sizes=(32, 16), steps=40), ConvAutoencoder(channels=4, steps=30),
 ], ids=str)
 @pytest.mark.parametrize("kind", ["digits", "photos"])

@@ -5,7 +5,6 @@ import pytest
 from click.testing import CliRunner
 
 from oddlens.cli import cli
-from oddlens.encoders.dictionary import Dictionary
 from oddlens.errors import MissingExtra, OptionError
 from oddlens.model import AnomalyModel
 from oddlens.onnx.export import export
@@ -45,12 +44,6 @@ def test_what_cannot_be_said_is_refused_by_its_name_with_the_reason(digits, tmp_
     assert export(model, tmp_path / "m.onnx", ["pixels"]).outputs == ("pixels.embedding",)
     with pytest.raises(OptionError, match="pixels"):
         export(model, tmp_path / "m.onnx", ["pixel"])
-
-
-def test_a_dictionary_of_two_layers_is_refused(digits, tmp_path):
-    model = AnomalyModel(encoder=Dictionary(atoms=8, layers=2), n_jobs=1).fit(digits[:60])
-    with pytest.raises(OptionError, match=r"second layer.*None of its encoders can"):
-        export(model, tmp_path / "m.onnx")
 
 
 def test_without_the_extra_it_says_how_to_get_it(digits, tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ from torch.nn import functional
 from oddlens.encoders.autoencoder import Autoencoder
 from oddlens.encoders.conv_autoencoder import ConvAutoencoder
 from oddlens.encoders.deep_autoencoder import DeepAutoencoder
-from oddlens.encoders.dictionary import Dictionary, scales
+from oddlens.encoders.dictionary import SECOND_PATCH, Dictionary, scales
 from oddlens.encoders.pixels import Pixels
 from oddlens.learning.patches import CONTRAST_POWER, POOLING_POWER, SHARPNESS, tents
 from oddlens.onnx.graph import Graph
@@ -33,14 +33,18 @@ def pixels(graph: Graph, encoder: Any) -> Given:
 
 
 def dictionary(graph: Graph, encoder: Any) -> Given:
-    """The answers of the atoms, pooled and whitened; of one layer."""
+    """The answers of the atoms, pooled and whitened."""
     images, parts, atoms = graph.images(), [], iter(encoder.dictionaries_)
     sides = tuple(encoder.patch) if isinstance(encoder.patch, tuple | list) else (encoder.patch,)
     for size in scales(graph.shape):
-        maps = _resized(graph, images, size)
-        for side in sides:
-            found = _answers(graph, maps, next(atoms).numpy(), side, graph.shape[2])
-            parts.append(_pooled(graph, found, *size, encoder))
+        for first in sides:
+            maps, (height, width), channels = _resized(graph, images, size), size, graph.shape[2]
+            for layer, side in enumerate([first, SECOND_PATCH][: encoder.layers]):
+                found = _answers(graph, maps, next(atoms).numpy(), side, channels)
+                parts.append(_pooled(graph, found, height, width, encoder))
+                if layer + 1 < encoder.layers:
+                    maps = graph.add("AveragePool", found, kernel_shape=[2, 2], strides=[2, 2])
+                    height, width, channels = height // 2, width // 2, encoder.atoms
     features = graph.add("Concat", *parts, axis=1)
     centred = graph.add("Sub", features, graph.constant(encoder.mean_.numpy()))
     return {"embedding": graph.add("MatMul", centred, graph.constant(encoder.whitening_.numpy()))}

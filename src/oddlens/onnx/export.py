@@ -15,7 +15,6 @@ import numpy as np
 
 from oddlens.detectors.reconstruction import Reconstruction
 from oddlens.detectors.subspace import Subspace
-from oddlens.encoders.dictionary import Dictionary
 from oddlens.errors import OptionError
 from oddlens.files import write_atomically
 from oddlens.model import AnomalyModel
@@ -93,8 +92,6 @@ def _reason(model: AnomalyModel, name: str) -> str | None:
     encoder = model.encoders_[name]
     if type(encoder) not in ENCODERS:
         return f"{type(encoder).__name__} computes with code that has no nodes in ONNX"
-    if isinstance(encoder, Dictionary) and encoder.layers > 1:
-        return "its second layer divides by contrasts so faint that the last digits of the first decide, which differ"
     if sees_texture(encoder) or (sees_detail(encoder) and model.format_.detail):
         return "it looks at the images in more detail than the graph is given them"
     return None
