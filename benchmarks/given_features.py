@@ -1,9 +1,8 @@
 """Which detector to take for features that were made elsewhere, where nothing is known of them.
 
-Features of three kinds stand for these: of a pretrained network (EfficientNet-Lite0, 64 pixels), hand-engineered (hog)
-and learned here (dictionary). Sets: each digit in turn nominal among a tenth of others (one kind), and all digits but
-one with a twentieth of the last (many kinds). Mean AUROC of the fitted images' own scores; labels are used for
-measuring alone.
+Features of two kinds stand for these: hand-engineered (hog) and the pixels averaged down. Sets: each digit in turn
+nominal among a tenth of others (one kind), and all digits but one with a twentieth of the last (many kinds). Mean AUROC
+of the fitted images' own scores; labels are used for measuring alone.
 
     python benchmarks/given_features.py
 """
@@ -19,7 +18,7 @@ from oddlens.evaluation import datasets
 from oddlens.protocols import Encoded
 
 SIZE = 200
-KINDS = {"backbone": {"side": 64}, "hog": {}, "dictionary": {}}
+KINDS = {"hog": {}, "pixels": {"side": 14}}
 NEEDS = frozenset({"embedding"})
 DETECTORS = ("neighbors", "burnout", "forest", "subspace", "self_training")
 MIXED = {"neighbors+forest": ("neighbors", "forest"), "burnout+subspace": ("burnout", "subspace"),

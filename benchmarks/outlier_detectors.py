@@ -36,15 +36,12 @@ def detectors() -> dict[str, Callable[[], Any]]:
     """Each as its users make it, with its own defaults."""
     from pyod.models.ecod import ECOD
     from pyod.models.iforest import IForest
-    from pyod.models.inne import INNE
-    from pyod.models.kde import KDE
     from pyod.models.knn import KNN
     from pyod.models.lof import LOF
-    from pyod.models.mcd import MCD
     from pyod.models.ocsvm import OCSVM
     from pyod.models.pca import PCA
 
-    theirs = (ECOD, IForest, INNE, KDE, KNN, LOF, MCD, OCSVM, PCA)
+    theirs = (ECOD, IForest, KNN, LOF, OCSVM, PCA)
     return {"scikit-learn OneClassSVM": OneClassSVM, "scikit-learn LocalOutlierFactor": LocalOutlierFactor,
             "scikit-learn GaussianMixture": lambda: GaussianMixture(8),
             **{f"PyOD {cls.__name__}": cls for cls in theirs}}

@@ -1,5 +1,6 @@
 """Runs to be reviewed: small, made once, copied for each test."""
 
+import io
 import shutil
 from pathlib import Path
 
@@ -34,3 +35,17 @@ def make(folder: Path) -> Path:
 
 
 ODD = {HOSTILE, "more/17.png", "more/29.png", "more/41.png", "more/53.png"}
+
+
+def new_photos(photos: Path) -> dict[str, bytes]:
+    """New images of that kind by their names: two that are ordinary, and one with a white bar in its middle."""
+    found = {}
+    for name, source in (("plain.png", "04.png"), ("usual.jpg", "06.png"), ("strange.png", "08.png")):
+        image = np.asarray(Image.open(photos / source)).copy()
+        image[2, 2] += 3
+        if name == "strange.png":
+            image[14:34, 12:52] = (255, 255, 255)
+        content = io.BytesIO()
+        Image.fromarray(image).save(content, "JPEG" if name.endswith("jpg") else "PNG")
+        found[name] = content.getvalue()
+    return found

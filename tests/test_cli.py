@@ -121,6 +121,17 @@ def test_score_can_write_a_run_of_its_own(oddlens, folder, tmp_path):
     assert not (tmp_path / "scored" / "model").exists()
 
 
+def test_a_dry_run_says_what_the_run_would_take_and_writes_nothing(oddlens, folder, tmp_path):
+    code, out, err = oddlens("rank", folder, "--out", tmp_path / "run", "--dry-run", "--memory", "1G", *QUICK)
+    assert code == 0, err
+    assert "41 images" in out
+    assert "while it runs" in out
+    assert not (tmp_path / "run").exists()
+    code, out, err = oddlens("rank", folder, "--out", tmp_path / "run", "--memory", "1X", *QUICK)
+    assert code == 2
+    assert "written like 4G" in err
+
+
 def test_update_adds_what_came_since_and_says_so(oddlens, folder, dots, tmp_path):
     oddlens("rank", folder, "--out", tmp_path / "run", "--detector", "neighbors", "--encoder", "pixels")
     Image.fromarray(dots[60, ..., 0]).save(folder / "later.png")

@@ -4,11 +4,12 @@ import shutil
 
 import numpy as np
 import pytest
+from torch.utils.data import DataLoader
 
 from oddlens import run_folder
 from oddlens.errors import OptionError, OutputError, SavedModelError, TooFewImages
 from oddlens.provenance import Provenance
-from oddlens.run import rank_into, score_with
+from oddlens.run import described, rank_into, score_with
 from oddlens.run_folder import claimed
 from oddlens.settings import build_model
 from oddlens.sources import open_source
@@ -181,3 +182,9 @@ def test_new_images_are_scored_by_what_was_said_of_the_fitted_ones(ranked, dots)
     assert "probability" not in plain.ranking.measures
     assert told.ranking.measures["probability"][0] == 1
     assert told.ranking.measures["probability"][1] == 0
+
+
+def test_what_was_ranked_is_counted_by_its_images_and_not_by_its_batches(dots):
+    loader = DataLoader(dots[:30], batch_size=10)
+    assert described(loader, open_source(loader)) == "30 images of a DataLoader"
+    assert described("photos", open_source(dots)) == "photos"

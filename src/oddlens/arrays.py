@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-MOST_IN_MEMORY = 2 * 2**30  # bytes that one array may take in memory; a larger one is a temporary file that is mapped
+MOST_IN_MEMORY = 2**29  # bytes that one array may take in memory; a larger one is a temporary file that is mapped
 
 
 def allocate(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-    """An array to be filled, in memory or, where it would take more than 2 GiB, in a temporary file."""
+    """An array to be filled, in memory or, where it would take more than 512 MiB, in a temporary file."""
     if int(np.prod(shape, dtype=object)) * np.dtype(dtype).itemsize <= MOST_IN_MEMORY:
         return np.empty(shape, dtype)
     # The file has no name any more once it is mapped, so it goes away with the array. Its room is claimed first: a full

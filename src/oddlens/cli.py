@@ -99,17 +99,20 @@ def cli() -> None:
               help="Flag this share of the images, if you know it, instead of going by --fdr.")
 @click.option("--check", is_flag=True,
               help="Inject synthetic anomalies and report which of them this run detects; five times slower.")
+@click.option("--dry-run", is_flag=True,
+              help="Only say how many images there are and what the run will take, from a timed sample.")
+@click.option("--memory", default=None, metavar="SIZE",
+              help="What the run may take, such as 4G, 1G or more; beyond it, temporary files are used.")
 @click.option("--no-model", is_flag=True,
               help="Save no model and no pixels: `oddlens score` cannot use the run.")
 @_shared("overwrite", "column", "links", "isolate", "memory", "seconds", "top", "seed", "device", "jobs", "quiet",
          "json")
 def rank_command(
-    images: tuple[str, ...], out: Path, fast: bool, thorough: bool, backbone: str | None,
-    embeddings: Path | None, encoder: str | None,
-    detectors: tuple[str, ...], views: tuple[str, ...], settings: tuple[str, ...],
-    image_size: str | None, fdr: float, contamination: float | None, check: bool, no_model: bool, overwrite: bool,
-    column: str | None, follow_links: bool, isolate: bool, max_memory: float, max_seconds: float,
-    top: int, seed: int, device: str, jobs: int | None, quiet: bool, as_json: bool,
+    images: tuple[str, ...], out: Path, fast: bool, thorough: bool, backbone: str | None, embeddings: Path | None,
+    encoder: str | None, detectors: tuple[str, ...], views: tuple[str, ...], settings: tuple[str, ...],
+    image_size: str | None, fdr: float, contamination: float | None, check: bool, dry_run: bool, memory: str | None,
+    no_model: bool, overwrite: bool, column: str | None, follow_links: bool, isolate: bool, max_memory: float,
+    max_seconds: float, top: int, seed: int, device: str, jobs: int | None, quiet: bool, as_json: bool,
 ) -> None:
     """Rank the images in IMAGES from the strangest to the most ordinary.
 
@@ -134,9 +137,16 @@ def rank_command(
         image_size=_size(image_size), fdr=fdr, contamination=contamination, random_state=seed, device=device,
         n_jobs=jobs,
     )
+    if dry_run:
+        from oddlens.estimate import estimate
+
+        found = estimate(_images(images, column, follow_links, isolate, max_memory, max_seconds), model, memory=memory)
+        click.echo(json.dumps(found.to_dict(), indent=2) if as_json else found.text())
+        return
     with _progress(quiet or as_json):
         result = rank_into(_images(images, column, follow_links, isolate, max_memory, max_seconds), out, model, top=top,
                            command=_command(), check=check, save_model=not no_model, overwrite=overwrite,
+                           memory=memory,
                            what=_what(images), embeddings=None if embeddings is None else load_features(embeddings))
     _show(result.ranking, min(top, 20), result.summary, as_json)
 
@@ -218,6 +228,40 @@ def review_command(
 
     review(run, lambda line: click.echo(_printable(line)), images=moved, name=name, host=host, port=port,
            limits=Limits(int(max_memory * 2**30), max_seconds, isolate))
+
+
+@cli.command("serve")
+@click.argument("model", metavar="RUN_OR_MODEL", type=click.Path(path_type=Path))
+@click.option("--host", default="127.0.0.1", show_default=True,
+              help="Address to listen on; any other lets other machines in.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True,
+              help="Port; 0: any that is free.")
+@click.option("--token", envvar="ODDLENS_TOKEN", default=None,
+              help="What each request has to show, as Authorization: Bearer TOKEN; better given as ODDLENS_TOKEN in "
+                   "the environment, which other users of the machine cannot see.  [default: none is asked for]")
+@click.option("--max-body", type=click.FloatRange(min=0, min_open=True), default=32.0, show_default=True, metavar="MIB",
+              help="What the body of one request may have.")
+@click.option("--queue", type=click.IntRange(min=1), default=16, show_default=True,
+              help="Requests that may wait or be worked on; others are told to come back.")
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=60.0, show_default=True,
+              help="Seconds that one request may take.")
+@_shared("isolate", "memory", "seconds", "jobs")
+def serve_command(
+    model: Path, host: str, port: int, token: str | None, max_body: float, queue: int, timeout: float, isolate: bool,
+    max_memory: float, max_seconds: float, jobs: int | None,
+) -> None:
+    """Answer over HTTP how strange images are, by the model of an earlier run.
+
+    POST an image to /score, or several as a form, for score, p-value, flag and causes as JSON; to /heat for a picture
+    of where it is strange. /openapi.json describes it. No image is kept. Scores are those of `oddlens score`. See
+    docs/serve.md.
+    """
+    from oddlens.reading.limits import Limits
+    from oddlens.service.server import serve
+
+    serve(model, lambda line: click.echo(_printable(line)), host=host, port=port, token=token or None,
+          limits=Limits(int(max_memory * 2**30), max_seconds, isolate), n_jobs=jobs, most_bytes=int(max_body * 2**20),
+          most_inside=queue, seconds=timeout)
 
 
 @cli.command("export")

@@ -39,7 +39,7 @@ def made(role: registry.Role, spec: Any, options: Mapping[str, Any], shared: Map
     if role == "detector" and is_outlier_detector(spec):
         return OutlierDetector(clone(spec), random_state=shared.get("random_state", 0))
     if role == "encoder" and (callable(spec) or is_transformer(spec)) and not isinstance(spec, type):
-        return OwnEncoder(spec)
+        return OwnEncoder(spec, shared.get("random_state", 0))
     raise OptionError(f"{spec!r} is not {ARTICLES[role]} {role}: give a name of {registry.names(role)}, an object with "
                       f"the methods of oddlens.{role.capitalize()}, or {OTHERS[role]}.")
 

@@ -206,7 +206,7 @@ def read_pixels(source: ImageSource, form: PixelFormat, jobs: int | None = None)
     """All readable images of a source, brought to one format, in the source's order.
 
     The same whatever ``jobs`` (threads; by default one for each core) is. Images are decoded a few at a time, and
-    pixels beyond 2 GiB go to a temporary file, so memory does not grow with the size of the files.
+    pixels beyond 512 MiB go to a temporary file, so memory does not grow with the size of the files.
     """
     n = len(source)
     every = [source.name(index) for index in range(n)]

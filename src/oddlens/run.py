@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from oddlens import run_folder, saving
 from oddlens.blocks import Block
+from oddlens.budget import bytes_of, within
 from oddlens.errors import OptionError, OutputError
 from oddlens.evaluation.self_check import check as self_check
 from oddlens.explaining.causes import parts_of
@@ -52,7 +53,7 @@ class RunResult:
 def rank_into(
     images: Any, out: str | Path, model: AnomalyModel, *, top: int = 20, command: str = "",
     title: str | None = None, what: str | None = None, look: Look | None = None, check: bool = False,
-    save_model: bool = True, overwrite: bool = False, embeddings: Any = None,
+    save_model: bool = True, overwrite: bool = False, embeddings: Any = None, memory: int | str | None = None,
 ) -> RunResult:
     """Fit ``model`` to images, rank them and write the run into the folder ``out``.
 
@@ -62,7 +63,8 @@ def rank_into(
     run detects; it takes about five times as long again. save_model: False saves no model and no pixels, so that new
     images cannot be scored by the run. overwrite: a finished run in ``out`` is replaced, once the new one is whole.
     embeddings: (n, d) features that were made elsewhere, a row for each image, to judge by in the place of an encoder's
-    features; no model is saved then, for it could score no new image.
+    features; no model is saved then, for it could score no new image. memory: bytes that the run may take, or a size
+    such as "4G": beyond it, arrays are temporary files; what of files is in memory does not count.
     Raises, before any work, ``OutputError`` if ``out`` lies in a folder of images, holds other files or, without
     overwrite, a finished run, and ``OptionError`` for a model that cannot be fitted, or not saved.
     """
@@ -77,9 +79,10 @@ def rank_into(
     source = open_source(images)
     if embeddings is not None:
         require_as_many(len(embeddings), len(source))
-    with run_folder.claimed(out, source, overwrite) as place:
-        return _fitted(place, source, model, top, command, title, what or described(images), look or Look(), check,
-                       save_model, embeddings)
+    size = bytes_of(memory) if isinstance(memory, str) else memory
+    with within(size), run_folder.claimed(out, source, overwrite) as place:
+        return _fitted(place, source, model, top, command, title, what or described(images, source), look or Look(),
+                       check, save_model, embeddings)
 
 
 def _fitted(
@@ -130,25 +133,40 @@ def score_with(
     """
     _require_top(top)
     path = Path(path)
+    model, memory = opened(path, labels, n_jobs)
+    source = open_source(images)
+    if out is None:
+        return _scored(None, memory, source, model, top, command, what or described(images, source))
+    if Path(out).resolve() == path.resolve():
+        raise OutputError(f"{out} is the run that is scored by: choose another place with --out.")
+    with run_folder.claimed(out, source, overwrite) as place:
+        return _scored(place, memory, source, model, top, command, what or described(images, source))
+
+
+def opened(
+    path: str | Path, labels: Mapping[str, str] | None = None, n_jobs: int | None = None
+) -> tuple[AnomalyModel, Memory | None]:
+    """The saved model or the model of the run at ``path``, and of a run what it keeps to explain new images by.
+
+    labels:  name -> "odd" or "normal", what a person said of images of that run since; others' names are passed over.
+    """
+    path = Path(path)
     model = saving.load_model(run_folder.model_of(path))
     model.n_jobs = n_jobs
     known = set(model.names_)
     if said := {name: label for name, label in (labels or {}).items() if name in known}:
         model.give_feedback(said)
-    source = open_source(images)
-    if out is None:
-        return _scored(None, path, source, model, top, command, what or described(images))
-    if Path(out).resolve() == path.resolve():
-        raise OutputError(f"{out} is the run that is scored by: choose another place with --out.")
-    with run_folder.claimed(out, source, overwrite) as place:
-        return _scored(place, path, source, model, top, command, what or described(images))
+    kept = path / run_folder.REASONS
+    if not kept.is_file():
+        return model, None
+    form = model.format_
+    return model, Memory.load(kept, (form.height, form.width, form.channels), len(model.names_))
 
 
-def _scored(
-    place: run_folder.Place | None, path: Path, source: ImageSource, model: AnomalyModel, top: int, command: str,
-    what: str,
-) -> RunResult:
-    """Read, score and explain new images, and write them where there is a place."""
+def judge(
+    model: AnomalyModel, source: ImageSource, memory: Memory | None = None
+) -> tuple[Ranking, Collection, NewExplainer | None]:
+    """New images scored by a model: their ranking, themselves, and what explains them, where ``memory`` is given."""
     start = time.perf_counter()
     stream = model.stream_new(source)
     with working(Work(measures=(causes_of,)), stream) as work:
@@ -156,16 +174,21 @@ def _scored(
         parts = work.columns.under(CAUSES)
     collection = stream.collection(work.columns)
     model.timings_ = {"scoring": time.perf_counter() - start}
-    explainer = None
-    reasons = path / run_folder.REASONS
-    if len(ranking) and reasons.is_file():
-        start = time.perf_counter()
-        form = model.format_
-        memory = Memory.load(reasons, (form.height, form.width, form.channels), len(model.names_))
-        explainer = NewExplainer(model, collection, ranking, memory, parts)
-        ranking = replace(ranking, causes=explainer.cause_names(),
-                          measures={**ranking.measures, **explainer.measures()})
-        model.timings_["causes"] = time.perf_counter() - start
+    if memory is None or not len(ranking):
+        return ranking, collection, None
+    start = time.perf_counter()
+    explainer = NewExplainer(model, collection, ranking, memory, parts)
+    ranking = replace(ranking, causes=explainer.cause_names(), measures={**ranking.measures, **explainer.measures()})
+    model.timings_["causes"] = time.perf_counter() - start
+    return ranking, collection, explainer
+
+
+def _scored(
+    place: run_folder.Place | None, memory: Memory | None, source: ImageSource, model: AnomalyModel, top: int,
+    command: str, what: str,
+) -> RunResult:
+    """Read, score and explain new images, and write them where there is a place."""
+    ranking, collection, explainer = judge(model, source, memory)
     shown = Shown(source, what, collection.indices, top, command, "New images, scored", explainer,
                   new=True)
     if place is None:
@@ -217,8 +240,6 @@ def _summary(
     return summed if place is None else {**place.marks(), **summed}
 
 
-def described(images: Any) -> str:
+def described(images: Any, source: ImageSource) -> str:
     """What was looked at, in words."""
-    if isinstance(images, str | Path):
-        return str(images)
-    return f"{len(images):,} images of a {type(images).__name__}" if hasattr(images, "__len__") else str(type(images))
+    return str(images) if isinstance(images, str | Path) else f"{len(source):,} images of a {type(images).__name__}"

@@ -75,7 +75,8 @@ def update(
         drifted = model.drift_
         told = {"new": len(came.names) - changed, "changed": changed, "gone": gone, "drifted": drifted.drifted,
                 "p_value": drifted.p_value, "statement": drifted.sentence}
-        shown = Shown(all_images, what or str(content["images"]), model.indices_, top, command, None, explainer, update=told)
+        shown = Shown(all_images, what or str(content["images"]), model.indices_, top, command, None, explainer,
+                      update=told)
         return write(place, model, ranking, shown, Look(), found)
 
 

@@ -20,6 +20,7 @@ def many(monkeypatch):
     """In small: a sample of 1,500, a quarter of the lists."""
     monkeypatch.setattr(neighbors, "MOST_EXACT", 1000)
     monkeypatch.setattr(neighborhood, "REFERENCE_ROWS", 1500)
+    monkeypatch.setattr(large_neighborhood, "MOST_WHOLE", 0)
     monkeypatch.setattr(large_neighborhood, "FEWEST_PROBED", N // 4)
     monkeypatch.setattr(sampled_neighbors, "ROUGH_ROWS", 100)
 

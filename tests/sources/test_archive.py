@@ -172,3 +172,12 @@ def test_a_packed_tar_that_has_no_room_is_refused(in_folder, tmp_path, monkeypat
     monkeypatch.setattr(archive, "ROOM_LEFT", 2**60)
     with pytest.raises(SourceError, match="Set TMPDIR"):
         open_source(path)
+
+
+def test_a_member_without_a_name_is_none(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        for name in ("x.png", "y.png"):
+            file.writestr(name, png())
+    content = (tmp_path / "a.zip").read_bytes()
+    (tmp_path / "a.zip").write_bytes(content.replace(b"x.png", b"\0.png"))
+    assert names(open_source(tmp_path / "a.zip")) == ["y.png"]

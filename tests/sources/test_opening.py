@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from oddlens.errors import SourceError
+from oddlens.errors import MissingExtra, SourceError
 from oddlens.sources import open_source
 
 
@@ -16,6 +16,9 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
 
 def test_a_film_is_no_list_of_paths(tmp_path):
     (tmp_path / "film.mp4").write_bytes(b"\0\0\0\x18ftypmp42" + bytes(100))
+    with pytest.raises((SourceError, MissingExtra), match=r"cannot be read as a video|needs PyAV"):
+        open_source(tmp_path / "film.mp4")
+    (tmp_path / "film.mp4").write_bytes(b"no film" + bytes(100))
     with pytest.raises(SourceError, match="neither an image nor a text file of paths"):
         open_source(tmp_path / "film.mp4")
 

@@ -138,3 +138,19 @@ def outcome(source, number):
     except UnreadableImage as error:
         return error.reason
     return None
+
+
+def test_lengths_and_texts_that_lie_are_refused_before_they_are_touched(tmp_path):
+    offsets = pyarrow.py_buffer(np.array([0, 2**31 - 1, -7, 3], np.int32))
+    lying = pyarrow.Array.from_buffers(pyarrow.string(), 3, [None, offsets, pyarrow.py_buffer(b"a.png")])
+    latin = pyarrow.Array.from_buffers(pyarrow.string(), 1, [None, pyarrow.py_buffer(np.array([0, 1], np.int32)),
+                                                             pyarrow.py_buffer(b"\xe9")])
+    for column in (lying, latin):
+        images = pyarrow.array(CONTENTS[: len(column)], pyarrow.binary())
+        write(pyarrow.table({"path": column}), tmp_path / "t.arrow")
+        with pytest.raises(SourceError, match="no column whose cells are paths"):
+            open_source(tmp_path / "t.arrow")
+        write(pyarrow.table({"image": images, "label": column}), tmp_path / "t.arrow")
+        assert open_source(tmp_path / "t.arrow").read(0).shape == (20, 28, 3), "the column of images is sound"
+    write(pyarrow.table({"image": [{"bytes": content, "path": b"x"} for content in CONTENTS]}), tmp_path / "t.arrow")
+    assert names(open_source(tmp_path / "t.arrow"))[0] == "00", "a path has to be a text"

@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from torture.mutations import mutate
 
-NAMES = ("pixels", "idx", "npy", "npz", "list", "run", "model", "reasons")
+NAMES = ("pixels", "idx", "npy", "npz", "list", "run", "model", "reasons", "archive", "table")
 SECONDS = 20  # that one input may take
 EXTRA_BYTES = 2 << 30  # of address space that reading may take beyond what the libraries take
 FRESH = 0.7  # of inputs are made from a sound one, the others from one that was made before and was taken

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import io
 import struct
+import tarfile
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,7 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow
 from PIL import Image
+from pyarrow import feather, parquet
 
 from oddlens import AnomalyModel, load_model, run_folder
 from oddlens.detectors.forest import Forest
@@ -23,12 +26,17 @@ from oddlens.encoders.pixels import Pixels
 from oddlens.errors import OddlensError, OutputError
 from oddlens.explaining.reference_images import Memory
 from oddlens.pixels import look, read_pixels
+from oddlens.protocols import ImageSource
 from oddlens.reading.decoding import decode
+from oddlens.reading.limits import Limits
 from oddlens.run import rank_into
 from oddlens.sources import ArraySource, open_source
+from oddlens.sources.archive import open_tar, open_zip
+from oddlens.sources.table_files import open_binary_table
 from torture.mutations import zipped
 
 MOST_READ = 200  # images of an array that are read
+SMALL = Limits(memory=2**24)
 
 
 @dataclass(frozen=True)
@@ -97,7 +105,8 @@ def targets(workplace: Path) -> dict[str, Target]:
         Target("npy", npy_files(), read_array), Target("npz", npz_files(), read_packed),
         Target("list", [b"a.png\nb.png\n# c\n", b"\xef\xbb\xbf/etc/hostname\n"], read_array),
         Target("run", [summary], read_run), Target("model", [packed], read_model),
-        Target("reasons", [memory], read_reasons))}
+        Target("reasons", [memory], read_reasons), Target("archive", archive_files(), read_archive),
+        Target("table", table_files(), read_table))}
 
 
 def read_image(path: Path) -> None:
@@ -123,6 +132,63 @@ def read_packed(path: Path) -> None:
     named = path.with_suffix(".npz")
     named.write_bytes(path.read_bytes())
     read_array(named)
+
+
+def read_archive(path: Path) -> None:
+    """A zip or a tar, by its name where it does not begin as one."""
+    suffix = ".zip" if path.read_bytes()[:2] == b"PK" else ".tar.gz"
+    named = path.with_suffix(suffix)
+    named.write_bytes(path.read_bytes())
+    read_held(open_zip(named, limits=SMALL) if suffix == ".zip" else open_tar(named, limits=SMALL))
+
+
+def read_table(path: Path) -> None:
+    """A Parquet or an Arrow file."""
+    read_held(open_binary_table(path, limits=SMALL))
+
+
+def read_held(source: ImageSource) -> None:
+    """What lies in a file, each image or its reason."""
+    _require(len(source) > 0, "a source without images")
+    if len(source) <= MOST_READ:
+        read = read_pixels(source, look(source))
+        _require(len(read.names) + len(read.unreadable) == len(source), "images that vanished")
+
+
+def archive_files() -> list[bytes]:
+    """Zips and tars of three images and a text, packed and not."""
+    stream = io.BytesIO()
+    Image.fromarray(_dots(1)[0]).save(stream, "PNG")
+    members = [(f"a/{name}.png", stream.getvalue()) for name in "xyz"] + [("notes.md", b"hello")]
+    found = [zipped(members)]
+    plain = io.BytesIO()
+    with zipfile.ZipFile(plain, "w") as archive:
+        for name, content in members:
+            archive.writestr(zipfile.ZipInfo(name), content)
+    found.append(plain.getvalue())
+    for mode in ("w", "w:gz", "w:bz2"):
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode=mode) as tar:
+            for name, content in members:
+                member = tarfile.TarInfo(name)
+                member.size = len(content)
+                tar.addfile(member, io.BytesIO(content))
+        found.append(packed.getvalue())
+    return found
+
+
+def table_files() -> list[bytes]:
+    """Parquet and Arrow files of image files' contents, with paths and without."""
+    stream = io.BytesIO()
+    Image.fromarray(_dots(1)[0]).save(stream, "PNG")
+    content, found = stream.getvalue(), []
+    for cells in ([content] * 3, [{"bytes": content, "path": f"{name}.png"} for name in "xyz"]):
+        table = pyarrow.table({"image": cells, "label": [0, 1, 2]})
+        for write in (parquet.write_table, feather.write_feather):
+            file = io.BytesIO()
+            write(table, file)
+            found.append(file.getvalue())
+    return found
 
 
 def picture_files() -> list[bytes]:

@@ -16,6 +16,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
+from oddlens.adapters.seeding import seeded
 from oddlens.errors import OptionError
 from oddlens.progress import advance
 from oddlens.protocols import Doubles, Encoded, State
@@ -128,11 +129,9 @@ class OutlierDetector(BaseEstimator):
 
     def _fitted(self, rows: Doubles) -> Any:
         detector = clone(self.detector)
-        options = {key: self.random_state for key, value in detector.get_params().items()
-                   if value is None and key.rpartition("__")[2] == "random_state"}
-        options |= {key: True for key in detector.get_params() if key.rpartition("__")[2] == "novelty"}
+        novel = {key: True for key in detector.get_params() if key.rpartition("__")[2] == "novelty"}
         try:
-            detector.set_params(**options).fit(rows)  # not all of PyOD's give themselves
+            seeded(detector, self.random_state).set_params(**novel).fit(rows)  # not all of PyOD's give themselves
         except (ValueError, TypeError) as error:
             raise OptionError(f"{self.called} cannot be fitted to {len(rows)} images of {rows.shape[1]} features: "
                               f"{type(error).__name__}: {error}") from error

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
+from oddlens.adapters.seeding import seeded
 from oddlens.arrays import allocate
 from oddlens.errors import OptionError
 from oddlens.learning.saved_state import check_images
@@ -34,6 +35,7 @@ class OwnEncoder(BaseEstimator):
             a ``torch.nn.Module``, which is asked, in its evaluation mode, about a float (b, 1 or 3, height, width)
             tensor in 0..1; of an output with places, (b, d, rows, columns), the mean over the places counts;
             a scikit-learn transformer, which is fitted to (n, height * width * channels) rows in 0..1.
+    random_state:  the seed of a transformer that was given none.
 
     ``AnomalyModel(image_size=..., channels=...)`` says what the images are brought to before. Where places matter, or a
     network wants images normalised as ImageNet's, ``encoders.backbone.Backbone`` does more.
@@ -46,8 +48,9 @@ class OwnEncoder(BaseEstimator):
 
     gives = frozenset({"embedding"})
 
-    def __init__(self, given: Any) -> None:
+    def __init__(self, given: Any, random_state: int = 0) -> None:
         self.given = given
+        self.random_state = random_state
 
     @property
     def called(self) -> str:
@@ -72,7 +75,7 @@ class OwnEncoder(BaseEstimator):
         self.shape_ = tuple(pixels.shape[1:])
         self.fitted_ = self.given
         if is_transformer(self.given):
-            self.fitted_ = clone(self.given, safe=False)
+            self.fitted_ = seeded(clone(self.given), self.random_state)
             self.fitted_.fit(_rows(pixels))
         self.width_ = self._features(pixels[:BATCH]).shape[1]
         return self
@@ -124,7 +127,7 @@ class OwnEncoder(BaseEstimator):
 
 def is_transformer(thing: object) -> bool:
     """Whether a thing is a transformer of scikit-learn's kind."""
-    return callable(getattr(thing, "fit", None)) and callable(getattr(thing, "transform", None))
+    return all(hasattr(thing, name) for name in ("fit", "transform", "get_params")) and not isinstance(thing, type)
 
 
 def _rows(pixels: Pixels) -> NDArray[np.float32]:

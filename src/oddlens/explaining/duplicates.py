@@ -38,6 +38,7 @@ LARGEST_SHIFT = 2.0  # pixels of the thumbnail; a larger shift is no slight one
 CONTRAST_TOLERANCE = 0.8  # share of two images' mean contrast that may differ: a factor of up to 2.3
 MOST_EXACT = 20_000  # images up to which the search is exhaustive; beyond, only the nearest cells are searched
 CELL_FACTOR, PROBED_CELLS = 4, 16  # cells, in multiples of the root of n, and how many of them are searched
+BATCH_COARSE = 16_384  # images whose thumbnails are made smaller at a time
 BATCH_IMAGES = 512  # images whose candidates are compared at a time
 ROUNDING_NOISE = 0.5  # squared levels that a thumbnail's difference has by rounding
 TINT_NOISE = 40.0  # squared levels in a cell below which colours do not count: compression changes them first
@@ -81,7 +82,11 @@ class Thumbnails:
         self.codes = _codes(hashes)
         self.order = np.argsort(self.codes, kind="stable")
         self.rows = np.unique(self.codes, return_index=True)[1]  # one of each: copies would crowd the others out
-        self.index = _index(_coarse(thumbs[self.rows]))
+        coarse = np.empty((len(self.rows), CANDIDATE_SIDE * CANDIDATE_SIDE), np.float32)
+        for start in range(0, len(coarse), BATCH_COARSE):  # as numbers that can be averaged, all would fill the memory
+            part = slice(start, start + BATCH_COARSE)
+            coarse[part] = _coarse(thumbs[self.rows[part]])
+        self.index = _index(coarse)
 
     def copies(self, digest: NDArray[np.uint8]) -> NDArray[np.int64]:
         """The fitted images whose pixels have this (16,) digest, in order."""

@@ -67,7 +67,7 @@ class Guard:
         for name, value in scope["headers"]:
             found.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
         hosts = found.get("host", [])
-        if len(hosts) != 1 or not self._is_ours(hosts[0]):
+        if len(hosts) != 1 or not is_known(hosts[0], self.hosts):
             return 421, "This page is not known by that name."
         if len(scope.get("query_string", b"")) > MOST_QUERY:
             return 414, "The address is too long."
@@ -84,18 +84,19 @@ class Guard:
             return 403, "It was not sent by this page."
         return None
 
-    def _is_ours(self, host: str) -> bool:
-        """Whether a Host header names this machine."""
-        try:
-            name = urlsplit(f"//{host}").hostname
-        except ValueError:
-            return False
-        if name is None or "@" in host or "/" in host:
-            return False
-        if name in self.hosts:
-            return True
-        try:
-            ipaddress.ip_address(name)
-        except ValueError:
-            return False
-        return "*" in self.hosts
+
+def is_known(host: str, hosts: Collection[str]) -> bool:
+    """Whether a Host header is one of the names that a page may be asked for by; see ``Guard``."""
+    try:
+        name = urlsplit(f"//{host}").hostname
+    except ValueError:
+        return False
+    if name is None or "@" in host or "/" in host:
+        return False
+    if name in hosts:
+        return True
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return "*" in hosts

@@ -140,12 +140,14 @@ class InvertedLists:
         self, ranked: Ranked, taken: NDArray[np.float32], again: NDArray[np.int32], lists: NDArray[np.bool_]
     ) -> None:
         """Count the distances of the rows taken to all rows in their (q, m) lists, each of these read once."""
-        lengths = _lengths(taken)
+        lengths, everything = _lengths(taken), bool(lists.all())
         for start in range(0, len(self.members), PACK_ROWS):
             names = self.members[start : start + PACK_ROWS]
             pack, stop = self.read(names), start + len(names)
             squares, weights = _lengths(pack), self.sizes[names]
             numbers = np.unique(self.home[names])  # in the order of the members
+            if everything:  # who goes through all need not go through one after the other
+                numbers = numbers[-1:]
             ends = np.minimum(self.ends[numbers], stop) - start
             starts = np.r_[0, ends[:-1]]
 

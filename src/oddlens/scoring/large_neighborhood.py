@@ -5,8 +5,8 @@ of a tenth of the rows, the third nearest says little of where the thirtieth of 
 again, each beside all rows whose nearest reference row is among the tenth of these that lie nearest to it. Distances at
 ranks so far out that the reference tells them well are taken from there.
 
-A thousand reference rows are looked at again with them. Their median distances are the usual ones, and as much as their
-scores change on the whole, all others are changed, so that one null fits both.
+The reference rows are looked at again with them. The median distances of a thousand of these are the usual ones, and as
+much as their scores change on the whole, all others are changed, so that one null fits both.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from oddlens.scoring.structure import unimodality
 MOST_EXACT = 20_000  # rows up to which all are compared with the reference in single steps, and none again
 STRANGE_SHARE = 0.03  # of the rows that are looked at again
 PROBED_SHARE, FEWEST_PROBED = 0.1, 20_000  # of the lists they are compared with; and the fewest rows in these
+MOST_WHOLE = 60_000  # rows up to which they are compared with all: the lists are so short that it takes no longer
 FAR_RANK = 100  # of the reference: it tells distances at this rank and beyond as well as all rows would
 
 
@@ -89,16 +90,19 @@ def brought_together(
 
 
 def chosen_again(scores: Doubles, sample: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(q,) the rows to be looked at again, ascending: the strangest, and some of the sample; and where these stand."""
+    """(q,) the rows to be looked at again, ascending, and where those stand whose level counts.
+
+    They are the strangest; and the sample, because detectors learn from it and others are measured against it.
+    """
     first = len(scores) - int(STRANGE_SHARE * len(scores))
+    again = np.union1d(np.argpartition(scores, first)[first:], sample)
     control = sample[np.linspace(0, len(sample) - 1, USUAL_ROWS).astype(np.int64)]
-    again = np.union1d(np.argpartition(scores, first)[first:], control)
     return again, np.searchsorted(again, control)
 
 
 def probed_share(n: int) -> float:
     """The share of the lists that the strangest of n rows are compared with."""
-    return max(PROBED_SHARE, min(1.0, FEWEST_PROBED / n))
+    return 1.0 if n <= MOST_WHOLE else max(PROBED_SHARE, FEWEST_PROBED / n)
 
 
 def level(better: Doubles, rough: Doubles) -> float:

@@ -13,6 +13,7 @@ import os
 import shutil
 import tarfile
 import tempfile
+import threading
 import weakref
 import zipfile
 from collections import Counter
@@ -52,7 +53,8 @@ def open_zip(path: Path, column: str | None = None, limits: Limits | None = None
         archive = zipfile.ZipFile(path)
     except Exception as error:  # zipfile fails in many ways on what is damaged
         raise SourceError(f"{path} cannot be read as a zip: {error}.") from error
-    members = {member.filename: member for member in archive.infolist() if not member.is_dir()}
+    members = {member.filename: member for member in archive.infolist() if member.filename.rstrip("/")
+               and not member.is_dir()}
     most = (limits or Limits()).memory
 
     def read(member: Any, count: int) -> bytes:
@@ -91,8 +93,12 @@ def _of_plain(path: Path, plain: IO[bytes], column: str | None, limits: Limits |
     with tarfile.open(fileobj=plain, mode="r:") as archive:
         members = {member.name: member for member in archive if member.isreg() and not member.issparse()}
 
+    lock = threading.Lock()
+
     def read(member: Any, count: int) -> bytes:
-        content = os.pread(plain.fileno(), count, member.offset_data)
+        with lock:
+            plain.seek(member.offset_data)
+            content = plain.read(count)
         if len(content) < count:
             raise UnreadableImage("", "the archive ends within it")
         return content

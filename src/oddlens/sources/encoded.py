@@ -101,9 +101,9 @@ def numbered(n: int) -> list[str]:
     return [f"{number:0{width}d}" for number in range(n)]
 
 
-def stored_names(paths: Sequence[str | None]) -> list[str] | None:
+def stored_names(paths: Sequence[object]) -> list[str] | None:
     """The paths that images were stored with, if all have one of their own; else None."""
-    given = [path for path in paths if path]
+    given = [path for path in paths if isinstance(path, str) and path]
     return given if given and len(set(given)) == len(paths) else None
 
 

@@ -123,7 +123,9 @@ def _kind(path: str) -> str:
 
 
 def _filled_in(path: str) -> list[str]:
-    return [path] if os.path.lexists(path) or is_address(path) else [str(one) for one in fitting(Path(path))] or [path]
+    if not any(sign in path for sign in "*?[{") or os.path.lexists(path) or is_address(path):
+        return [path]
+    return [str(one) for one in fitting(Path(path))] or [path]
 
 
 def _holds_images(path: str) -> bool:

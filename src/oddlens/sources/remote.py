@@ -41,7 +41,8 @@ _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+-]+)://.+", re.DOTALL)
 
 def is_address(text: object) -> bool:
     """Whether a text is an address rather than a path."""
-    return isinstance(text, str) and _ADDRESS.fullmatch(text) is not None and not os.path.lexists(text)
+    return (isinstance(text, str) and "://" in text and _ADDRESS.fullmatch(text) is not None
+            and not os.path.lexists(text))
 
 
 def is_address_of_image(text: str) -> bool:

@@ -54,10 +54,10 @@ def open_binary_table(path: Path, column: str | None = None, limits: Limits | No
     """
     with _said_of(path):
         stored = _Stored(path)
-        sample = next(stored.batches(stored.names, LOOKED_AT), None)
-        first = {name: [] if sample is None else ArrowCells(sample.column(name)) for name in stored.names}
-    column = chosen(first, str(path), column, path.parent, ADVICE)
-    with _said_of(path):
+        sample = next(stored.batches(stored.names, LOOKED_AT, checked=False), None)
+        first = {name: [] if sample is None or not _is_sound(sample.column(name)) else ArrowCells(sample.column(name))
+                 for name in stored.names}
+        column = chosen(first, str(path), column, path.parent, ADVICE)
         kind = next(cell for cell in first[column] if cell is not None)
         if isinstance(kind, str):
             return of_paths(list(stored.column(column)), path.parent, limits)
@@ -87,13 +87,17 @@ class _Stored:
         self.rows = (self.file.metadata.num_rows if self.is_parquet else
                      sum(self.file.get_batch(number).num_rows for number in range(self.file.num_record_batches)))
 
-    def batches(self, columns: list[str], rows: int = ROWS) -> Iterator[Any]:
-        """Batches of some columns, of Parquet parts of columns too, in order."""
-        if self.is_parquet:
-            yield from self.file.iter_batches(rows, columns=columns)
-        else:
-            for number in range(self.file.num_record_batches):
-                yield self.file.get_batch(number).select(columns)
+    def batches(self, columns: list[str], rows: int = ROWS, checked: bool = True) -> Iterator[Any]:
+        """Batches of some columns, of Parquet parts of columns too, in order.
+
+        They are checked before anything in them is touched: Arrow takes lengths and texts from a file as they are, and
+        ends the process over some that lie.
+        """
+        for batch in (self.file.iter_batches(rows, columns=columns) if self.is_parquet else
+                      (self.file.get_batch(number).select(columns) for number in range(self.file.num_record_batches))):
+            if checked:
+                batch.validate(full=True)
+            yield batch
 
     def column(self, name: str) -> Iterator[Any]:
         """The cells of a column in order."""
@@ -147,6 +151,14 @@ class CopiedCells(Sequence[Any]):
                 self._places.append((at, len(content)))
                 at += len(content)
         self._file.flush()
+
+
+def _is_sound(column: Any) -> bool:
+    try:
+        column.validate(full=True)
+    except ValueError:  # pyarrow's ArrowInvalid; a column beside that of the images may be in any state
+        return False
+    return True
 
 
 @contextmanager

@@ -1,0 +1,223 @@
+"""What a run will take, from a timed sample: how long, how much memory and disk."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+
+from oddlens import arrays
+from oddlens.budget import bytes_of, within
+from oddlens.model import AnomalyModel
+from oddlens.passing import Columns, Work
+from oddlens.progress import silent
+from oddlens.protocols import Encoded
+from oddlens.report.contents import MOST_SHOWN
+from oddlens.run import causes_of, rank_into
+from oddlens.run_folder import FILES
+from oddlens.sources import open_source
+from oddlens.stream import LEARNED_IMAGES, Some
+
+FIRST = 60  # images of the run that has everything loaded and compiled
+SIZES = (150, 450)  # images of the two timed runs, from whose difference it follows what one image costs
+LARGEST = 0.15  # seconds; where an image takes more, fewer are timed:
+FEW = (60, 180)
+TILED = (1500, 4500)  # rows that the scoring is timed on, made from those of the sample
+LEARNED_WHOLE = 4000  # images up to which learning takes the longer the more there are
+EXACT = 20_000  # images up to which all pairs are compared; beyond, time grows with the number of images
+PAGE = 1024 if sys.platform != "darwin" else 1  # bytes of a unit of ``ru_maxrss``
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run of ``count`` images will take.
+
+    form:     the size that they are brought to, (height, width, channels).
+    stages:   stage -> seconds by the clock.
+    memory:   bytes at the most.
+    working:  bytes on the disk while it runs.
+    kept:     bytes of the finished run.
+    """
+
+    count: int
+    form: tuple[int, int, int]
+    stages: Mapping[str, float]
+    memory: float
+    working: float
+    kept: float
+
+    @property
+    def seconds(self) -> float:
+        """By the clock, all stages together."""
+        return sum(self.stages.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        return {"images": self.count, "size": list(self.form), "seconds": round(self.seconds, 1),
+                "stages": {stage: round(seconds, 1) for stage, seconds in self.stages.items()},
+                "memory": int(self.memory), "disk_while_it_runs": int(self.working), "disk": int(self.kept)}
+
+    def text(self) -> str:
+        """In words."""
+        height, width, channels = self.form
+        stages = ", ".join(f"{stage} {_time(seconds)}" for stage, seconds in self.stages.items())
+        return (f"{self.count:,} images, looked at as {width} x {height} pixels in "
+                f"{'colour' if channels == 3 else 'grey'}.\n"
+                f"Time:     about {_time(self.seconds)} ({stages})\n"
+                f"Memory:   about {_size(self.memory)}\n"
+                f"Disk:     about {_size(self.working)} while it runs, {_size(self.kept)} when it is finished\n"
+                "Timed on a sample, as busy as this machine is now.")
+
+
+def estimate(images: Any, model: AnomalyModel, *, memory: int | str | None = None) -> Estimate:
+    """Time runs of some of the images and reckon what one of all will take; nothing is kept.
+
+    images, model, memory:  as in ``run.rank_into``. Of a collection of a few hundred the sample is the whole.
+    """
+    source = open_source(images)
+    count = len(source)
+    with silent(), within(bytes_of(memory) if isinstance(memory, str) else memory):
+        form = model.stream(Some(source, _spread(count, FIRST))).form
+        model = clone(model)
+        # All runs bring the images to the size of the first: other samples might find another.
+        model.image_size, model.channels = (form.height, form.width), form.channels
+        model.detail = max(form.detail) if form.detail else 0 if form.texture is None else model.detail
+        slow = _timed(source, model, FIRST).seconds["encoding"] / min(count, FIRST) > LARGEST
+        few, many = (_timed(source, model, size) for size in (FEW if slow else SIZES))
+        stages = {stage: _grown(stage, few, many, count) for stage in many.seconds if stage != "scoring"}
+        stages["scoring"] = _scoring(model, source, many, count)
+        return Estimate(count, (form.height, form.width, form.channels), stages, _memory(many, count),
+                        _disk(many, count) + _kept(few, many, count), _kept(few, many, count))
+
+
+@dataclass(frozen=True)
+class _Timing:
+    """A run of some images: how many, seconds by stage, bytes of the run, of a row of each column and of its pixels.
+
+    kept is without the pictures, of which there are no more in a run of many images; shown is these.
+    """
+
+    count: int
+    seconds: dict[str, float]
+    kept: int
+    shown: int
+    columns: dict[str, int]
+    pixels: int
+
+
+def _timed(source: Any, model: AnomalyModel, size: int) -> _Timing:
+    some = Some(source, _spread(len(source), size))
+    with tempfile.TemporaryDirectory(prefix="oddlens-") as folder:
+        start = time.perf_counter()
+        seconds = dict(rank_into(some, Path(folder) / "run", clone(model)).summary["seconds"])
+        seconds["pictures and tables"] = time.perf_counter() - start - sum(seconds.values())
+        sizes = {path.name: path.stat().st_size for path in Path(folder).rglob("*") if path.is_file()}
+    shown = sum(sizes.get(FILES[name], 0) for name in ("report", "gallery"))
+    work = Work(measures=(causes_of,))
+    fitted = clone(model)
+    stream = fitted.stream(Some(source, _spread(len(source), FIRST)))
+    fitted.fit(stream, work=work)
+    row = {name: work.columns.joined(name)[:1].nbytes for name in work.columns.blocks.names(0)}
+    pixels = sum(copy[:1].nbytes for copy in (stream.hand.pixels, stream.hand.detail, stream.hand.texture)
+                 if copy is not None)
+    return _Timing(len(some), seconds, sum(sizes.values()) - shown, shown, row, pixels)
+
+
+def _grown(stage: str, few: _Timing, many: _Timing, count: int) -> float:
+    """Seconds of a stage: what is there anyway, and so much an image."""
+    if many.count == few.count:
+        return many.seconds[stage]
+    each = max(0.0, (many.seconds[stage] - few.seconds.get(stage, 0.0)) / (many.count - few.count))
+    grows = {"learning": min(count, LEARNED_WHOLE), "reading": min(count, LEARNED_IMAGES)}.get(stage, count)
+    seconds = many.seconds[stage] + each * (grows - many.count)
+    if stage == "encoding" and count > LEARNED_IMAGES:  # in which the others are read
+        seconds += many.seconds["reading"] / many.count * (count - LEARNED_IMAGES)
+    return seconds
+
+
+def _scoring(model: AnomalyModel, source: Any, many: _Timing, count: int) -> float:
+    """Seconds of the detectors, timed on rows like those of the sample: a part grows with the pairs of images."""
+    if count <= many.count:
+        return many.seconds["scoring"]
+    work = Work()
+    fitted = clone(model)
+    fitted.fit(fitted.stream(Some(source, _spread(len(source), FIRST))), work=work)
+    times = [_judged(fitted, work.columns, size) for size in TILED]
+    low, high = TILED
+    pairs = max(0.0, (times[1] / high - times[0] / low) / (high - low))
+    each = max(0.0, times[0] / low - pairs * low)
+    return count * (each + pairs * min(count, EXACT))
+
+
+def _judged(model: AnomalyModel, columns: Columns, size: int) -> float:
+    rng = np.random.default_rng(0)
+
+    def tiled(array: NDArray[Any] | None) -> NDArray[Any] | None:
+        if array is None:
+            return None
+        rows = array[rng.integers(0, len(array), size)].astype(np.float64)
+        spread = array.astype(np.float64).std(0) * 0.3
+        return np.asarray(rows + rng.standard_normal(rows.shape) * spread, array.dtype)
+
+    def encoded(name: str) -> Encoded:
+        found = columns.encoded(name)
+        return replace(found, embedding=tiled(found.embedding), residual=tiled(found.residual),
+                       surprise=tiled(found.surprise), maps=tiled(found.maps),
+                       activations={layer: np.asarray(tiled(array)) for layer, array in found.activations.items()},
+                       pathway={layer: np.asarray(tiled(array)) for layer, array in found.pathway.items()})
+
+    given = {name: encoded(name) for name in model.encoders_}
+    start = time.perf_counter()
+    model.ensemble_.judge(given.__getitem__, lambda _, detector, features: detector.fit(features).score_own())
+    return time.perf_counter() - start
+
+
+def _kept(few: _Timing, many: _Timing, count: int) -> float:
+    """Bytes of a finished run."""
+    each = (many.kept - few.kept) / max(1, many.count - few.count)
+    pictures = many.shown * min(count, MOST_SHOWN) / min(many.count, MOST_SHOWN)
+    return max(0.0, many.kept + each * (count - many.count)) + pictures
+
+
+def _memory(many: _Timing, count: int) -> float:
+    """Bytes: what there is now, the sample, and the longest columns, as far as they lie in memory."""
+    most = arrays.MOST_IN_MEMORY
+    encoders: dict[str, float] = {}
+    for name, size in many.columns.items():
+        room = name.partition("/")[0]
+        encoders[room] = encoders.get(room, 0.0) + min(most, float(size) * count)
+    causes = encoders.pop("causes", 0.0)
+    known = 400.0 * count  # names, digests and tables
+    now = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * PAGE
+    return now + min(most, many.pixels * min(count, LEARNED_IMAGES)) + max(max(encoders.values()), causes) + known
+
+
+def _disk(many: _Timing, count: int) -> float:
+    """Bytes of the stages, and of the longest columns that lie in a temporary file."""
+    columns = float(sum(many.columns.values())) * count
+    files = [float(size) * count for size in many.columns.values() if size * count > arrays.MOST_IN_MEMORY]
+    return columns + many.pixels * min(count, LEARNED_IMAGES) + max(files, default=0.0)
+
+
+def _spread(count: int, size: int) -> list[int]:
+    """Places of at most ``size`` of ``count`` images, spread evenly."""
+    return [int(place) for place in np.unique(np.linspace(0, count - 1, min(size, count)).astype(int))]
+
+
+def _time(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
+
+
+def _size(count: float) -> str:
+    return f"{count / 2**20:,.0f} MiB" if count < 2**30 else f"{count / 2**30:.1f} GiB"

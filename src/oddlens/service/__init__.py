@@ -1,0 +1,1 @@
+"""A fitted model that answers over HTTP: an image in, what is said of it out."""

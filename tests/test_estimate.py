@@ -1,0 +1,62 @@
+"""What a run will take."""
+
+import json
+
+import numpy as np
+import pytest
+
+from oddlens import AnomalyModel
+from oddlens import estimate as module
+from oddlens.estimate import Estimate, estimate
+from oddlens.run import rank_into
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Samples of 40 and 60 images, and 60 and 90 rows for the scoring."""
+    monkeypatch.setattr(module, "FIRST", 15)
+    monkeypatch.setattr(module, "SIZES", (40, 60))
+    monkeypatch.setattr(module, "FEW", (40, 60))
+    monkeypatch.setattr(module, "TILED", (60, 90))
+
+
+def model():
+    return AnomalyModel("pixels", ["neighbors", "forest"])
+
+
+def test_it_says_what_each_stage_takes_and_leaves_nothing(quick, dots, tmp_path, monkeypatch):
+    monkeypatch.setattr(module.tempfile, "tempdir", str(tmp_path))
+    asked = model()
+    found = estimate(dots, asked)
+    assert (found.count, found.form) == (120, (8, 8, 1))
+    assert set(found.stages) == {"reading", "learning", "encoding", "scoring", "causes", "pictures and tables"}
+    assert all(np.isfinite(seconds) and seconds >= 0 for seconds in found.stages.values())
+    assert found.seconds == sum(found.stages.values()) > 0
+    assert found.memory > 50 * 2**20
+    assert list(tmp_path.iterdir()) == []
+    assert asked.get_params() == model().get_params(), "the model is as it was"
+    json.dumps(found.to_dict())
+
+
+def test_more_images_take_longer_and_more_room(quick, dots):
+    some, many = estimate(dots, model()), estimate(np.tile(dots, (300, 1, 1, 1)), model())
+    assert many.working > 50 * some.working
+    assert many.kept > 20 * some.kept
+    assert many.memory > some.memory
+    assert many.seconds > some.seconds
+
+
+def test_the_disk_that_a_run_takes_is_about_what_was_said(quick, dots, tmp_path):
+    said = estimate(dots, model())
+    rank_into(dots, tmp_path / "run", model())
+    took = sum(path.stat().st_size for path in (tmp_path / "run").rglob("*") if path.is_file())
+    assert took / 2 < said.kept < took * 2, "mostly pictures of so few; docs/scale.md measures larger ones"
+
+
+def test_it_is_told_in_words():
+    text = Estimate(1_234_567, (48, 64, 3), {"reading": 30.0, "encoding": 7200.0}, 3.2 * 2**30, 2**30 * 11,
+                    2**20 * 700).text()
+    assert "1,234,567 images, looked at as 64 x 48 pixels in colour" in text
+    assert "about 2.0 h (reading 30 s, encoding 2.0 h)" in text
+    assert "about 3.2 GiB" in text
+    assert "11.0 GiB while it runs, 700 MiB" in text
