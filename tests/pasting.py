@@ -1,4 +1,4 @@
-"""A page pasted block by block, as a newcomer would: its Python and commands run, and what it says is printed is printed.
+"""A page pasted block by block, as a newcomer would: all of it runs, and what it says is printed is printed.
 
     python tests/pasting.py docs/start.md        prints what each block prints, in a folder that is then removed
 """
