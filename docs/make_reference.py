@@ -8,11 +8,13 @@ each method's file imports. A table stands between two comments, ``<!-- encoders
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 import import_graph
 
+import oddlens
 from oddlens import errors, protocols, registry
 from oddlens.cli import cli
 from oddlens.model import AnomalyModel
@@ -24,6 +26,7 @@ ARCHITECTURE = Path(__file__).with_name("architecture.md")
 ROOMS_OF_METHODS = ("encoders", "detectors", "scoring.patterns")
 CONTRACT = ("ImageSource", "Encoded", "Reason", "Encoder", "Detector", "HasOptions", "LooksAt", "Judges", "Seeks",
             "Explains", "ReadsNear", "InFolder", "Skips", "HoldsPixels")
+PYTHON = ("rank", "open_source", "load_model", "save_model", "Ranking", "Outliers")
 
 
 def reference() -> str:
@@ -42,11 +45,30 @@ def reference() -> str:
             lines += [f"### {name}", "", inspect.cleandoc(inspect.getmodule(cls).__doc__ or ""), "",
                       "```text", f"{cls.__name__}({values})", "", inspect.cleandoc(cls.__doc__), "```", ""]
     lines += ["## AnomalyModel", "", "```text", inspect.cleandoc(AnomalyModel.__doc__ or ""), "```", ""]
+    lines += ["## Functions and results", ""]
+    for name in PYTHON:
+        lines += [f"### {name}", "", "```text", *_described(name), "```", ""]
     lines += ["## The contract of others' methods", "", "```text", inspect.cleandoc(protocols.__doc__ or ""), "```", ""]
     for name in CONTRACT:
         lines += [f"### {name}", "", "```text", *_members(getattr(protocols, name)), "```", ""]
     lines += ["## Errors", "", "```text", inspect.cleandoc(errors.__doc__ or ""), "```", ""]
     return "\n".join(lines)
+
+
+def _described(name: str) -> list[str]:
+    """A public function or class: how it is called, what it is for, and the same of its public methods."""
+    thing = getattr(oddlens, name)
+    call = "" if inspect.isclass(thing) else _call(thing)
+    lines = [f"oddlens.{name}{call}", "", inspect.cleandoc(thing.__doc__ or "")]
+    for method, member in vars(thing).items() if inspect.isclass(thing) else ():
+        if inspect.isfunction(member) and not method.startswith("_") and member.__doc__:
+            lines += ["", f"{method}{_call(member)}",
+                      *(f"    {line}".rstrip() for line in inspect.cleandoc(member.__doc__).splitlines())]
+    return lines
+
+
+def _call(function: Callable[..., object]) -> str:
+    return str(inspect.signature(function)).replace("'", "")
 
 
 def _members(cls: type) -> list[str]:
