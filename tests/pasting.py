@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""A page pasted block by block, as a newcomer would: its Python and commands run, and what it says is printed is.
-=======
 """A page pasted block by block, as a newcomer would: all of it runs, and what it says is printed is printed.
->>>>>>> site
 
     python tests/pasting.py docs/start.md        prints what each block prints, in a folder that is then removed
 """
