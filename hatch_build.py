@@ -1,13 +1,8 @@
 """What the package's page on an index is made of: README.md with links that hold there, and the project's addresses.
 
 Links in README.md lead to files beside it, which an index does not have. Where pyproject.toml names the repository,
-<<<<<<< HEAD
-each becomes an absolute link to the file as it was at this version, and the project's addresses are given too.
-Where none is named, a link is left as its text and a picture as its description: no link is better than a broken one.
-=======
 each becomes an absolute link to the file as it was at this version, and the project's addresses are given too. Where
 none is named, a link is left as its text and a picture as its description: no link is better than a broken one.
->>>>>>> site
 """
 
 from __future__ import annotations

@@ -1,11 +1,6 @@
 """Write docs/methods: a page for each encoder and detector, from its docstring and the results that are kept.
 
-<<<<<<< HEAD
-`make site` does; nothing here is measured anew. Beside it, docs/compare.md's table is made of
-benchmarks/results/evaluate.
-=======
 `make site` does; nothing here is measured anew. docs/compare.md's table is made of benchmarks/results/evaluate.
->>>>>>> site
 """
 
 from __future__ import annotations
