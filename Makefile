@@ -12,7 +12,7 @@ test: $(INSTALLED)            ## all tests
 	$(BIN)/python -m pytest
 
 adapters: $(INSTALLED)        ## the libraries whose data sets and formats are opened; without one, its tests are skipped
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --group adapters
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --group adapters --group service
 
 # uv, since pip has no resolution that takes the lowest versions. Each in an environment of its own. With the lowest,
 # deprecations are no errors: faiss 1.9 imports numpy by an old name.

@@ -250,7 +250,7 @@ def serve_command(
     model: Path, host: str, port: int, token: str | None, max_body: float, queue: int, timeout: float, isolate: bool,
     max_memory: float, max_seconds: float, jobs: int | None,
 ) -> None:
-    """Answer over HTTP how strange images are, by the model of an earlier run.
+    """Answer over HTTP how strange images are, by the model of an earlier run, RUN_OR_MODEL.
 
     POST an image to /score, or several as a form, for score, p-value, flag and causes as JSON; to /heat for a picture
     of where it is strange. /openapi.json describes it. No image is kept. Scores are those of `oddlens score`. See
@@ -269,7 +269,10 @@ def serve_command(
 @click.option("--out", type=click.Path(path_type=Path), default=None,
               help="Folder for the files.  [default: review-export, unless only images are to be copied]")
 @click.option("--format", "formats", multiple=True, metavar="NAME",
-              help="Only this file, such as labels.csv or coco.json. Repeatable.  [default: all]")
+              help="Only this file, such as labels.csv or coco.json; or onnx, the model instead of the review. "
+                   "Repeatable.  [default: all of the review]")
+@click.option("--encoder", "encoders", multiple=True, metavar="NAME",
+              help="With --format onnx: only this encoder and its detectors. Repeatable.  [default: all]")
 @click.option("--copy-odd", "target", type=click.Path(path_type=Path), default=None, metavar="DIR",
               help="Copy the odd images into this folder.")
 @click.option("--link", is_flag=True, help="With --copy-odd: links instead of copies.")
@@ -279,18 +282,27 @@ def serve_command(
               help="Where the images are now, if they were moved since they were ranked.")
 @_shared("json")
 def export_command(
-    run: Path, out: Path | None, formats: tuple[str, ...], target: Path | None, link: bool, move: bool, yes: bool,
-    moved: str | None, as_json: bool,
+    run: Path, out: Path | None, formats: tuple[str, ...], encoders: tuple[str, ...], target: Path | None, link: bool,
+    move: bool, yes: bool, moved: str | None, as_json: bool,
 ) -> None:
     """Take the answer of a review elsewhere: labels and ranking of a RUN as files, the odd images as copies.
 
     Tables as CSV, Parquet and JSON; the paths of the odd images; copies and near duplicates as groups with one to keep;
-    files for FiftyOne, Label Studio and tools that read COCO. Nothing of the collection is moved without --move and a
+    files for FiftyOne, Label Studio and tools that read COCO. With --format onnx the model, as far as ONNX can say it,
+    as model.onnx in --out (docs/onnx.md). Nothing of the collection is moved without --move and a
     confirmation, and nothing is ever deleted. See docs/review.md.
     """
     from oddlens.review.copies import DOINGS, Way
     from oddlens.review.export import export
 
+    if "onnx" in formats:
+        if len(formats) > 1 or target is not None:
+            raise click.UsageError("--format onnx exports the model and stands alone: give the others in a command of "
+                                   "their own.")
+        _export_model(run, out, encoders, as_json)
+        return
+    if encoders:
+        raise click.UsageError("--encoder says which part of a model --format onnx exports: give that too.")
     if (link or move or yes) and target is None:
         raise click.UsageError("--link, --move and --yes say how --copy-odd DIR does it: give that too.")
     if link and move:
@@ -414,6 +426,23 @@ def list_command(as_json: bool) -> None:
             click.echo(f"  {name:<16}{told.says}")
             for option, default in told.options.items():
                 click.echo(f"      {option}={default!r}")
+
+
+def _export_model(run: Path, out: Path | None, encoders: tuple[str, ...], as_json: bool) -> None:
+    """Write the model of a run as an ONNX file."""
+    from oddlens.onnx.export import export
+    from oddlens.result_marks import make_folder
+    from oddlens.run import opened
+
+    model, _ = opened(run)
+    place = Path("onnx-export") if out is None else out
+    make_folder(place)
+    written = export(model, place / "model.onnx", encoders or None)
+    if as_json:
+        click.echo(json.dumps({"file": str(written.path), "outputs": list(written.outputs)}, indent=2))
+        return
+    click.echo(_printable(str(written.path)))
+    click.echo(f"outputs: {', '.join(written.outputs)}")
 
 
 def main() -> None:
