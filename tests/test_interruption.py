@@ -25,7 +25,7 @@ def test_an_interrupt_ends_it_even_in_compiled_code(busy):
             "except KeyboardInterrupt:\n    say_interrupted()\n    sys.exit(EXIT_CODE)\n")
     exit_code, said = interrupted(code, "on")
     assert exit_code == 130
-    assert said.count("interrupted. No finished result was changed; the same command begins again") == 1
+    assert said.count("interrupted. No finished result was changed; the same command goes on") == 1
 
 
 def test_nothing_is_left_of_it_when_the_block_ends():

@@ -50,18 +50,15 @@ def test_blas_has_one_thread_within_and_what_it_had_after_even_after_an_error(th
     assert faiss.omp_get_max_threads() == 3
 
 
-def test_blas_keeps_one_thread_until_the_last_of_several_threads_leaves(three):
-    def enter():
-        held = one_blas_thread()
-        held.__enter__()
-        return held
+def test_blas_keeps_one_thread_while_other_threads_come_and_go_within(three):
+    def within():
+        with one_blas_thread():
+            return blas()
 
-    with ThreadPoolExecutor(1) as other:
-        first = enter()
-        second = other.submit(enter).result()
-        first.__exit__(None, None, None)
-        assert blas() == {1}, "another is within yet"
-        other.submit(second.__exit__, None, None, None).result()
+    with ThreadPoolExecutor(2) as others, one_blas_thread():
+        for found in [others.submit(within) for _ in range(4)]:
+            assert 1 in found.result()
+            assert blas() == {1}, "not put back by one that leaves"
     assert blas() == {3}
 
 

@@ -79,7 +79,7 @@ def one_blas_thread() -> Iterator[None]:
     Where these are small a second one waits more than it computes, and where another program wants its core by an order
     of magnitude. And sums on one thread are the same to the last digit on any number of cores. It is one number for the
     whole process: the first block that is entered sets it and the last one that is left puts it back, or one thread
-    would put back what another had set.
+    would put back what another had set. Left last by another thread than entered it first, it stays at one.
     """
     with _blas_lock:
         _blas_holders.append(_blas().limit(limits=1) if not _blas_holders else None)
