@@ -30,6 +30,7 @@ Optional, and used where it is there:
     Skips         a source that counts the files that it passed over
     PassesOver    a source that says in words what it passed over
     HoldsPixels   a source whose images are an array already
+    Stamped       a source that says by what a change of an image is noticed
 
 The options of an encoder or detector are the parameters of its constructor, each with a default. The constructor only
 stores them; ``fit`` checks them and raises ``OptionError``, which is a ``ValueError``. Asked for anything fitted
