@@ -97,17 +97,25 @@ class Blocks:
         """A column of all these blocks, one after the other; in a temporary file where it would fill the memory."""
         if self.folder is None and len(numbers) == 1 and (only := self.column(numbers[0], name)) is not None:
             return only
-        sizes = [len(part) for part in self.parts(name, numbers)]
+        count = sum(self._rows(number, name) for number in numbers)
         whole: NDArray[Any] | None = None
         start = 0
         for part in self.parts(name, numbers):
             if whole is None:
-                whole = allocate((sum(sizes), *part.shape[1:]), part.dtype)
+                whole = allocate((count, *part.shape[1:]), part.dtype)
             whole[start : start + len(part)] = part
             start += len(part)
         if whole is None:
             raise KeyError(name)
         return whole
+
+    def _rows(self, number: int, name: str) -> int:
+        """How many rows a column of a block has, without reading it."""
+        if self.folder is None:
+            held = self.column(number, name)
+            return 0 if held is None else len(held)
+        with safe_open(self._path(number), "np") as file:
+            return int(file.get_slice(name).get_shape()[0]) if name in file.keys() else 0  # noqa: SIM118
 
     def _path(self, number: int) -> Path:
         return (self.folder or Path()) / f"{self.name}-{number:07d}.safetensors"

@@ -25,7 +25,7 @@ from oddlens.report.contents import MOST_SHOWN
 from oddlens.run import causes_of, rank_into
 from oddlens.run_folder import FILES
 from oddlens.sources import open_source
-from oddlens.stream import LEARNED_IMAGES, Some
+from oddlens.stream import LEARNED_IMAGES, Some, Stream
 
 FIRST = 60  # images of the run that has everything loaded and compiled
 SIZES = (150, 450)  # images of the two timed runs, from whose difference it follows what one image costs
@@ -93,15 +93,20 @@ def estimate(images: Any, model: AnomalyModel, *, memory: int | str | None = Non
         model.detail = max(form.detail) if form.detail else 0 if form.texture is None else model.detail
         slow = _timed(source, model, FIRST).seconds["encoding"] / min(count, FIRST) > LARGEST
         few, many = (_timed(source, model, size) for size in (FEW if slow else SIZES))
+        work, first = Work(measures=(causes_of,)), clone(model)
+        stream = first.stream(Some(source, _spread(count, FIRST)))
+        first.fit(stream, work=work)
+        rows = _Rows.of(stream, work.columns)
         stages = {stage: _grown(stage, few, many, count) for stage in many.seconds if stage != "scoring"}
-        stages["scoring"] = _scoring(model, source, many, count)
-        return Estimate(count, (form.height, form.width, form.channels), stages, _memory(many, count),
-                        _disk(many, count) + _kept(few, many, count), _kept(few, many, count))
+        stages["scoring"] = _scoring(first, work.columns, many, count)
+        kept = _kept(few, many, count)
+        return Estimate(count, (form.height, form.width, form.channels), stages, _memory(rows, count),
+                        _disk(rows, count) + kept, kept)
 
 
 @dataclass(frozen=True)
 class _Timing:
-    """A run of some images: how many, seconds by stage, bytes of the run, of a row of each column and of its pixels.
+    """A run of some images: how many, seconds by stage, bytes of the run.
 
     kept is without the pictures, of which there are no more in a run of many images; shown is these.
     """
@@ -110,8 +115,20 @@ class _Timing:
     seconds: dict[str, float]
     kept: int
     shown: int
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Bytes of one image in each column, and of its pixels."""
+
     columns: dict[str, int]
     pixels: int
+
+    @classmethod
+    def of(cls, stream: Stream, columns: Columns) -> _Rows:
+        copies = (stream.hand.pixels, stream.hand.detail, stream.hand.texture)
+        return cls({name: columns.joined(name)[:1].nbytes for name in columns.blocks.names(0)},
+                   sum(copy[:1].nbytes for copy in copies if copy is not None))
 
 
 def _timed(source: Any, model: AnomalyModel, size: int) -> _Timing:
@@ -122,14 +139,7 @@ def _timed(source: Any, model: AnomalyModel, size: int) -> _Timing:
         seconds["pictures and tables"] = time.perf_counter() - start - sum(seconds.values())
         sizes = {path.name: path.stat().st_size for path in Path(folder).rglob("*") if path.is_file()}
     shown = sum(sizes.get(FILES[name], 0) for name in ("report", "gallery"))
-    work = Work(measures=(causes_of,))
-    fitted = clone(model)
-    stream = fitted.stream(Some(source, _spread(len(source), FIRST)))
-    fitted.fit(stream, work=work)
-    row = {name: work.columns.joined(name)[:1].nbytes for name in work.columns.blocks.names(0)}
-    pixels = sum(copy[:1].nbytes for copy in (stream.hand.pixels, stream.hand.detail, stream.hand.texture)
-                 if copy is not None)
-    return _Timing(len(some), seconds, sum(sizes.values()) - shown, shown, row, pixels)
+    return _Timing(len(some), seconds, sum(sizes.values()) - shown, shown)
 
 
 def _grown(stage: str, few: _Timing, many: _Timing, count: int) -> float:
@@ -144,14 +154,11 @@ def _grown(stage: str, few: _Timing, many: _Timing, count: int) -> float:
     return seconds
 
 
-def _scoring(model: AnomalyModel, source: Any, many: _Timing, count: int) -> float:
+def _scoring(fitted: AnomalyModel, columns: Columns, many: _Timing, count: int) -> float:
     """Seconds of the detectors, timed on rows like those of the sample: a part grows with the pairs of images."""
     if count <= many.count:
         return many.seconds["scoring"]
-    work = Work()
-    fitted = clone(model)
-    fitted.fit(fitted.stream(Some(source, _spread(len(source), FIRST))), work=work)
-    times = [_judged(fitted, work.columns, size) for size in TILED]
+    times = [_judged(fitted, columns, size) for size in TILED]
     low, high = TILED
     pairs = max(0.0, (times[1] / high - times[0] / low) / (high - low))
     each = max(0.0, times[0] / low - pairs * low)
@@ -188,24 +195,24 @@ def _kept(few: _Timing, many: _Timing, count: int) -> float:
     return max(0.0, many.kept + each * (count - many.count)) + pictures
 
 
-def _memory(many: _Timing, count: int) -> float:
+def _memory(row: _Rows, count: int) -> float:
     """Bytes: what there is now, the sample, and the longest columns, as far as they lie in memory."""
     most = arrays.MOST_IN_MEMORY
     encoders: dict[str, float] = {}
-    for name, size in many.columns.items():
+    for name, size in row.columns.items():
         room = name.partition("/")[0]
         encoders[room] = encoders.get(room, 0.0) + min(most, float(size) * count)
     causes = encoders.pop("causes", 0.0)
     known = 400.0 * count  # names, digests and tables
     now = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * PAGE
-    return now + min(most, many.pixels * min(count, LEARNED_IMAGES)) + max(max(encoders.values()), causes) + known
+    return now + min(most, row.pixels * min(count, LEARNED_IMAGES)) + max(max(encoders.values()), causes) + known
 
 
-def _disk(many: _Timing, count: int) -> float:
+def _disk(row: _Rows, count: int) -> float:
     """Bytes of the stages, and of the longest columns that lie in a temporary file."""
-    columns = float(sum(many.columns.values())) * count
-    files = [float(size) * count for size in many.columns.values() if size * count > arrays.MOST_IN_MEMORY]
-    return columns + many.pixels * min(count, LEARNED_IMAGES) + max(files, default=0.0)
+    columns = float(sum(row.columns.values())) * count
+    files = [float(size) * count for size in row.columns.values() if size * count > arrays.MOST_IN_MEMORY]
+    return columns + row.pixels * min(count, LEARNED_IMAGES) + max(files, default=0.0)
 
 
 def _spread(count: int, size: int) -> list[int]:

@@ -29,6 +29,7 @@ from oddlens.scoring.exact_copies import BYTES, digests
 from oddlens.stream import BLOCK_IMAGES, LEARNED_IMAGES, Found, Stream
 from oddlens.threads import in_order
 
+ONCE = "for once"  # the key of stages that are kept until they are scored and no longer
 #: Columns of every block, those without an image included.
 ALWAYS = ("indices", "shapes", "digests")
 #: What else is found of a block's images, beside what the encoders give: columns, a row an image.
@@ -52,6 +53,11 @@ class Work:
     kept: int = field(default=0, init=False)
     columns: Columns = field(init=False)
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether later work may take up what is kept: else no key need tell it from other work."""
+        return self.key not in ("", ONCE)
+
     def blocks(self, name: str) -> Blocks:
         """The blocks of one stage."""
         return Blocks(self.folder if self.key else None, name)
@@ -65,7 +71,7 @@ def working(work: Work | None, stream: Stream) -> Iterator[Work]:
         yield work
         return
     with tempfile.TemporaryDirectory(prefix="oddlens-") as folder:
-        work.folder, work.key = Path(folder), "for once"
+        work.folder, work.key = Path(folder), ONCE
         try:
             yield work
         finally:
@@ -106,10 +112,13 @@ def learn(ensemble: Ensemble, stream: Stream, work: Work) -> str:
     """Have the encoders learn from the sample, or take what they learned from it before; the key of what they know."""
     sample = stream.learned()
     ensemble.prepare(sample)
+    if not work.goes_on:
+        ensemble.learn(sample)
+        return work.key
     seen = digests(*(copy for copy in (sample.pixels, sample.detail, sample.texture) if copy is not None))
     key = key_of("learned", work.key, stream.form, seen)
     kept = work.blocks("learned")
-    keeping = work.key and not any(isinstance(encoder, Unsavable) for encoder in ensemble.encoders.values())
+    keeping = not any(isinstance(encoder, Unsavable) for encoder in ensemble.encoders.values())
     if keeping and kept.holds(0, key):
         with suppress(SavedModelError):  # damaged since: learn again
             for number, encoder in enumerate(ensemble.encoders.values()):
@@ -126,7 +135,7 @@ def learn(ensemble: Ensemble, stream: Stream, work: Work) -> str:
 def encode(ensemble: Ensemble, stream: Stream, work: Work, key: str, jobs: int | None) -> Columns:
     """Turn each block into columns, those that are there already left as they are."""
     blocks, numbers = work.blocks("columns"), stream.blocks
-    keys = [key_of(key, number, stream.stamps(number)) for number in numbers]
+    keys = [key_of(key, number, stream.stamps(number) if work.goes_on else ()) for number in numbers]
     missing = [number for number in numbers if not blocks.holds(number, keys[number])]
 
     def encoded(images: Collection) -> Block:
@@ -159,7 +168,7 @@ def score(ensemble: Ensemble, columns: Columns, work: Work, key: str) -> Scored:
     def judged(column: str, detector: Detector, encoded: Encoded) -> Doubles:
         number = numbers[column]
         # The first would not know the places of fitted images again, the others have no state.
-        if not work.key or isinstance(detector, ShowsPlaces | Unsavable):
+        if not work.goes_on or isinstance(detector, ShowsPlaces | Unsavable):
             return detector.fit(encoded).score_own()
         if kept.holds(number, key):
             with suppress(SavedModelError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -104,8 +104,7 @@ def _fitted(
     explainer = Explainer(model, collection, model.rank(), work.columns.under(CAUSES))
     if save_model:
         explainer.memory().save(folder / run_folder.REASONS)
-    ranking = model.rank()
-    ranking = replace(ranking, causes=explainer.cause_names(), measures={**ranking.measures, **explainer.measures()})
+    ranking = explainer.explained()
     model.timings_["causes"] = time.perf_counter() - start
     checked = None
     if check:
@@ -178,7 +177,7 @@ def judge(
         return ranking, collection, None
     start = time.perf_counter()
     explainer = NewExplainer(model, collection, ranking, memory, parts)
-    ranking = replace(ranking, causes=explainer.cause_names(), measures={**ranking.measures, **explainer.measures()})
+    ranking = explainer.explained()
     model.timings_["causes"] = time.perf_counter() - start
     return ranking, collection, explainer
 

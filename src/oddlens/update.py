@@ -69,9 +69,7 @@ def update(
         saving.save_model(model, place.building / run_folder.MODEL)
         explainer = Explainer(model, collection, model.rank(), causes=causes)
         explainer.memory().save(place.building / run_folder.REASONS)
-        ranking = model.rank()
-        ranking = replace(ranking, causes=explainer.cause_names(),
-                          measures={**ranking.measures, **explainer.measures()})
+        ranking = explainer.explained()
         drifted = model.drift_
         told = {"new": len(came.names) - changed, "changed": changed, "gone": gone, "drifted": drifted.drifted,
                 "p_value": drifted.p_value, "statement": drifted.sentence}

@@ -8,6 +8,7 @@ ones. New images are explained beside the fitted ones that the run remembers.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -128,6 +129,10 @@ class Explainer:
             for row in np.flatnonzero(which):
                 found[int(row)].append(cause)
         return tuple(", ".join(causes) for causes in found)
+
+    def explained(self) -> Ranking:
+        """The ranking with the causes of each image, and what they rest on as columns."""
+        return replace(self.ranking, causes=self.cause_names(), measures={**self.ranking.measures, **self.measures()})
 
     def why(self, row: int) -> Why:
         """Why an image is strange, by 101 scorings for its heat map."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
 from starlette.responses import PlainTextResponse
@@ -28,6 +28,26 @@ HEADERS = {
 }
 MOST_QUERY = 2000  # characters of a query
 READS = ("GET", "HEAD")
+
+
+def with_headers(send: Send, headers: Mapping[str, str]) -> Send:
+    """``send``, with headers that each answer has, where it does not say otherwise itself."""
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            names = {name.lower() for name, _ in message["headers"]}
+            message["headers"] = [*message["headers"], *((name.encode(), value.encode())
+                                  for name, value in headers.items() if name.encode() not in names)]
+        await send(message)
+
+    return sending
+
+
+def headers_of(scope: Scope) -> dict[str, list[str]]:
+    """A request's headers by their names in small letters; a name may come several times."""
+    found: dict[str, list[str]] = {}
+    for name, value in scope["headers"]:
+        found.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
+    return found
 
 
 class Guard:
@@ -48,13 +68,7 @@ class Guard:
         if scope["type"] != "http":
             return
 
-        async def sending(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                names = {name.lower() for name, _ in message["headers"]}
-                message["headers"] = [*message["headers"], *((name.encode(), value.encode())
-                                      for name, value in HEADERS.items() if name.encode() not in names)]
-            await send(message)
-
+        sending = with_headers(send, HEADERS)
         if (refusal := self._refusal(scope)) is not None:
             await PlainTextResponse(refusal[1] + "\n", refusal[0])(scope, receive, sending)
             return
@@ -63,9 +77,7 @@ class Guard:
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         """Why a request is not answered, with its status; None where it is."""
-        found: dict[str, list[str]] = {}
-        for name, value in scope["headers"]:
-            found.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
+        found = headers_of(scope)
         hosts = found.get("host", [])
         if len(hosts) != 1 or not is_known(hosts[0], self.hosts):
             return 421, "This page is not known by that name."

@@ -11,13 +11,12 @@ import hmac
 from collections.abc import Collection
 
 from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from oddlens.review.guard import is_known
+from oddlens.review.guard import MOST_QUERY, headers_of, is_known, with_headers
 
 OPEN = ("/health",)  # asked by what watches over the service, without the token; it says nothing of images
-MOST_QUERY = 2000  # characters of a query
-HEADERS = {b"x-content-type-options": b"nosniff", b"cache-control": b"no-store"}
+HEADERS = {"x-content-type-options": "nosniff", "cache-control": "no-store"}
 
 
 class Gate:
@@ -37,19 +36,12 @@ class Gate:
         if scope["type"] != "http":
             return
 
-        async def sending(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *HEADERS.items()]
-            await send(message)
-
         refusal = self._refusal(scope)
-        await (self.app if refusal is None else refusal)(scope, receive, sending)
+        await (self.app if refusal is None else refusal)(scope, receive, with_headers(send, HEADERS))
 
     def _refusal(self, scope: Scope) -> JSONResponse | None:
         """Why a request is not answered; None where it is."""
-        found: dict[str, list[str]] = {}
-        for name, value in scope["headers"]:
-            found.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
+        found = headers_of(scope)
         hosts = found.get("host", [])
         if self.hosts is not None and (len(hosts) != 1 or not is_known(hosts[0], self.hosts)):
             return refused(421, "This service is not known by that name.")
