@@ -1,21 +1,15 @@
-import io
 
 import numpy as np
 import pytest
 
 import held
+from messy import encoded
 from oddlens.errors import SourceError, UnreadableImage
 from oddlens.reading.limits import Limits
 from oddlens.sources import FileSource, open_source
 from oddlens.testing import check_source
 
 datasets = pytest.importorskip("datasets")
-
-
-def png(picture):
-    stream = io.BytesIO()
-    picture.save(stream, "PNG")
-    return stream.getvalue()
 
 
 def data_set(**columns):
@@ -48,7 +42,8 @@ def test_a_folder_loaded_by_the_library_is_its_files(in_folder, tmp_path):
 
 
 def test_images_are_named_by_their_paths_where_these_are_distinct():
-    content = [{"bytes": png(picture), "path": f"{number}.png"} for number, picture in enumerate(held.pictures())]
+    content = [{"bytes": encoded(picture, "PNG"), "path": f"{number}.png"}
+               for number, picture in enumerate(held.pictures())]
     source = open_source(data_set(photo=content))
     assert held.names(source)[:2] == ["0.png", "1.png"]
     check_source(source)
@@ -58,7 +53,7 @@ def test_images_are_named_by_their_paths_where_these_are_distinct():
 
 def test_a_broken_image_is_unreadable_whoever_decodes_it():
     content = [{"bytes": b"no image", "path": "a.png"}, {"bytes": None, "path": "gone.png"},
-               {"bytes": png(held.pictures()[0]), "path": "b.png"}]
+               {"bytes": encoded(held.pictures()[0], "PNG"), "path": "b.png"}]
     for limits in (None, Limits(isolate=True)):
         source = open_source(data_set(photo=content), limits=limits)
         for number, reason in ((0, "a.png: text, not an image"), (1, "gone.png: cannot be opened: No such file")):

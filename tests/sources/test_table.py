@@ -1,4 +1,3 @@
-import io
 
 import numpy as np
 import pyarrow
@@ -6,18 +5,12 @@ import pytest
 
 import held
 from held import names
+from messy import encoded
 from oddlens.errors import SourceError, UnreadableImage
 from oddlens.sources import FileSource, open_source
 from oddlens.testing import check_source
 
-
-def png(picture):
-    stream = io.BytesIO()
-    picture.save(stream, "PNG")
-    return stream.getvalue()
-
-
-CONTENTS = [png(picture) for picture in held.pictures()]
+CONTENTS = [encoded(picture, "PNG") for picture in held.pictures()]
 NUMBERS = [f"{number:02d}.png" for number in range(24)]
 COLUMNS = {"id": NUMBERS, "image": CONTENTS, "label": [0.5] * 24}
 

@@ -1,4 +1,3 @@
-import io
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +7,7 @@ from pyarrow import feather, parquet
 
 import held
 from held import names
+from messy import encoded
 from oddlens.errors import SourceError, UnreadableImage
 from oddlens.reading.limits import Limits
 from oddlens.sources import FileSource, open_source
@@ -44,13 +44,7 @@ def test_a_column_is_named_where_several_hold_paths(folder, monkeypatch):
         open_source("none.csv", column="label")
 
 
-def png(picture):
-    stream = io.BytesIO()
-    picture.save(stream, "PNG")
-    return stream.getvalue()
-
-
-CONTENTS = [png(picture) for picture in held.pictures()]
+CONTENTS = [encoded(picture, "PNG") for picture in held.pictures()]
 NUMBERS = [f"{number:02d}.png" for number in range(24)]
 FORMS = {
     "bytes": {"image": CONTENTS}, "named": {"id": NUMBERS, "image": CONTENTS, "label": [0] * 24},
