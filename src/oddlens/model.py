@@ -227,8 +227,8 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         """The fitted images, each judged without itself; or other images, each judged alone.
 
         Other images are whatever ``fit`` takes, or what ``read_new`` or ``stream_new`` gave. work: what else is to be
-        found of them; see ``passing.Work``. The threshold was fixed when the model was
-        fitted, so that the rate ``fdr`` holds over the fitted images. ``predict`` goes by the same.
+        found of them; see ``passing.Work``. The threshold was fixed when the model was fitted, so that the
+        rate ``fdr`` holds over the fitted images. ``predict`` goes by the same.
         """
         self._require_fit()
         if images is None:
@@ -241,7 +241,7 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
 
         Each has the score that it has as a new image; the decision is made anew, of all. An image with the name of a
         fitted one takes its place, and what was said of that one is forgotten; others follow. images, work: as in
-        ``rank``. Whether it is time to learn anew instead: ``drift``.
+        ``rank``. Whether it is time to learn anew instead: ``drift_``.
         """
         self._require_fit()
         found, scored, _ = self._score(images, work)
@@ -255,11 +255,12 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
 
         own = Scored({column: placed(scores, scored.members[column]) for column, scores in self.own_.items()},
                      placed(self.evidence_.features.astype(np.float16), scored.features))
+        before, came = dict(self.unreadable_), set(found.names)
         broken = tuple(pair for pair in self.unreadable_ if pair[0] not in known) + tuple(
-            pair for pair in found.unreadable if pair[0] not in dict(self.unreadable_))
+            pair for pair in found.unreadable if pair[0] not in before)
         everything = nothing_of(self.format_, tuple(known), broken, placed(self.shapes_, found.shapes),
                                 np.arange(len(known)))
-        labels = {name: label for name, label in self.labels_.items() if name not in set(found.names)}
+        labels = {name: label for name, label in self.labels_.items() if name not in came}
         self.ensemble_.forget_places()
         self.restore(self.ensemble_, self.fusion_, own, Known(placed(self.known_.digests, found.digests)), everything,
                      self.timings_, labels, self.learned_)
