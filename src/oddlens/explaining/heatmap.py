@@ -145,10 +145,11 @@ def smoothed(heat: Doubles) -> Doubles:
     return np.asarray(gaussian_filter(heat, (SMOOTHING * heat.shape[0], SMOOTHING * heat.shape[1]), mode="nearest"))
 
 
-def change(image: Image, references: Pixels, heat: Doubles) -> Change:
+def change(image: Image, references: Pixels, heat: Doubles, slopes: Doubles | None = None) -> Change:
     """Whether something is "missing" where the heat peaks, something is "added" there, or neither can be said.
 
     image, references:  as of ``heat_map``; heat: (height, width), of it.
+    slopes:  what ``steepness`` gave of the references, where it is known.
 
     Compared are ink, how far the pixels are from the median of all ordinary pixels, and detail, how much neighbouring
     pixels differ. Missing is said where the image has clearly less of both than ordinary images have in that place;
@@ -159,8 +160,9 @@ def change(image: Image, references: Pixels, heat: Doubles) -> Change:
     pieces, _ = label(heat >= PEAK_SHARE * heat.max())
     place = pieces == pieces[np.unravel_index(int(heat.argmax()), heat.shape)]
     ground = np.median(references, axis=(0, 1, 2))
+    theirs = steepness(references) if slopes is None else slopes
     signs = [_more(_ink(image[None], ground, place)[0], _ink(references, ground, place)),
-             _more(_detail(image[None], place)[0], _detail(references, place))]
+             _more(float(steepness(image[None])[0, place].mean()), theirs[:, place].mean(1))]
     if signs == [-1, -1]:
         return "missing"
     return "added" if max(signs) == 1 and min(signs) >= 0 else "other"
@@ -241,11 +243,11 @@ def _ink(images: Pixels, ground: Doubles, place: NDArray[np.bool_]) -> Doubles:
     return np.asarray(np.abs(images[:, place] - ground).mean((1, 2)))
 
 
-def _detail(images: Pixels, place: NDArray[np.bool_]) -> Doubles:
-    """(m,) how steep the lightness of (m, height, width, channels) is, on average over a place."""
+def steepness(images: Pixels) -> Doubles:
+    """(m, height, width) how steep the lightness of (m, height, width, channels) is."""
     grey = images.mean(3)
     slopes = [np.gradient(grey, axis=axis) if grey.shape[axis] > 1 else np.zeros_like(grey) for axis in (1, 2)]
-    return np.asarray(np.hypot(*slopes)[:, place].mean(1))
+    return np.asarray(np.hypot(*slopes))
 
 
 def _more(value: float, usual: Doubles) -> int:
