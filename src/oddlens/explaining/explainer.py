@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from oddlens.decisions import Null, fit_null
 from oddlens.explaining.causes import Causes, parts_of
 from oddlens.explaining.groups import Groups, group_alike
-from oddlens.explaining.heatmap import change, framed, heat_map, ordinary, steepness
+from oddlens.explaining.heatmap import WINDOWS, change, framed, heat_map, ordinary, steepness
 from oddlens.explaining.orientation import ROTATIONS
 from oddlens.explaining.reference_images import Memory
 from oddlens.model import AnomalyModel
@@ -29,6 +29,7 @@ from oddlens.ranking import Ranking
 MOST_GROUPED = 2000  # strangest images that are grouped
 SEARCHED_ORDINARY = 5000  # ordinary images that the nearest are searched among
 SHOWN_NEAREST = 3  # nearest ordinary images that are shown
+FAST_WINDOWS = 16  # windows that are tried for a heat map of a fast run
 HEAT_SIDE = 160  # pixels on the longer side of a heat map
 RARE = 0.03  # share of ordinary images: a view by place that finds so few stranger says where
 LEAST_SPREAD = 1e-6  # of the places of one image
@@ -66,8 +67,13 @@ class Explainer:
 
     def _causes(self, parts: Mapping[str, NDArray[Any]]) -> tuple[Causes, Mapping[str, Doubles]]:
         """The simple causes and the measures of the images to explain."""
-        causes = Causes().fit_parts(parts)
+        causes = Causes().fit_parts(parts, brief=self.fast)
         return causes, causes.columns_
+
+    @property
+    def fast(self) -> bool:
+        """Whether to explain with less effort: for a model of the fast effort, beside which all else is much."""
+        return self.model.effort == "fast"
 
     @property
     def odd(self) -> NDArray[np.intp]:
@@ -212,7 +218,8 @@ class Explainer:
         if heat is None:
             if isinstance(self.model.encoder_, KnowsFitted):  # which cannot judge the picture with parts exchanged
                 return None, PLACES["other"]
-            found = heat_map(self.model.score_pixels, image, references)
+            found = heat_map(self.model.score_pixels, image, references,
+                             FAST_WINDOWS if self.fast else WINDOWS)
             if found.fall <= 0:
                 return None, PLACES["other"]
             heat = found.heat

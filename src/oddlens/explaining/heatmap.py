@@ -61,7 +61,7 @@ class HeatMap:
         return int(row), int(column)
 
 
-def heat_map(score: Score, image: Image, references: Pixels) -> HeatMap:
+def heat_map(score: Score, image: Image, references: Pixels, most: int = WINDOWS) -> HeatMap:
     """Where an image is strange to ``score``, from 101 scorings.
 
     score:       gives (m,) scores of (m, height, width, channels) uint8 images as new ones, larger is stranger;
@@ -69,6 +69,8 @@ def heat_map(score: Score, image: Image, references: Pixels) -> HeatMap:
     image:       (height, width, channels) uint8.
     references:  (k, height, width, channels) uint8, ordinary images; those that are the same as ``image`` are passed
                  over. About 256 will do (``ordinary`` picks them).
+
+    most:        windows that are tried, 1 to 100: those in which the image differs most from what fills them.
 
     A fitted image may be asked about too. To be judged in the same way as its variants, with itself among the fitted
     ones, it is scored with one pixel changed by one level.
@@ -86,14 +88,19 @@ def heat_map(score: Score, image: Image, references: Pixels) -> HeatMap:
     picture, others = image.astype(np.float32) / 255, references.astype(np.float32) / 255
     masks = windows(image.shape[0], image.shape[1])
     square = ((others - picture) ** 2).mean(3)  # (k, height, width)
-    filled, soft = matched(others, square, masks), masks[..., None]
+    filled = matched(others, square, masks)
+    changed = np.abs(filled - picture).mean(3)
+    tried = np.sort(np.argsort(-(masks * changed).sum((1, 2)), kind="stable")[:most])
+    filled, soft = filled[tried], masks[tried, ..., None]
     variants = np.concatenate([nudged(image)[None], levels(picture * (1 - soft) + filled * soft)])
     scores = np.asarray(score(variants), np.float64)
     if scores.shape != (len(variants),) or not np.isfinite(scores).all():
         raise OptionError(f"score must give a finite number for each of {len(variants)} images, got shape "
                           f"{scores.shape}, {int((~np.isfinite(scores)).sum())} of them not finite.")
     falls = scores[0] - scores[1:]
-    heat = smoothed(laid_over(falls, masks, np.abs(filled - picture).mean(3)))
+    evidence = np.zeros(len(masks))
+    evidence[tried] = falls
+    heat = smoothed(laid_over(evidence, masks, changed))
     return HeatMap(heat, float(scores[0]), float(falls.max()))
 
 
@@ -162,7 +169,7 @@ def change(image: Image, references: Pixels, heat: Doubles, slopes: Doubles | No
     ground = np.median(references, axis=(0, 1, 2))
     theirs = steepness(references) if slopes is None else slopes
     signs = [_more(_ink(image[None], ground, place)[0], _ink(references, ground, place)),
-             _more(float(steepness(image[None])[0, place].mean()), theirs[:, place].mean(1))]
+             _more(float(steepness(image[None])[:, place].mean(1)[0]), theirs[:, place].mean(1))]
     if signs == [-1, -1]:
         return "missing"
     return "added" if max(signs) == 1 and min(signs) >= 0 else "other"
