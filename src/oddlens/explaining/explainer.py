@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from oddlens.decisions import Null, fit_null
 from oddlens.explaining.causes import Causes, parts_of
 from oddlens.explaining.groups import Groups, group_alike
-from oddlens.explaining.heatmap import WINDOWS, change, framed, heat_map, ordinary, steepness
+from oddlens.explaining.heatmap import WINDOWS, change, framed, ground_of, heat_map, ordinary, steepness
 from oddlens.explaining.orientation import ROTATIONS
 from oddlens.explaining.reference_images import Memory
 from oddlens.model import AnomalyModel
@@ -196,6 +196,11 @@ class Explainer:
         """How steep these are, place by place."""
         return steepness(self._references)
 
+    @cached_property
+    def _ground(self) -> Doubles:
+        """What most of their pixels are like."""
+        return ground_of(self._references)
+
     def _nearest(self, row: int) -> tuple[int, ...]:
         """Ordinary images most like one, by the first encoder's features."""
         rows, features = self._ordinary
@@ -225,7 +230,9 @@ class Explainer:
             heat = found.heat
         shape = self.collection.shapes[row].astype(float)
         height, width = (max(1, round(side)) for side in shape * (HEAT_SIDE / shape.max()))
-        return framed(heat, height, width, self.model.format_.resize), PLACES[change(image, references, heat, self._slopes[others])]
+        slopes, ground = (self._slopes, self._ground) if others.all() else (self._slopes[others], None)
+        differs = change(image, references, heat, slopes, ground)
+        return framed(heat, height, width, self.model.format_.resize), PLACES[differs]
 
     def _places(self, row: int) -> Doubles | None:
         """Where an image is strange by the views that say so themselves, if one of them finds it rare."""

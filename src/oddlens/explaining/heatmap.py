@@ -152,11 +152,12 @@ def smoothed(heat: Doubles) -> Doubles:
     return np.asarray(gaussian_filter(heat, (SMOOTHING * heat.shape[0], SMOOTHING * heat.shape[1]), mode="nearest"))
 
 
-def change(image: Image, references: Pixels, heat: Doubles, slopes: Doubles | None = None) -> Change:
+def change(image: Image, references: Pixels, heat: Doubles, slopes: Doubles | None = None,
+           ground: Doubles | None = None) -> Change:
     """Whether something is "missing" where the heat peaks, something is "added" there, or neither can be said.
 
     image, references:  as of ``heat_map``; heat: (height, width), of it.
-    slopes:  what ``steepness`` gave of the references, where it is known.
+    slopes, ground:  what ``steepness`` and ``ground_of`` gave of the references, where it is known.
 
     Compared are ink, how far the pixels are from the median of all ordinary pixels, and detail, how much neighbouring
     pixels differ. Missing is said where the image has clearly less of both than ordinary images have in that place;
@@ -166,7 +167,7 @@ def change(image: Image, references: Pixels, heat: Doubles, slopes: Doubles | No
         return "other"
     pieces, _ = label(heat >= PEAK_SHARE * heat.max())
     place = pieces == pieces[np.unravel_index(int(heat.argmax()), heat.shape)]
-    ground = np.median(references, axis=(0, 1, 2))
+    ground = ground_of(references) if ground is None else ground
     theirs = steepness(references) if slopes is None else slopes
     signs = [_more(_ink(image[None], ground, place)[0], _ink(references, ground, place)),
              _more(float(steepness(image[None])[:, place].mean(1)[0]), theirs[:, place].mean(1))]
@@ -248,6 +249,11 @@ def nudged(image: Image) -> Image:
 def _ink(images: Pixels, ground: Doubles, place: NDArray[np.bool_]) -> Doubles:
     """(m,) how far (m, height, width, channels) are from the ground, on average over a place."""
     return np.asarray(np.abs(images[:, place] - ground).mean((1, 2)))
+
+
+def ground_of(images: Pixels) -> Doubles:
+    """(channels,) what most pixels of images are like."""
+    return np.asarray(np.median(images, axis=(0, 1, 2)))
 
 
 def steepness(images: Pixels) -> Doubles:

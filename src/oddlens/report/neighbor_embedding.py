@@ -1,8 +1,8 @@
 """t-SNE: places in the plane for some hundred rows of features, those near each other staying near.
 
 Each row's neighbours have weights that fall with their distance, as fast as makes ``perplexity`` of them count. The
-places attract each other by these weights and all push each other apart; the pushes are summed over all pairs, which for
-a thousand places costs less than approximating them. One thread and sums in a fixed order: the same each time.
+places attract each other by these weights and all push each other apart; the pushes are summed over all pairs, which
+for a thousand places costs less than approximating them. One thread and sums in a fixed order: the same each time.
 
 Van der Maaten, Hinton, *Visualizing data using t-SNE*, 2008; Belkina et al., *Automated optimized parameters for
 t-distributed stochastic neighbor embedding improve visualization and analysis of large datasets*, 2019 (the pace).
