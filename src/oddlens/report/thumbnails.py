@@ -20,7 +20,7 @@ from oddlens.report.html import data_uri
 THUMBNAIL = 160  # pixels on the longer side, at most
 TINY_SIDE = 64  # pixels on the longer side: up to here an image is kept as it is and shown in squares
 TINY_SHOWN = 144  # pixels that a tiny image is shown at, less what whole pixels leave over
-# A tiny image is not compressed as well as it can be, which takes long, where done quickly it is so far above the limit.
+# A tiny image is not compressed as well as it can be, which takes long, where done quickly it is so far above a limit.
 HOPELESS_FACTOR = 2
 MOST_BYTES = 8 * 2**20  # bytes of all thumbnails together, before base64 makes them a third larger
 
