@@ -138,6 +138,17 @@ def test_other_measures_are_found_in_the_same_pass(small, images, tmp_path):
     assert work.columns.names == fitted.names_
 
 
+def test_some_rows_of_a_column_can_be_had_again(small, images, tmp_path):
+    work = Work(tmp_path, "k")
+    fitted = model().fit(images, work=work)
+    encoder = next(iter(fitted.encoders_))
+    rows = np.array([5, 60, 5, 0])
+    assert np.array_equal(work.columns.rows(f"{encoder}/embedding", rows),
+                          work.columns.joined(f"{encoder}/embedding")[rows])
+    assert work.columns.rows(f"{encoder}/embedding", rows[:0]).shape[0] == 0
+    assert work.columns.rows("nothing/embedding", rows) is None
+
+
 def test_a_large_fit_without_a_folder_leaves_none(small, images, tmp_path, monkeypatch):
     monkeypatch.setattr(passing.tempfile, "tempdir", str(tmp_path))
     with working(None, Stream.of(model().read(images))) as work:
