@@ -179,8 +179,7 @@ class Alterations(BaseEstimator):
             raise OptionError(f"Alterations needs images of {SMALLEST_SIDE} pixels or more a side, got {shape[:2]}: "
                               "a larger size (image_size, detail), or another encoder.")
         self.shape_ = shape
-        network = seeded(lambda: Network(shape[2], self.random_state), self.random_state)
-        self.network_ = network.to(memory_format=torch.channels_last)
+        self.network_ = seeded(lambda: Network(shape[2], self.random_state), self.random_state)
 
     def _places(self, images: Tensor) -> Tensor:
         """(n, rows, columns, 32) the last layer, averaged over as many places as make about 32 along the side."""

@@ -10,6 +10,8 @@ Tan, Hou, Kainz, *Natural synthetic anomalies* (NSA), 2022; Zavrtanik, Kristan, 
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -45,8 +47,8 @@ def places(n: int, height: int, width: int, rng: np.random.Generator) -> Tensor:
     down, across = torch.arange(height)[:, None], torch.arange(width)
     y, x = down - each(rng.uniform(0, height, n)), across - each(rng.uniform(0, width, n))
     angle = each(rng.uniform(0, np.pi, n))
-    reach = np.exp(rng.uniform(*np.log(REACH), n)) * max(height, width)
-    longer = np.exp(rng.uniform(0, np.log(LONGEST) / 2, n))
+    reach = np.exp(rng.uniform(math.log(REACH[0]), math.log(REACH[1]), n)) * max(height, width)
+    longer = np.exp(rng.uniform(0, math.log(LONGEST) / 2, n))
     along = (y * torch.cos(angle) + x * torch.sin(angle)) / each(reach * longer)
     aside = (x * torch.cos(angle) - y * torch.sin(angle)) / each(np.maximum(reach / longer, LEAST_REACH))
     round_ = each(rng.random(n)) < 0.5
