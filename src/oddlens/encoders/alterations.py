@@ -1,7 +1,7 @@
 """A small network that learns to find what was altered on purpose; what it then sees at each place is the features.
 
 What is odd in a photograph is often a piece that does not belong: a blob, a cut, another grain. Nobody says what it
-looks like, but pictures of the collection itself can be altered in many ways, and a network that sees some 40 pixels
+looks like, but pictures of the collection itself can be altered in many ways, and a network that sees some 50 pixels
 at once learns to tell altered places from untouched ones. It learns what fits together in these pictures: how an edge
 goes on, how grain meets grain. Its answers are good only for alterations like those that it saw; its features serve for
 others too, so they are what is given, for detectors that find the places where they are unusual.
@@ -100,7 +100,7 @@ class Alterations(BaseEstimator):
     random_state:   fixes the first weights, the order of the images and the alterations.
 
     Each place is four pixels a side, or more where there would be many more than 32 along the longer side; what is
-    seen there reaches some 30 pixels beyond. It computes on one thread: the same features on any machine with the same
+    seen there reaches some 25 pixels beyond. It computes on one thread: the same features on any machine with the same
     libraries.
     Maps are in half precision.
 
