@@ -14,8 +14,9 @@ PACKAGE = Path(oddlens.__file__).parent
 FLOORS = [
     {"notebook"},
     {"arrays", "errors", "interruption", "progress", "protocols", "threads"},
-    {"budget", "files", "folder_lock", "kernels", "labels", "options", "posterior", "registry", "statement"},
-    {"blocks", "calibration", "decisions", "drift", "feedback", "outline", "ranking", "reading", "result_marks"},
+    {"budget", "files", "folder_lock", "kernels", "labels", "options", "posterior", "registry", "statement", "texts"},
+    {"blocks", "calibration", "decisions", "drift", "feedback", "mapped_arrays", "outline", "ranking", "reading",
+     "result_marks"},
     {"learning", "pixels", "review_outlook", "scoring", "sources"},
     {"adapters", "detectors", "encoders", "labelled_decisions", "stream", "views"},
     {"ensemble", "methods", "specifications"},
@@ -23,7 +24,7 @@ FLOORS = [
     {"model", "outliers"},
     {"explaining", "given_features", "onnx", "provenance", "saving"},
     {"evaluation"},
-    {"report", "run_folder", "settings", "testing"},
+    {"report", "run_columns", "run_folder", "settings", "testing"},
     {"job", "run"},
     {"estimate", "update"},
     {"review"},
@@ -38,7 +39,7 @@ TOGETHER = {"testing": "test_testing.py"}
 ALONE = {"detectors", "encoders", "scoring.patterns"}
 # And with little beside it: at most so many modules of the package, ``protocols`` and ``errors`` not counted.
 LARGEST_RADIUS = 5
-WIDER = {"detectors.activations": 8, "detectors.neighbors": 8, "encoders.backbone": 7,
+WIDER = {"detectors.activations": 8, "detectors.neighbors": 8, "encoders.alterations": 7, "encoders.backbone": 7,
          "encoders.dictionary": 6, "encoders.patch_maps": 6,
          "encoders.statistics": 6, "encoders.transforms": 10}
 FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}

@@ -19,7 +19,7 @@ from oddlens import registry
 from oddlens.errors import OddlensError, OptionError
 from oddlens.interruption import EXIT_CODE, interruptible, say_interrupted
 from oddlens.progress import listening
-from oddlens.report.counts import in_words
+from oddlens.report.counts import came_in_words, in_words
 
 if TYPE_CHECKING:
     from oddlens.protocols import ImageSource
@@ -423,7 +423,7 @@ def list_command(as_json: bool) -> None:
     for heading, each in table.items():
         click.echo(heading)
         for name, told in each.items():
-            click.echo(f"  {name:<16}{told.says}")
+            click.echo(f"  {name:<18}{told.says}")
             for option, default in told.options.items():
                 click.echo(f"      {option}={default!r}")
 
@@ -537,11 +537,8 @@ def _show(ranking: Ranking, top: int, summary: dict[str, Any], as_json: bool) ->
                    + (f"  ({causes})" if causes else ""))
         if image.flagged and after is not None and not after.flagged:
             click.echo("     ---- the cut: flagged above, not flagged below")
-    if summary["update"]:
-        came = summary["update"]
-        click.echo(f"{came['new']:,} new images, {came['changed']:,} that changed, {came['gone']:,} that are gone and "
-                   "stay in the run.")
-        click.echo(came["statement"])
+    for line in came_in_words(summary["update"]):
+        click.echo(line)
     if summary["kept"]:
         click.echo(f"Went on with a run that was cut off: {summary['kept']:,} of {summary['found']:,} images were "
                    "done already.")

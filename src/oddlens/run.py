@@ -30,11 +30,12 @@ from oddlens.progress import advance
 from oddlens.protocols import ImageSource, PassesOver, Skips
 from oddlens.provenance import Provenance
 from oddlens.ranking import Ranking
-from oddlens.report import contents
+from oddlens.report import contents, headings
 from oddlens.report.contact_sheet import write_gallery
 from oddlens.report.contents import Look, Shown
 from oddlens.report.page import write_report
 from oddlens.report.summary import summary
+from oddlens.run_columns import write_columns
 from oddlens.settings import reseeded
 from oddlens.sources import open_source
 
@@ -218,6 +219,7 @@ def write(
     folder = place.building
     found.save(folder / run_folder.IMAGES)
     ranking.to_csv(folder / run_folder.FILES["table"])
+    _write_columns(folder, model, ranking, shown, found)
     summed = _summary(model, ranking, shown, place)
     ranking.to_parquet(folder / run_folder.FILES["parquet"])
     advance("pictures", 0, 2)
@@ -227,6 +229,14 @@ def write(
     advance("pictures", 2, 2)
     write_atomically(folder / run_folder.SUMMARY, (json.dumps(summed, indent=1) + "\n").encode())
     return RunResult(ranking, model, summed)
+
+
+def _write_columns(folder: Path, model: AnomalyModel, ranking: Ranking, shown: Shown, found: Provenance) -> None:
+    """Write what a review reads; the tables are there already."""
+    titles = {column: headings.title(model, column) for column in ranking.members if column in model.sees_}
+    tables = run_folder.digests(folder, run_folder.SHOWN)
+    write_columns(folder / run_folder.COLUMNS, ranking, found, shown.duplicates, list(tables.values()),
+                  model.evidence_ if (folder / run_folder.MODEL).is_dir() else None, titles)
 
 
 def _summary(

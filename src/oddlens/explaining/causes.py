@@ -9,6 +9,7 @@ how often it is wrong: docs/causes.md.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -207,14 +208,25 @@ class Causes:
         if table["turn"].min() < 0 or table["turn"].max() >= len(ROTATIONS):
             raise SavedModelError("The saved causes name turns that there are not.")
         self.form_, self.columns_, self.limits_ = tuple(int(size) for size in form), table, Limits(*limits)
-        self.thumbs_, self.tints_, self.hashes_, self.rows_, self.nets_ = thumbs, tints, hashes, rows, nets
-        self.features_ = np.ascontiguousarray(features)
+        self.thumbs_, self.tints_, self.hashes_, self.rows_ = thumbs, tints, hashes, rows
+        self.nets_, self.features_ = np.array(nets), np.array(features)  # torch takes none that cannot be written to
         self._index()
         return self
 
+    @cached_property
+    def thumbnails_(self) -> Thumbnails:
+        """Finds the fitted images again."""
+        return Thumbnails(self.thumbs_, self.tints_, self.hashes_)
+
+    @cached_property
+    def uprightness_(self) -> Uprightness:
+        """Says which way is up."""
+        return Uprightness(self.nets_, self.features_, self.rows_)
+
     def _index(self) -> None:
-        self.thumbnails_ = Thumbnails(self.thumbs_, self.tints_, self.hashes_)
-        self.uprightness_ = Uprightness(self.nets_, self.features_, self.rows_)
+        """Forget what was made of other images."""
+        self.__dict__.pop("thumbnails_", None)
+        self.__dict__.pop("uprightness_", None)
 
     def _compared(self, parts: Mapping[str, NDArray[Any]], own: NDArray[np.int64] | None) -> dict[str, Doubles]:
         """What the comparison with the fitted images gives: their copies, nearest and turns."""
