@@ -1,4 +1,4 @@
-"""What share of a run's processor time goes to causes, reasons, map and report: at most a fifth is the aim.
+"""What share of a run's processor time goes to causes, reasons and the map: at most a fifth is the aim; and to pages.
 
 python benchmarks/shares.py             1,000 and 4,000 digits and, where EMOJI_DIR is set, 1,000 pictures in colour,
                                         each with --fast and by default
@@ -122,13 +122,12 @@ def table(rows: list[tuple[str, str, int]]) -> None:
     found = [fresh(*row) for row in rows]
     for part in PARTS:
         print(f"| {part} | " + " | ".join(f"{one['parts'][part]:.2f}" for one in found) + " |")
-    together = [sum(one["parts"].values()) for one in found]
     whole = [one["run"] + one["loading"] for one in found]
-    print("| causes, reasons, report together | " + " | ".join(f"{seconds:.2f}" for seconds in together) + " |")
-    print("| the run | " + " | ".join(f"{seconds:.2f}" for seconds in whole) + " |")
-    print("| share | " + " | ".join(f"{a / b:.0%}" for a, b in zip(together, whole, strict=True)) + " |")
-    print("| share, loading left out | " + " | ".join(
-        f"{a / one['run']:.0%}" for a, one in zip(together, found, strict=True)) + " |")
+    print("| the run, loading of libraries included | " + " | ".join(f"{seconds:.2f}" for seconds in whole) + " |")
+    for what, without in (("causes and reasons", ("map", "other pages")), ("the same and the map", ("other pages",)),
+                          ("the same and all pages", ())):
+        together = [sum(seconds for part, seconds in one["parts"].items() if part not in without) for one in found]
+        print(f"| **{what}** | " + " | ".join(f"{a / b:.0%}" for a, b in zip(together, whole, strict=True)) + " |")
 
 
 if __name__ == "__main__":

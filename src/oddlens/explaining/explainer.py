@@ -29,7 +29,7 @@ from oddlens.ranking import Ranking
 MOST_GROUPED = 2000  # strangest images that are grouped
 SEARCHED_ORDINARY = 5000  # ordinary images that the nearest are searched among
 SHOWN_NEAREST = 3  # nearest ordinary images that are shown
-FAST_WINDOWS = 16  # windows that are tried for a heat map of a fast run
+FAST_WINDOWS = 12  # windows that are tried for a heat map of a fast run
 HEAT_SIDE = 160  # pixels on the longer side of a heat map
 RARE = 0.03  # share of ordinary images: a view by place that finds so few stranger says where
 LEAST_SPREAD = 1e-6  # of the places of one image

@@ -16,7 +16,7 @@ from oddlens.ranking import Ranking
 SHOWN_ORDINARY = 4  # nearest ordinary images that are shown
 MOST_ALIKE = 48  # images of a group that are shown at once
 OFFERED = 12  # nearest images that are offered where an image is in no group
-BLOCK = 65_536  # images that are compared at a time
+BLOCK = 8192  # images that are compared at a time: so many stay in the processor's cache
 
 
 class Likeness:
@@ -62,7 +62,7 @@ class Likeness:
                 block = np.ascontiguousarray(self.features[part], np.float32)
                 if new:
                     squares[part] = np.einsum("nd,nd->n", block, block)
-                apart[part] = squares[part] - 2 * (block @ point)
+                apart[part] = squares[part] - 2 * np.einsum("nd,d->n", block, point)  # BLAS would wait for threads
             self._squares, self._last = squares, (row, apart)
             return apart
 
