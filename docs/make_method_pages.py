@@ -59,7 +59,9 @@ def page(kind: registry.Role, name: str, rows: dict[str, dict[str, list[list[flo
 
 def alone(name: str) -> list[str]:
     """What a method did by itself on four collections, and its seconds, from benchmarks/results/methods.json."""
-    row = json.loads((RESULTS / "methods.json").read_text("utf-8"))[name]
+    row = json.loads((RESULTS / "methods.json").read_text("utf-8")).get(name)
+    if row is None:
+        return ["By itself it is not measured yet: `python benchmarks/methods.py " + name + "` does.", ""]
     titles = {"threes": "threes with other digits", "shirts": "shirts with other clothes",
               "brick, smoother": "pieces of brick, some smoother",
               "brick, scratched": "pieces of brick, some scratched"}
