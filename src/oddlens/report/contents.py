@@ -178,7 +178,9 @@ def _checked(check: Check) -> Note:
                 ["Injected", "among the strangest 5 %", "flagged", "scores above an untouched image"], rows)
 
 
-def _looked_at(size: dict[str, Any]) -> str:
+def _looked_at(size: dict[str, Any] | None) -> str:
+    if size is None:
+        return "features that were made elsewhere; no picture was given"
     kind = "colour" if size["channels"] == 3 else "grey"
     return f"{size['width']} x {size['height']} pixels, {kind}; other shapes: {size['resize']}"
 
