@@ -152,3 +152,9 @@ def test_links_lead_somewhere():
         for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
             if "://" not in target:
                 assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_pictures_are_small():
+    sizes = {path.name: path.stat().st_size for path in (ROOT / "docs").rglob("*.png") if "_build" not in path.parts}
+    assert len(sizes) > 3
+    assert {name: size for name, size in sizes.items() if size > 150_000} == {}, "few_colours in evaluation/plots.py"

@@ -4,15 +4,19 @@ import csv
 import json
 
 import numpy as np
+import pyarrow
 import pytest
 from click.testing import CliRunner
 from PIL import Image
+from pyarrow import parquet
 
 from oddlens import AnomalyModel, save_model
 from oddlens.cli import cli
-from oddlens.errors import OptionError
+from oddlens.errors import OptionError, UnreadableImage
 from oddlens.given_features import fit_features, for_features, load_features
 from oddlens.pixels import PixelFormat
+from oddlens.review.opened_run import OpenedRun
+from oddlens.review.pictures import Pictures
 from oddlens.run import rank_into
 from oddlens.sources import open_source
 from oddlens.stream import Stream
@@ -131,3 +135,57 @@ def test_a_file_that_holds_none_is_named(tmp_path):
                        ("objects.npy", "no .npy file of numbers"), ("row.npy", r"got \(7,\)")):
         with pytest.raises(OptionError, match=says):
             load_features(tmp_path / name)
+
+
+def test_without_images_the_command_line_writes_a_run_without_pictures(features, tmp_path):
+    names = [f"photo {row}" for row in range(40)]
+    tables = {"lists": {"name": names, "embedding": features.tolist()},
+              "numbers": {"name": names, **{f"x{at}": features[:, at] for at in range(5)}}}
+    scores = []
+    for kind, columns in tables.items():
+        parquet.write_table(pyarrow.table(columns), tmp_path / f"{kind}.parquet")
+        run = tmp_path / kind
+        done = CliRunner().invoke(cli, ["rank", "--embeddings", str(tmp_path / f"{kind}.parquet"), "--out", str(run)],
+                                  catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        rows = list(csv.DictReader((run / "scores.csv").read_text().splitlines()))
+        assert {rows[7]["rank"], rows[30]["rank"]} == {"1", "2"}
+        assert [row["name"] for row in rows] == names
+        scores.append([row["score"] for row in rows])
+        report = (run / "report.html").read_text()
+        assert "photo 7" in report
+        assert "no picture was given" in report
+        assert json.loads((run / "run.json").read_text())["learned_at"] is None
+    assert scores[0] == scores[1]
+    page = OpenedRun(run)
+    assert page.images.state(7) == "missing"
+    with pytest.raises(UnreadableImage):
+        Pictures(page).thumbnail(7)
+
+
+def test_rows_with_names_are_of_the_images_they_name(features, photos, tmp_path):
+    names = [f"{row:02}.png" for row in range(40)]
+    rank_into(photos, tmp_path / "run", AnomalyModel(), embeddings=features, names=names)
+    with pytest.raises(OptionError, match=r"Row 0 of the embeddings is of '39.png', and image 0 is '00.png'"):
+        rank_into(photos, tmp_path / "other", AnomalyModel(), embeddings=features, names=names[::-1])
+
+
+def test_nothing_to_rank_is_said(tmp_path):
+    done = CliRunner().invoke(cli, ["rank", "--out", str(tmp_path / "run")])
+    assert done.exit_code == 2
+    assert "give IMAGES, or --embeddings" in done.output
+    with pytest.raises(OptionError, match="nothing to rank"):
+        rank_into(None, tmp_path / "run", AnomalyModel())
+
+
+@pytest.mark.parametrize(("columns", "says"), [
+    ({"name": ["a"]}, "0 columns of lists and 0 of numbers"), ({"a": [[1.0]], "b": [[1.0]]}, "2 columns of lists"),
+    ({"a": [[1.0], [1.0, 2.0]]}, "different lengths"), ({"a": [[1.0], None]}, "different lengths"),
+    ({"a": [1.0, None]}, "nan")])
+def test_a_parquet_file_without_features_is_named(columns, says, tmp_path):
+    parquet.write_table(pyarrow.table(columns), tmp_path / "x.parquet")
+    with pytest.raises(OptionError, match=says):
+        load_features(tmp_path / "x.parquet")
+    (tmp_path / "x.parquet").write_text("no table")
+    with pytest.raises(OptionError, match="cannot be read"):
+        load_features(tmp_path / "x.parquet")

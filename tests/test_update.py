@@ -40,6 +40,7 @@ def table(run):
 def test_new_and_changed_images_join_and_what_was_there_keeps_its_scores(folder, dots, tmp_path, model):
     run = tmp_path / "run"
     before = rank_into(folder, run, model).ranking
+    reported = (run / "report.html").read_text()
     blank = np.full(dots.shape[1:], 90, np.uint8)
     for index in range(60, 90):
         save(folder, index, dots[index])
@@ -63,6 +64,10 @@ def test_new_and_changed_images_join_and_what_was_there_keeps_its_scores(folder,
     assert where.names == result.ranking.names
     assert [where.open().state(row) for row in (3, 7, 60)] == ["missing", "same", "same"]
     assert json.loads((run / "run.json").read_text())["update"]["new"] == 31
+    report = (run / "report.html").read_text()
+    assert "31 new images, 1 that changed, 1 that are gone and stay in the run." in report
+    assert "No drift: " in report
+    assert "31 new images" not in reported
 
 
 def test_a_second_update_adds_only_what_came_since(folder, dots, tmp_path, model):
@@ -85,6 +90,7 @@ def test_stranger_images_are_said_to_have_drifted(folder, dots, tmp_path, model)
         save(folder, index, 255 - dots[index])
     told = update(run).summary["update"]
     assert told["drifted"]
+    assert "The collection has drifted: " in (run / "report.html").read_text()
     assert "Learn anew" in told["statement"]
 
 

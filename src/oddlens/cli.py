@@ -19,7 +19,7 @@ from oddlens import registry
 from oddlens.errors import OddlensError, OptionError
 from oddlens.interruption import EXIT_CODE, interruptible, say_interrupted
 from oddlens.progress import listening
-from oddlens.report.counts import in_words
+from oddlens.report.counts import came_in_words, in_words
 
 if TYPE_CHECKING:
     from oddlens.protocols import ImageSource
@@ -69,7 +69,7 @@ def cli() -> None:
 
 
 @cli.command("rank")
-@click.argument("images", nargs=-1, required=True)
+@click.argument("images", nargs=-1)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("oddlens-run"), show_default=True,
               help="Folder for the table, pictures, report and model.")
 @click.option("--fast", is_flag=True,
@@ -80,9 +80,10 @@ def cli() -> None:
 @click.option("--backbone", default=None, metavar="NAME_OR_PATH",
               help="A pretrained network that looks at the images too: efficientnet-lite0 (with oddlens[backbone]), an "
                    ".onnx file, or ARCHITECTURE:FILE, weights for timm or torchvision. Nothing is downloaded.")
-@click.option("--embeddings", type=click.Path(path_type=Path), default=None, metavar="FILE.npy",
-              help="Features made elsewhere to judge the images by: (n, d) numbers, a row for each image, in the order "
-                   "of a folder's paths or of the files given. No model is saved.")
+@click.option("--embeddings", type=click.Path(path_type=Path), default=None, metavar="FILE",
+              help="Features made elsewhere to judge the images by: an .npy or Parquet file of (n, d) numbers, a row "
+                   "for each image, in the order of a folder's paths or of the files given. Without IMAGES the report "
+                   "has no pictures. No model is saved.")
 @click.option("--encoder", default=None, help="Encoder that learns the features, instead of the default views.")
 @click.option("--detector", "detectors", multiple=True,
               help="Detector that scores the images, instead of the default views: a name, or a class of scikit-learn "
@@ -124,6 +125,8 @@ def rank_command(
     from oddlens.run import rank_into
     from oddlens.settings import build_model
 
+    if not images and (embeddings is None or dry_run):
+        raise click.UsageError("There is nothing to rank: give IMAGES, or --embeddings FILE with features of some.")
     if fast and thorough:
         raise click.UsageError("Give either --fast or --thorough, not both.")
     if (fast or thorough) and (encoder or detectors or views or embeddings):
@@ -144,10 +147,11 @@ def rank_command(
         click.echo(json.dumps(found.to_dict(), indent=2) if as_json else found.text())
         return
     with _progress(quiet or as_json):
-        result = rank_into(_images(images, column, follow_links, isolate, max_memory, max_seconds), out, model, top=top,
-                           command=_command(), check=check, save_model=not no_model, overwrite=overwrite,
-                           memory=memory,
-                           what=_what(images), embeddings=None if embeddings is None else load_features(embeddings))
+        features, names = (None, None) if embeddings is None else load_features(embeddings)
+        opened = _images(images, column, follow_links, isolate, max_memory, max_seconds) if images else None
+        result = rank_into(opened, out, model, top=top, command=_command(), check=check, save_model=not no_model,
+                           overwrite=overwrite, memory=memory, embeddings=features, names=names,
+                           what=_what(images) if images else str(embeddings))
     _show(result.ranking, min(top, 20), result.summary, as_json)
 
 
@@ -423,7 +427,7 @@ def list_command(as_json: bool) -> None:
     for heading, each in table.items():
         click.echo(heading)
         for name, told in each.items():
-            click.echo(f"  {name:<16}{told.says}")
+            click.echo(f"  {name:<18}{told.says}")
             for option, default in told.options.items():
                 click.echo(f"      {option}={default!r}")
 
@@ -537,11 +541,8 @@ def _show(ranking: Ranking, top: int, summary: dict[str, Any], as_json: bool) ->
                    + (f"  ({causes})" if causes else ""))
         if image.flagged and after is not None and not after.flagged:
             click.echo("     ---- the cut: flagged above, not flagged below")
-    if summary["update"]:
-        came = summary["update"]
-        click.echo(f"{came['new']:,} new images, {came['changed']:,} that changed, {came['gone']:,} that are gone and "
-                   "stay in the run.")
-        click.echo(came["statement"])
+    for line in came_in_words(summary["update"]):
+        click.echo(line)
     if summary["kept"]:
         click.echo(f"Went on with a run that was cut off: {summary['kept']:,} of {summary['found']:,} images were "
                    "done already.")

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,7 @@ FAINT, MOST_FAINT = 20.0, 2000  # all unlabelled images count as so many normal 
 DRIFT, DRIFT_EARLY = 1.0, 40.0  # standard deviation of the unseen from it; more variance with few labels
 LARGEST_ODDS = 30.0  # log odds beyond these are certainties
 INTERVAL = 1.645  # standard deviations to each side: nine times in ten
+BLOCK = 2**22  # numbers that are compared at a time: 16 MiB
 BEYOND = 1000.0  # added to the log odds of an image that was called odd, taken off where it was called normal
 
 
@@ -44,12 +46,13 @@ class Evidence:
 
     scores:    (n,) float64 the unlabelled score, larger is stranger.
     members:   (n, m) float32 the surprisal by each view.
-    features:  (n, d) float32 the principal components of the embedding, the widest first; d may be 0.
+    features:  (n, d) the principal components of the embedding, the widest first, in single or half precision; d may
+               be 0.
     """
 
     scores: Doubles
     members: NDArray[np.float32]
-    features: NDArray[np.float32]
+    features: NDArray[np.floating[Any]]
 
     def __post_init__(self) -> None:
         n = len(self.scores)
@@ -67,12 +70,10 @@ class Evidence:
     @cached_property
     def frame(self) -> Frame:
         """What other images are placed by."""
-        members, features = np.asarray(self.members, np.float64), np.asarray(self.features, np.float64)
-        spread = features.std(0)
+        members, (middle, spread) = _moments(self.members), _moments(self.features)
         # Half-way to whitening: the widest components count most, but the narrow ones count.
         scale = np.sqrt(spread * spread.sum() / max(len(spread), 1)) if len(self) else spread
-        return Frame(np.sort(self.scores), members.mean(0), _nonzero(members.std(0)), features.mean(0),
-                     _nonzero(scale))
+        return Frame(np.sort(self.scores), members[0], _nonzero(members[1]), middle, _nonzero(scale))
 
     @cached_property
     def placed(self) -> Placed:
@@ -88,7 +89,7 @@ class Placed:
     columns: NDArray[np.float32]
     features: NDArray[np.float32]
 
-    def of(self, rows: NDArray[np.intp]) -> Placed:
+    def of(self, rows: NDArray[np.intp] | slice) -> Placed:
         """Some of the images."""
         return Placed(self.anchor[rows], self.columns[rows], self.features[rows])
 
@@ -105,9 +106,12 @@ class Frame:
 
     def place(self, images: Evidence) -> Placed:
         """Images among the fitted ones, each by itself."""
-        members = (images.members - self.member_middle) / self.member_unit
-        features = ((images.features - self.feature_middle) / self.feature_unit).astype(np.float32)
-        return Placed(self.anchor(images.scores), np.column_stack([members, features]).astype(np.float32), features)
+        views = images.members.shape[1]
+        columns = np.empty((len(images), views + images.features.shape[1]), np.float32)
+        for part in _blocks(len(images), columns.shape[1]):  # in double precision all would take four times as much
+            columns[part, :views] = (images.members[part] - self.member_middle) / self.member_unit
+            columns[part, views:] = (images.features[part] - self.feature_middle) / self.feature_unit
+        return Placed(self.anchor(images.scores), columns, columns[:, views:])
 
     def anchor(self, scores: Doubles) -> Doubles:
         """(m,) the log odds that stand for the unlabelled order: 1 to the rank; the first is odd as likely as not."""
@@ -205,7 +209,10 @@ def learn(evidence: Evidence, labels: Mapping[int, bool]) -> Lesson:
         shown = placed.of(rows)
         with one_blas_thread():
             posterior = fitted(likeness(shown, shown).astype(np.float64), shown.anchor, odd)
-            odds = odds + posterior.shift(likeness(placed, shown))
+            shift = np.empty(n, np.float32)
+            for part in _blocks(n, len(rows)):
+                shift[part] = posterior.shift(likeness(placed.of(part), shown))
+            odds = odds + shift
     unseen = np.sort(np.delete(odds, rows))
     certainty = compared(np.empty(0) if posterior is None else posterior.left_out, odd, unseen)
     middle, variance = certainty.spread(odds)
@@ -273,6 +280,21 @@ def _squares(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _rows(labels: Mapping[int, bool]) -> NDArray[np.intp]:
     return np.fromiter(labels, np.intp, len(labels))
+
+
+def _moments(values: NDArray[np.floating[Any]]) -> tuple[Doubles, Doubles]:
+    """(d,) the mean and the standard deviation of (n, d) columns, one at a time in double precision."""
+    middle, spread = np.zeros(values.shape[1]), np.zeros(values.shape[1])
+    for place in range(values.shape[1] if len(values) else 0):
+        column = values[:, place].astype(np.float64)
+        middle[place], spread[place] = column.mean(), column.std()
+    return middle, spread
+
+
+def _blocks(count: int, width: int) -> list[slice]:
+    """So many rows in blocks, each of no more numbers than fit, in rows of ``width``."""
+    step = max(1, BLOCK // max(width, 1))
+    return [slice(start, start + step) for start in range(0, count, step)]
 
 
 def _nonzero(values: Doubles) -> Doubles:

@@ -10,6 +10,7 @@ import errno
 import os
 import stat
 import tempfile
+from collections.abc import Iterable
 from io import BufferedReader
 from pathlib import Path
 
@@ -47,8 +48,11 @@ def tensors_in(content: bytes) -> State:
     return found
 
 
-def write_atomically(path: str | Path, content: bytes) -> None:
-    """Replace the file at ``path`` by ``content`` in one step; raises ``OutputError`` if that cannot be done."""
+def write_atomically(path: str | Path, content: bytes | Iterable[bytes | memoryview]) -> None:
+    """Replace the file at ``path`` by ``content`` in one step; raises ``OutputError`` if that cannot be done.
+
+    content:  all of it, or its parts, which are asked for one after the other.
+    """
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -56,7 +60,8 @@ def write_atomically(path: str | Path, content: bytes) -> None:
         temporary = Path(name)
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(content)
+                for part in [content] if isinstance(content, bytes) else content:
+                    file.write(part)
                 file.flush()
                 os.fsync(file.fileno())
             # mkstemp makes files private; a result is as readable as any file its owner makes.

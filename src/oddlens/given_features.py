@@ -18,7 +18,7 @@ from sklearn.base import BaseEstimator, clone
 from oddlens import views
 from oddlens.blocks import key_of
 from oddlens.ensemble import Ensemble, Scored
-from oddlens.errors import OptionError
+from oddlens.errors import OptionError, UnreadableImage
 from oddlens.learning.principal_components import Components
 from oddlens.model import AnomalyModel
 from oddlens.passing import Work, encode
@@ -97,7 +97,7 @@ def fit_features(
     rows, start = require_features(embeddings), time.perf_counter()
     ensemble = model.build()
     if images is None:
-        seen, pixels = _unseen(_names(len(rows), names)), np.empty((0, BYTES), np.uint8)
+        seen, pixels = _unseen(names_of(len(rows), names)), np.empty((0, BYTES), np.uint8)
     else:
         require_as_many(len(rows), images.count)
         columns = encode(Ensemble({}, {}, {}, {}), images, work or Work(), key_of("features"), model.n_jobs)
@@ -133,15 +133,64 @@ def require_features(embeddings: Any) -> NDArray[np.float32]:
     return rows
 
 
-def load_features(path: Path) -> NDArray[np.float32]:
-    """(n, d) features of an ``.npy`` file; raises ``OptionError`` for a file that holds none."""
+def load_features(path: Path) -> tuple[NDArray[np.float32], list[str] | None]:
+    """(n, d) features of an ``.npy`` or Parquet file, and the names that a Parquet file has beside them.
+
+    There the features are the one column of lists, or all columns of numbers, and the names a column ``name``. Raises
+    ``OptionError`` for a file that holds none.
+    """
+    if path.suffix.lower() in (".parquet", ".pq"):
+        return _of_parquet(path)
     try:
         rows = np.load(path, mmap_mode="r", allow_pickle=False)
     except OSError as error:
         raise OptionError(f"{path} cannot be opened: {error.strerror or error}.") from error
     except (ValueError, EOFError) as error:
         raise OptionError(f"{path} is no .npy file of numbers: write one with numpy.save(path, embeddings).") from error
-    return require_features(rows)
+    return require_features(rows), None
+
+
+def _of_parquet(path: Path) -> tuple[NDArray[np.float32], list[str] | None]:
+    import pyarrow
+    from pyarrow import parquet, types
+
+    try:
+        table = parquet.read_table(path)
+    except (OSError, pyarrow.ArrowException) as error:
+        raise OptionError(f"{path} cannot be read as a Parquet file: {error}") from error
+    names = table.column("name").cast(pyarrow.string()).to_pylist() if "name" in table.column_names else None
+    columns = {field.name: field.type for field in table.schema if field.name != "name"}
+    lists = [name for name, kind in columns.items()
+             if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)]
+    numbers = [name for name, kind in columns.items() if types.is_floating(kind) or types.is_integer(kind)]
+    if len(lists) > 1 or not (lists or numbers):
+        raise OptionError(f"{path} has {len(lists)} columns of lists and {len(numbers)} of numbers: the features are "
+                          "the one column of lists, or all columns of numbers.")
+    try:
+        rows = (np.array(table.column(lists[0]).to_pylist(), np.float32) if lists else
+                np.column_stack([table.column(name).to_numpy() for name in numbers]))
+    except (ValueError, TypeError) as error:
+        raise OptionError(f"{path} has rows of different lengths, or cells without a number, in "
+                          f"{lists[0] if lists else 'its columns'}.") from error
+    return require_features(rows), names
+
+
+class Unseen:
+    """Images of which there are features alone: they have names, and none can be read."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = names
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def name(self, index: int) -> str:
+        """The name of one."""
+        return self.names[index]
+
+    def read(self, index: int) -> NDArray[np.uint8]:
+        """Nothing: raises ``UnreadableImage``."""
+        raise UnreadableImage(self.names[index], "only its features were given")
 
 
 def require_as_many(rows: int, images: int) -> None:
@@ -151,7 +200,8 @@ def require_as_many(rows: int, images: int) -> None:
                           "order in which the images are opened (a folder's by their paths).")
 
 
-def _names(count: int, names: Sequence[str] | None) -> tuple[str, ...]:
+def names_of(count: int, names: Sequence[str] | None) -> tuple[str, ...]:
+    """The names of so many rows: those that are given, or else their numbers; ``OptionError`` where they do not fit."""
     if names is None:
         return tuple(f"{number:0{len(str(count - 1))}}" for number in range(count))
     given = tuple(map(str, names))

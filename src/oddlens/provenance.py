@@ -12,7 +12,7 @@ import csv
 import hashlib
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path, PurePosixPath
@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 
 from oddlens.errors import SavedModelError, SourceError, UnreadableImage
 from oddlens.files import open_regular, read_regular, write_atomically
-from oddlens.kernels import resolve_jobs
 from oddlens.progress import advance
 from oddlens.protocols import ImageSource, InFolder, ReadsNear
 from oddlens.reading.limits import Limits
@@ -70,8 +69,8 @@ class Origin:
 class Provenance:
     """Where each image of a ranking came from, row by row."""
 
-    names: tuple[str, ...]
-    origins: tuple[Origin, ...]
+    names: Sequence[str]
+    origins: Sequence[Origin]
 
     @classmethod
     def of(
@@ -109,6 +108,10 @@ class Provenance:
             raise SavedModelError(f"{path} does not say where the images of the run are: {error}. Rank them "
                                   "anew.") from error
 
+    def files(self) -> Iterator[str]:
+        """The paths of the images that are files of their own."""
+        return (origin.path for origin in self.origins if origin.kind == "file")
+
     def open(self, images: Any = None, limits: Limits | None = None) -> FoundImages:
         """The images, to be read again by their rows.
 
@@ -139,6 +142,11 @@ class FoundImages:
 
     def __len__(self) -> int:
         return len(self.provenance.names)
+
+    @property
+    def moved(self) -> bool:
+        """Whether the images were given again."""
+        return self._given is not None or self._folder is not None
 
     def name(self, row: int) -> str:
         """The name of a row."""
@@ -313,6 +321,8 @@ def _of_files(source: FileSource, numbers: Sequence[int], jobs: int | None) -> l
     root = source.root if isinstance(source, InFolder) and source.root is not None else _common(distinct)
     top = Path(os.path.abspath(root))  # noqa: PTH100
     found: dict[Path, Origin] = {}
+    from oddlens.kernels import resolve_jobs  # with it come compilers, for which who only looks at a run does not wait
+
     with ThreadPoolExecutor(resolve_jobs(jobs)) as pool:
         for done, (path, origin) in enumerate(zip(distinct, pool.map(lambda path: _of_file(path, top), distinct),
                                                   strict=True), start=1):

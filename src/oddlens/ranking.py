@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import unicodedata
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -64,16 +64,16 @@ class Ranking:
     ['b.png']
     """
 
-    names: tuple[str, ...]
+    names: Sequence[str]
     scores: Doubles
     members: Mapping[str, Doubles] = field(default_factory=dict)
     unreadable: tuple[tuple[str, str], ...] = ()
     p_values: Doubles | None = None
     flagged: Bools | None = None
-    causes: tuple[str, ...] | None = None
-    measures: Mapping[str, Doubles | tuple[str, ...]] = field(default_factory=dict)
+    causes: Sequence[str] | None = None
+    measures: Mapping[str, NDArray[Any] | tuple[str, ...]] = field(default_factory=dict)
     paths: tuple[str, ...] | None = None
-    places: NDArray[np.intp] | None = None
+    places: NDArray[np.integer[Any]] | None = None
     thumbnails: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -81,8 +81,9 @@ class Ranking:
                    "places": self.places}
         given = {label: column for label, column in decided.items() if column is not None}
         for label, column in {"scores": self.scores, **self.members, **given, **self.measures}.items():
-            if np.shape(column) != (len(self.names),):
-                raise OptionError(f"{label} has shape {np.shape(column)}; there are {len(self.names)} names.")
+            shape = column.shape if isinstance(column, np.ndarray) else (len(column),)
+            if shape != (len(self.names),):
+                raise OptionError(f"{label} has shape {shape}; there are {len(self.names)} names.")
 
     def __len__(self) -> int:
         return len(self.names)
@@ -119,7 +120,7 @@ class Ranking:
         """
         return np.argsort(-self._column(by), kind="stable")
 
-    def ranks(self, by: str | None = None) -> np.ndarray[Any, np.dtype[np.intp]]:
+    def ranks(self, by: str | None = None) -> NDArray[np.integer[Any]]:
         """(n,) each image's rank; 1 is the strangest."""
         if by is None and self.places is not None:
             return self.places
@@ -250,7 +251,7 @@ class Ranking:
         return axes
 
     @cached_property
-    def _overall(self) -> np.ndarray[Any, np.dtype[np.intp]]:
+    def _overall(self) -> NDArray[np.integer[Any]]:
         """The ranks by the score, found once however many single images are asked for."""
         return self.ranks()
 

@@ -82,7 +82,9 @@ def outlook(lesson: Lesson, ahead: int = AHEAD) -> Reviewed | None:
 def worth(lesson: Lesson, unseen: NDArray[np.intp]) -> int:
     """How many of the images that come next are worth a look: up to where 100 more hold less than one odd image."""
     probability = lesson.probability[unseen]
-    blocks = [float(probability[start : start + AHEAD].mean()) for start in range(0, len(unseen), AHEAD)]
+    whole = len(unseen) // AHEAD * AHEAD
+    blocks = [*probability[:whole].reshape(-1, AHEAD).mean(1), *([probability[whole:].mean()] if whole < len(unseen)
+                                                                 else [])]
     enough = [number for number, mean in enumerate(blocks) if mean * AHEAD >= WORTH_WHILE]
     return min(len(unseen), AHEAD * (enough[-1] + 1)) if enough else 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from oddlens.explaining.causes import parts_of
 from oddlens.explaining.explainer import Explainer, NewExplainer
 from oddlens.explaining.reference_images import Memory
 from oddlens.files import write_atomically
-from oddlens.given_features import fit_features, for_features, require_as_many, require_features
+from oddlens.given_features import Unseen, fit_features, for_features, names_of, require_as_many, require_features
 from oddlens.model import AnomalyModel
 from oddlens.passing import Work, working
 from oddlens.pixels import Collection
@@ -30,11 +30,12 @@ from oddlens.progress import advance
 from oddlens.protocols import ImageSource, PassesOver, Skips
 from oddlens.provenance import Provenance
 from oddlens.ranking import Ranking
-from oddlens.report import contents
+from oddlens.report import contents, headings
 from oddlens.report.contact_sheet import write_gallery
 from oddlens.report.contents import Look, Shown
 from oddlens.report.page import write_report
 from oddlens.report.summary import summary
+from oddlens.run_columns import write_columns
 from oddlens.settings import reseeded
 from oddlens.sources import open_source
 
@@ -51,9 +52,10 @@ class RunResult:
 
 
 def rank_into(
-    images: Any, out: str | Path, model: AnomalyModel, *, top: int = 20, command: str = "",
+    images: Any | None, out: str | Path, model: AnomalyModel, *, top: int = 20, command: str = "",
     title: str | None = None, what: str | None = None, look: Look | None = None, check: bool = False,
-    save_model: bool = True, overwrite: bool = False, embeddings: Any = None, memory: int | str | None = None,
+    save_model: bool = True, overwrite: bool = False, embeddings: Any = None, names: Sequence[str] | None = None,
+    memory: int | str | None = None,
 ) -> RunResult:
     """Fit ``model`` to images, rank them and write the run into the folder ``out``.
 
@@ -63,8 +65,10 @@ def rank_into(
     run detects; it takes about five times as long again. save_model: False saves no model and no pixels, so that new
     images cannot be scored by the run. overwrite: a finished run in ``out`` is replaced, once the new one is whole.
     embeddings: (n, d) features that were made elsewhere, a row for each image, to judge by in the place of an encoder's
-    features; no model is saved then, for it could score no new image. memory: bytes that the run may take, or a size
-    such as "4G": beyond it, arrays are temporary files; what of files is in memory does not count.
+    features; no model is saved then, for it could score no new image; images may be None then, and the run has no
+    pictures. names: of the rows of embeddings, which must be those of the images where there are images. memory: bytes
+    that the run may take, or a size such as "4G": beyond it, arrays are temporary files; what of files is in memory
+    does not count.
     Raises, before any work, ``OutputError`` if ``out`` lies in a folder of images, holds other files or, without
     overwrite, a finished run, and ``OptionError`` for a model that cannot be fitted, or not saved.
     """
@@ -76,9 +80,12 @@ def rank_into(
     if save_model:
         saving.require_savable(model)
     _require_top(top)
-    source = open_source(images)
+    if images is None and embeddings is None:
+        raise OptionError("There is nothing to rank: give images, embeddings, or both.")
+    source: ImageSource = (Unseen(names_of(len(embeddings), names)) if images is None else open_source(images))
     if embeddings is not None:
         require_as_many(len(embeddings), len(source))
+        _require_same(names, source)
     size = bytes_of(memory) if isinstance(memory, str) else memory
     with within(size), run_folder.claimed(out, source, overwrite) as place:
         return _fitted(place, source, model, top, command, title, what or described(images, source), look or Look(),
@@ -90,6 +97,10 @@ def _fitted(
     what: str, look: Look, check: bool, save_model: bool, embeddings: Any,
 ) -> RunResult:
     """Fit, rank, explain and write."""
+    if isinstance(source, Unseen):
+        fit_features(model, embeddings, names=source.names)
+        shown = Shown(source, what, model.indices_, top, command, title)
+        return _write(place, model, model.rank(), shown, look, model.shapes_)
     work = Work(place.work, saving.signature(model) or uuid4().hex, (causes_of,))
     stream = model.stream(source, work)
     if embeddings is None:
@@ -101,7 +112,9 @@ def _fitted(
     if save_model:
         saving.save_model(model, folder / run_folder.MODEL)
     start = time.perf_counter()
-    explainer = Explainer(model, collection, model.rank(), work.columns.under(CAUSES))
+    first = next(iter(model.encoders_))
+    explainer = Explainer(model, collection, model.rank(), work.columns.under(CAUSES),
+                          embedded=lambda rows: work.columns.rows(f"{first}/embedding", rows))
     if save_model:
         explainer.memory().save(folder / run_folder.REASONS)
     ranking = explainer.explained()
@@ -195,6 +208,14 @@ def _scored(
     return _write(place, model, ranking, shown, Look(), collection.shapes)
 
 
+def _require_same(names: Sequence[str] | None, source: ImageSource) -> None:
+    """Raise ``OptionError`` where rows with names are of other images than these, or stand in another order."""
+    for place, name in enumerate(names or ()):
+        if name != (found := source.name(place)):
+            raise OptionError(f"Row {place} of the embeddings is of {name!r}, and image {place} is {found!r}: put the "
+                              "rows into the order of the images.")
+
+
 def _require_top(top: int) -> None:
     if not isinstance(top, int) or top < 0:
         raise OptionError(f"top takes a number of images of 0 or more, got {top!r}.")
@@ -216,6 +237,7 @@ def write(
     folder = place.building
     found.save(folder / run_folder.IMAGES)
     ranking.to_csv(folder / run_folder.FILES["table"])
+    _write_columns(folder, model, ranking, shown, found)
     summed = _summary(model, ranking, shown, place)
     ranking.to_parquet(folder / run_folder.FILES["parquet"])
     advance("pictures", 0, 2)
@@ -227,6 +249,14 @@ def write(
     return RunResult(ranking, model, summed)
 
 
+def _write_columns(folder: Path, model: AnomalyModel, ranking: Ranking, shown: Shown, found: Provenance) -> None:
+    """Write what a review reads; the tables are there already."""
+    titles = {column: headings.title(model, column) for column in ranking.members if column in model.sees_}
+    tables = run_folder.digests(folder, run_folder.SHOWN)
+    write_columns(folder / run_folder.COLUMNS, ranking, found, shown.duplicates, list(tables.values()),
+                  model.evidence_ if (folder / run_folder.MODEL).is_dir() else None, titles)
+
+
 def _summary(
     model: AnomalyModel, ranking: Ranking, shown: Shown, place: run_folder.Place | None = None
 ) -> dict[str, Any]:
@@ -236,9 +266,13 @@ def _summary(
         skipped=shown.source.skipped if isinstance(shown.source, Skips) else 0,
         passed_over=shown.source.passed_over if isinstance(shown.source, PassesOver) else {},
         check=None if shown.check is None else shown.check.to_dict(), kept=shown.kept, update=shown.update)
+    if isinstance(shown.source, Unseen):
+        summed["learned_at"] = None
     return summed if place is None else {**place.marks(), **summed}
 
 
 def described(images: Any, source: ImageSource) -> str:
     """What was looked at, in words."""
+    if images is None:
+        return f"{len(source):,} rows of embeddings"
     return str(images) if isinstance(images, str | Path) else f"{len(source):,} images of a {type(images).__name__}"

@@ -6,6 +6,7 @@ report.html                  the same and more, one page that opens without a ne
 model/                       what was learned, for ``oddlens score``
 reasons.safetensors          what is kept of the images, so that ``oddlens score`` can say why
 images.csv                   where each image came from, so that it can be looked at again
+columns.safetensors          of both what a review shows, to be looked at without being read whole
 review.sqlite                what people said of the images, once they did; a run that replaces this one leaves it
 run.json                     a machine-readable summary with the mark by which a run is known
 
@@ -27,9 +28,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from oddlens import saving
 from oddlens.errors import OddlensError, OutputError, SavedModelError
-from oddlens.files import read_regular, write_atomically
+from oddlens.files import open_regular, write_atomically
 from oddlens.folder_lock import locked
 from oddlens.protocols import ImageSource
 from oddlens.result_marks import (
@@ -49,9 +49,10 @@ FILES = {"table": "scores.csv", "parquet": "scores.parquet", "gallery": "gallery
 MODEL = "model"
 REASONS = "reasons.safetensors"
 IMAGES = "images.csv"
+COLUMNS = "columns.safetensors"
 LABELS = "review.sqlite"
 PARTS = (f"{MODEL}/model.json", REASONS)  # that ``oddlens score`` reads
-SHOWN = (FILES["table"], IMAGES)  # that a review reads beside these
+SHOWN = (FILES["table"], IMAGES)  # the tables that a review is of
 SUMMARY = SUMMARIES[RUN]
 PARTIAL, READY, WORK = ".oddlens-partial", ".oddlens-ready", ".oddlens-work"
 
@@ -75,7 +76,7 @@ class Place:
 
     def marks(self) -> dict[str, Any]:
         """What says in the summary that this is a run of ours, and which model and reasons are its own."""
-        return {**marks(RUN), "parts": _digests(self.building, (*PARTS, *SHOWN))}
+        return {**marks(RUN), "parts": digests(self.building, (*PARTS, *SHOWN, COLUMNS))}
 
 
 @contextmanager
@@ -166,17 +167,21 @@ def summary_of(path: Path) -> dict[str, Any]:
 def require_parts(path: Path, content: dict[str, Any], parts: Sequence[str]) -> None:
     """Raise ``SavedModelError`` unless these parts, where they are there, are those that the run's summary names."""
     named = content.get("parts")
-    for part, digest in _digests(path, parts).items():
+    for part, digest in digests(path, parts).items():
         if not isinstance(named, dict) or named.get(part) != digest:
             raise SavedModelError(f"{path / part} does not belong to the run in {path}, whose {SUMMARY} names another: "
                                   "it was exchanged or comes from a run that was cut off. Rank the images anew.")
 
 
-def _digests(folder: Path, parts: Sequence[str]) -> dict[str, str]:
+def digests(folder: Path, parts: Sequence[str]) -> dict[str, str]:
     """The parts that a later command reads, by their digests. A model's file names all its others by theirs."""
     try:
-        return {part: hashlib.sha256(read_regular(folder / part)).hexdigest()
-                for part in parts if (folder / part).exists()}
+        found = {}
+        for part in parts:
+            if (folder / part).exists():
+                with open_regular(folder / part) as file:
+                    found[part] = hashlib.file_digest(file, "sha256").hexdigest()
+        return found
     except OSError as error:
         raise SavedModelError(f"{folder} cannot be read: {error}.") from error
 
@@ -200,18 +205,20 @@ def _settle(folder: Path) -> None:
     ready = folder / READY
     if not ready.is_dir():
         return
+    from oddlens.saving import remove_model  # with it come all libraries, which reading a run needs none of
+
     try:
         if (ready / SUMMARY).exists():  # the last that is moved
             write_atomically(folder / SUMMARY, unfinished(RUN))
             parts = content_of(ready / SUMMARY).get("parts", {})
             if (ready / MODEL).is_dir() or f"{MODEL}/model.json" not in parts:  # else it is in its place already
-                saving.remove_model(folder / MODEL)
+                remove_model(folder / MODEL)
             if (ready / MODEL).is_dir():
                 (ready / MODEL).rename(folder / MODEL)
-            for name in (REASONS, IMAGES):
+            for name in (REASONS, IMAGES, COLUMNS):
                 if name not in parts:
                     (folder / name).unlink(missing_ok=True)
-            for name in (*FILES.values(), REASONS, IMAGES):
+            for name in (*FILES.values(), REASONS, IMAGES, COLUMNS):
                 if (ready / name).exists():
                     (ready / name).replace(folder / name)
             _flush(folder)

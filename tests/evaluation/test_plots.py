@@ -20,7 +20,7 @@ def test_more_panels_make_a_larger_picture_and_three_stand_in_a_row(tmp_path):
     for count in (1, ACROSS, ACROSS + 1):
         write_plot(tmp_path / "a.png", [bars(f"set {number}") for number in range(count)])
         with Image.open(tmp_path / "a.png") as picture:
-            assert picture.format == "PNG"
+            assert (picture.format, picture.mode) == ("PNG", "P")
             sizes[count] = picture.size
     assert sizes[ACROSS][0] == pytest.approx(3 * sizes[1][0], abs=3)
     assert sizes[ACROSS][1] == sizes[1][1]

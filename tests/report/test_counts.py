@@ -1,4 +1,4 @@
-from oddlens.report.counts import cause_counts, duplicate_counts, heading, in_words, split
+from oddlens.report.counts import came_in_words, cause_counts, duplicate_counts, heading, in_words, split
 
 
 def test_causes_are_counted_most_frequent_first_and_by_name_where_equal():
@@ -21,3 +21,10 @@ def test_nothing_to_count_is_not_said():
     assert in_words({}, {"groups": 0, "images": 0}) == []
     assert in_words({"near": 1200, "dark": 1}, {"groups": 600, "images": 1200}) == [
         "Simple causes: near duplicate 1,200, dark 1.", "Copies and near duplicates: 1,200 images in 600 groups."]
+
+
+def test_what_joined_a_run_is_told_only_where_something_could():
+    assert came_in_words(None) == []
+    came = {"new": 1200, "changed": 1, "gone": 0, "statement": "No drift."}
+    assert came_in_words(came) == ["1,200 new images, 1 that changed, 0 that are gone and stay in the run.",
+                                   "No drift."]

@@ -31,7 +31,7 @@ def test_the_page_shows_the_strangest_and_a_label_leads_to_the_next(served, open
     with sqlite3.connect(served.folder / "review.sqlite") as base:
         who, sha256, ranking = base.execute("SELECT who, sha256, ranking FROM label").fetchone()
     base.close()
-    assert (who, sha256, ranking) == ("Ada", opened.digests[opened.ranking.names[order[0]]], opened.identity)
+    assert (who, sha256, ranking) == ("Ada", opened.provenance.origins[order[0]].sha256, opened.identity)
 
 
 def test_undo_shows_the_image_again(served):

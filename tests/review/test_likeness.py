@@ -48,10 +48,3 @@ def test_without_features_nothing_is_alike():
     assert likeness.alike(2, np.ones(5, bool)) == ([2], False)
 
 
-def test_links_by_names_make_groups():
-    row_of = {name: row for row, name in enumerate("abcdefg")}
-    copies, near = ("b", "", "", "", "", "f", "elsewhere"), ("", "", "b", "e", "", "d", "")
-    assert Likeness.linked([copies, near], row_of) == [[0, 1, 2], [3, 4, 5]] or \
-        sorted(map(len, Likeness.linked([copies, near], row_of))) == [3, 3]
-    assert Likeness.linked([np.zeros(7)], row_of) == []
-    assert Likeness.linked([], {}) == []

@@ -6,7 +6,6 @@ import pytest
 from PIL import Image
 
 from oddlens.errors import UnreadableImage
-from oddlens.review import pictures as module
 from oddlens.review.pictures import Busy, Pictures, encoded
 
 
@@ -39,18 +38,18 @@ def test_heat_is_drawn_over_the_image_at_a_size_to_look_at(opened):
 
 
 def test_what_cannot_be_read_raises(opened, monkeypatch):
-    def broken(images, row, side):
+    def broken(row, side):
         raise UnreadableImage("x", "gone")
 
-    monkeypatch.setattr(module, "read_near", broken)
+    monkeypatch.setattr(opened.images, "read_near", broken)
     with pytest.raises(UnreadableImage):
         Pictures(opened).thumbnail(0)
 
 
 def test_pictures_are_made_once_and_no_more_are_kept_than_there_is_room_for(opened, monkeypatch):
     made = []
-    read = module.read_near
-    monkeypatch.setattr(module, "read_near", lambda images, row, side: made.append(row) or read(images, row, side))
+    read = opened.images.read_near
+    monkeypatch.setattr(opened.images, "read_near", lambda row, side: made.append(row) or read(row, side))
     pictures = Pictures(opened, most_bytes=20_000)
     for _ in range(3):
         pictures.thumbnail(1)

@@ -9,12 +9,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from oddlens.errors import MissingExtra
 from oddlens.files import write_atomically
 
 OWN, BASELINE, QUIET = "#b3402a", "#6d7f8f", "#c9ced3"  # colours: ours, theirs, AUROC
 STYLES = ("--", "-", "-.", ":")  # of the curves of a panel, in their order
 ACROSS = 3  # panels a row
+COLOURS = 32  # of a picture: four, with the steps between these and white
 
 
 @dataclass(frozen=True)
@@ -38,9 +41,7 @@ def write_plot(path: Path, panels: Sequence[Bars]) -> None:
     for number, panel in enumerate(panels):
         _draw(figure.add_subplot(down, across, number + 1), panel)
     figure.supxlabel("bar: average precision (line: standard error over seeds); ring: AUROC", fontsize=9)
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png")
-    write_atomically(path, picture.getvalue())
+    _write(path, figure)
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,20 @@ def write_curves(path: Path, panels: Sequence[Curves]) -> None:
             axes.legend(fontsize=8)
     figure.supxlabel("images looked at", fontsize=9)
     figure.supylabel("odd images found", fontsize=9)
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png")
+    _write(path, figure)
+
+
+def _write(path: Path, figure: Any) -> None:
+    """A figure as a PNG of few colours: it has few, and takes a third of the room."""
+    drawn, picture = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png")
+    few_colours(Image.open(drawn)).save(picture, "PNG", optimize=True)
     write_atomically(path, picture.getvalue())
+
+
+def few_colours(picture: Image.Image) -> Image.Image:
+    """A picture with a palette."""
+    return picture.convert("RGB").quantize(COLOURS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
 
 
 def _draw(axes: Any, panel: Bars) -> None:

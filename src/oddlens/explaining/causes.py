@@ -9,6 +9,7 @@ how often it is wrong: docs/causes.md.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -22,6 +23,7 @@ from oddlens.errors import OptionError, SavedModelError
 from oddlens.explaining.duplicates import COLOUR_CELLS, THUMBNAIL_SIDE, Thumbnails, thumbnails, tints
 from oddlens.explaining.image_measures import batches, greys, of_batch
 from oddlens.explaining.orientation import (
+    BRIEF_FOLDS,
     FEATURES,
     FEWEST_LEARNED,
     FOLDS,
@@ -81,15 +83,18 @@ class Causes:
                               f"{pixels.dtype} {pixels.shape}.")
         return self.fit_parts(parts_of(pixels, shapes))
 
-    def fit_parts(self, parts: Mapping[str, NDArray[Any]]) -> Self:
-        """The same of what ``parts_of`` gave of the images, in one block or in several that were put together."""
+    def fit_parts(self, parts: Mapping[str, NDArray[Any]], brief: bool = False) -> Self:
+        """The same of what ``parts_of`` gave of the images, in one block or in several that were put together.
+
+        brief:  it is learned more quickly and less surely which way is up; see ``orientation.learn``.
+        """
         measures, parts = _split(parts)
         self.form_ = tuple(int(side) for side in parts["form"][0])
         n = len(parts["form"])
         self.rows_ = reference(n)
         self.thumbs_, self.tints_, self.hashes_ = parts["thumbs"], parts["tints"], parts["hashes"]
         self.features_ = np.ascontiguousarray(parts["features"][self.rows_])
-        self.nets_ = learn(self.features_)
+        self.nets_ = learn(self.features_, brief)
         self._index()
         self.columns_ = measures | self._compared(parts, np.arange(n))
         self.limits_ = limits(self.columns_)
@@ -198,19 +203,30 @@ class Causes:
         pointers = np.concatenate([table["copy_of"], table["near_duplicate_of"], table["rotation_partner"]])
         if pointers.min() < -1 or max(pointers.max(), rows.max()) >= n or rows.min() < 0 or (np.diff(rows) <= 0).any():
             raise SavedModelError("The saved causes name images that are not there.")
-        if len(nets) != (FOLDS if len(rows) >= FEWEST_LEARNED else 0):
+        if len(nets) not in ((FOLDS, BRIEF_FOLDS) if len(rows) >= FEWEST_LEARNED else (0,)):
             raise SavedModelError(f"The saved causes hold {len(nets)} networks for {len(rows)} images.")
         if table["turn"].min() < 0 or table["turn"].max() >= len(ROTATIONS):
             raise SavedModelError("The saved causes name turns that there are not.")
         self.form_, self.columns_, self.limits_ = tuple(int(size) for size in form), table, Limits(*limits)
-        self.thumbs_, self.tints_, self.hashes_, self.rows_, self.nets_ = thumbs, tints, hashes, rows, nets
-        self.features_ = np.ascontiguousarray(features)
+        self.thumbs_, self.tints_, self.hashes_, self.rows_ = thumbs, tints, hashes, rows
+        self.nets_, self.features_ = np.array(nets), np.array(features)  # torch takes none that cannot be written to
         self._index()
         return self
 
+    @cached_property
+    def thumbnails_(self) -> Thumbnails:
+        """Finds the fitted images again."""
+        return Thumbnails(self.thumbs_, self.tints_, self.hashes_)
+
+    @cached_property
+    def uprightness_(self) -> Uprightness:
+        """Says which way is up."""
+        return Uprightness(self.nets_, self.features_, self.rows_)
+
     def _index(self) -> None:
-        self.thumbnails_ = Thumbnails(self.thumbs_, self.tints_, self.hashes_)
-        self.uprightness_ = Uprightness(self.nets_, self.features_, self.rows_)
+        """Forget what was made of other images."""
+        self.__dict__.pop("thumbnails_", None)
+        self.__dict__.pop("uprightness_", None)
 
     def _compared(self, parts: Mapping[str, NDArray[Any]], own: NDArray[np.int64] | None) -> dict[str, Doubles]:
         """What the comparison with the fitted images gives: their copies, nearest and turns."""

@@ -16,6 +16,7 @@ image features from scale-invariant keypoints*, 2004 (the distance to the neares
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import faiss
 import numpy as np
@@ -80,13 +81,25 @@ class Thumbnails:
     def __init__(self, thumbs: NDArray[np.uint8], tints: NDArray[np.uint8], hashes: NDArray[np.uint8]) -> None:
         self.thumbs, self.tints, self.hashes = thumbs, tints, hashes
         self.codes = _codes(hashes)
-        self.order = np.argsort(self.codes, kind="stable")
-        self.rows = np.unique(self.codes, return_index=True)[1]  # one of each: copies would crowd the others out
+
+    @cached_property
+    def order(self) -> NDArray[np.int64]:
+        """(n,) the images by their codes, so that copies stand together."""
+        return np.argsort(self.codes, kind="stable")
+
+    @cached_property
+    def rows(self) -> NDArray[np.int64]:
+        """(m,) one image of each code: copies would crowd the others out."""
+        return np.unique(self.codes, return_index=True)[1]
+
+    @cached_property
+    def index(self) -> faiss.Index:
+        """What finds candidates; made when it is first asked, for it takes its time and many never ask."""
         coarse = np.empty((len(self.rows), CANDIDATE_SIDE * CANDIDATE_SIDE), np.float32)
         for start in range(0, len(coarse), BATCH_COARSE):  # as numbers that can be averaged, all would fill the memory
             part = slice(start, start + BATCH_COARSE)
-            coarse[part] = _coarse(thumbs[self.rows[part]])
-        self.index = _index(coarse)
+            coarse[part] = _coarse(self.thumbs[self.rows[part]])
+        return _index(coarse)
 
     def copies(self, digest: NDArray[np.uint8]) -> NDArray[np.int64]:
         """The fitted images whose pixels have this (16,) digest, in order."""

@@ -11,13 +11,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import save as save_tensors
 
 from oddlens.errors import SavedModelError
 from oddlens.explaining.causes import Causes
 from oddlens.explaining.duplicates import THUMBNAIL_SIDE
 from oddlens.explaining.heatmap import REFERENCE_IMAGES, ordinary
-from oddlens.files import read_regular, tensors_in, write_atomically
+from oddlens.mapped_arrays import mapped_arrays, write_arrays
 from oddlens.protocols import Doubles, Pixels
 
 MOST_BYTES = 2**26  # bytes of ordinary images that are kept
@@ -55,18 +54,21 @@ class Memory:
         """Write it into one file."""
         state = {**{f"causes.{key}": value for key, value in self.causes.get_state().items()},
                  "rows": self.rows, "pixels": self.pixels}
-        write_atomically(path, save_tensors({key: np.ascontiguousarray(value) for key, value in state.items()}))
+        write_arrays(path, state)
 
     @classmethod
-    def load(cls, path: str | Path, shape: tuple[int, int, int], count: int) -> Memory:
-        """Read it back for a model of ``count`` images of (height, width, channels).
+    def load(cls, path: str | Path, shape: tuple[int, int, int] | None, count: int) -> Memory:
+        """Open it for a model of ``count`` images of (height, width, channels); it is mapped, not read.
+
+        shape:  None: whatever the images are.
 
         Raises ``SavedModelError`` if the file is damaged or of other images.
         """
         try:
-            state = tensors_in(read_regular(path))
+            state, _ = mapped_arrays(path)
             rows, pixels = state.pop("rows"), state.pop("pixels")
             causes = Causes().set_state({key.removeprefix("causes."): value for key, value in state.items()})
+            shape = shape or (causes.form_[0], causes.form_[1], causes.form_[2])
             if causes.form_ != shape or len(causes.thumbs_) != count:
                 raise SavedModelError(f"It is of {len(causes.thumbs_)} images of {causes.form_}, the model of {count} "
                                       f"of {shape}.")

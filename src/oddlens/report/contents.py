@@ -20,6 +20,7 @@ from oddlens.ranking import RankedImage, Ranking
 from oddlens.report import headings, table
 from oddlens.report import map as overview
 from oddlens.report.contact_sheet import Panel
+from oddlens.report.counts import came_in_words
 from oddlens.report.html import number
 from oddlens.report.page import Fragment, Note, Report, Section
 from oddlens.report.thumbnails import LARGE, THUMBNAIL, Reader, picture
@@ -96,7 +97,7 @@ def report(model: AnomalyModel, ranking: Ranking, shown: Shown, look: Look, summ
         facts={"Looked at as": _looked_at(summed["learned_at"])}, skipped=summed["skipped"], seed=summed["seed"],
         timings=summed["seconds"], created=summed["created"], parameters=summed["parameters"],
         versions=summed["versions"], command=shown.command, top=min(shown.top, MOST_SHOWN),
-        statement=summed["statement"],
+        statement="\n".join([summed["statement"], *came_in_words(shown.update)]),
         fragments=_fragments(shown.explainer, ranking, shown.duplicates) if shown.explainer and len(ranking) else (),
         notes=notes, **_fitted(model, shown.explainer),
     )
@@ -150,8 +151,8 @@ def _fragments(explainer: Explainer, ranking: Ranking, duplicates: Sequence[Sequ
     groups = explainer.group_of
     parts = []
     if len(chosen := overview.choose(ranking)):
-        embedding = explainer.embedding(pixels[chosen])
-        places = overview.lay_out(embedding, np.arange(len(chosen)), explainer.model.random_state)
+        embedding = explainer.embedding_of(chosen)
+        places = overview.lay_out(embedding, np.arange(len(chosen)))
         parts.append(Fragment("map", "Map", overview.map_fragment(
             ranking, chosen, places, lambda row: np.asarray(pixels[row]), groups), overview.SCRIPT))
     rows = table.choose(ranking, duplicates, MOST_SHOWN)
@@ -177,7 +178,9 @@ def _checked(check: Check) -> Note:
                 ["Injected", "among the strangest 5 %", "flagged", "scores above an untouched image"], rows)
 
 
-def _looked_at(size: dict[str, Any]) -> str:
+def _looked_at(size: dict[str, Any] | None) -> str:
+    if size is None:
+        return "features that were made elsewhere; no picture was given"
     kind = "colour" if size["channels"] == 3 else "grey"
     return f"{size['width']} x {size['height']} pixels, {kind}; other shapes: {size['resize']}"
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 #: Causes by their short names, as a heading says them. A cause that is not here is headed by its own name.
 HEADINGS = {
@@ -53,6 +54,17 @@ def duplicate_counts(groups: Sequence[Sequence[int]]) -> dict[str, int]:
     {'groups': 2, 'images': 5}
     """
     return {"groups": len(groups), "images": len({row for group in groups for row in group})}
+
+
+def came_in_words(update: Mapping[str, Any] | None) -> list[str]:
+    """What joined a run later, and what became of the collection; nothing of a run that nothing joined.
+
+    update:  as the summary of a run has it.
+    """
+    if not update:
+        return []
+    return [f"{update['new']:,} new images, {update['changed']:,} that changed, {update['gone']:,} that are gone and "
+            "stay in the run.", str(update["statement"])]
 
 
 def in_words(causes: dict[str, int], duplicates: dict[str, int]) -> list[str]:

@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
@@ -122,13 +122,14 @@ class Review:
 
     def _filled(self, template: str, session: str, wanted: Filter, **values: Any) -> str:
         progress = self.queue.progress()
-        causes = [(cause, int(which.sum())) for cause, which in self.run.causes.items()]
+        if self.run.fault is not None:
+            raise self.run.fault
         return views.fill(
             template, at=PLACES[template], asked=wanted, here=lambda **more: views.query(wanted, **more),
             who=self.who(session), progress=progress,
             chart=views.chart(progress), estimate=views.estimate_words(progress),
-            learned=views.learned_words(self.queue.learned), causes=causes,
-            copies=sum(len(group) for group in self.run.duplicates), total_images=len(self.run),
+            learned=views.learned_words(self.queue.learned), causes=self.run.cause_counts,
+            copies=self.run.copies, total_images=len(self.run),
             title=str(self.run.summary.get("images", "")), ranking=self.run.identity, **values)
 
     # What is said
@@ -175,7 +176,8 @@ class Review:
             return
         names = [self.run.ranking.names[row] for row in rows]
         self.store.say(names, label, who=self.who(session), session=session, ranking=self.run.identity,
-                       digests=self.run.digests)
+                       digests={name: self.run.provenance.origins[row].sha256
+                                for name, row in zip(names, rows, strict=True)})
         self.queue.refresh()
 
     def who(self, session: str) -> str:
@@ -236,8 +238,8 @@ class Review:
             raise HTTPException(404, "There is no such export.")
         self.queue.refresh()
         made = exports.FORMATS[name].make(exports.Answer.of(self.run, self.store, self.queue.lesson))
-        return Response(made, media_type="application/octet-stream",
-                        headers={"content-disposition": f'attachment; filename="{name}"'})
+        return StreamingResponse(made, media_type="application/octet-stream",
+                                 headers={"content-disposition": f'attachment; filename="{name}"'})
 
     def _require(self, row: int) -> None:
         if not 0 <= row < len(self.run):

@@ -77,7 +77,7 @@ def _sources(
 
     whole:  files are left of which other pages are not among the rows.
     """
-    pages = Counter(origin.path for origin in run.provenance.origins)
+    pages = Counter(origin.path for origin in run.provenance.origins) if whole else Counter[str]()
     wanted = Counter(run.provenance.origins[row].path for row in rows)
     found: dict[Path, str] = {}
     left = []

@@ -2,44 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
+from functools import cached_property
+from threading import Lock
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
+from oddlens.protocols import Bools
 from oddlens.ranking import Ranking
 
 SHOWN_ORDINARY = 4  # nearest ordinary images that are shown
 MOST_ALIKE = 48  # images of a group that are shown at once
 OFFERED = 12  # nearest images that are offered where an image is in no group
+BLOCK = 8192  # images that are compared at a time: so many stay in the processor's cache
 
 
 class Likeness:
     """Distances among the images of a ranking, by (n, d) features; with d of 0 nothing is like anything.
 
-    ``group`` of the ranking's measures says which odd images are of one kind.
+    ``group`` of the ranking's measures says which odd images are of one kind. The features are read block by block,
+    as they are kept, and the distances to one image are held for what else is asked of it.
     """
 
-    def __init__(self, features: NDArray[np.float32], ranking: Ranking) -> None:
-        self.features = np.ascontiguousarray(features, np.float32)
-        self._squares = np.einsum("nd,nd->n", self.features, self.features)
-        self._ordinary = ranking.scores <= np.median(ranking.scores) if len(ranking) else np.zeros(0, np.bool_)
+    def __init__(self, features: NDArray[np.floating[Any]], ranking: Ranking) -> None:
+        self.features, self._scores = features, ranking.scores
         group = ranking.measures.get("group")
         self._group = group if isinstance(group, np.ndarray) else np.full(len(ranking), -1.0)
+        self._squares: NDArray[np.float32] | None = None
+        self._last: tuple[int, NDArray[np.float32]] | None = None
+        self._lock = Lock()
+
+    @cached_property
+    def _ordinary(self) -> Bools:
+        return np.asarray(self._scores <= np.median(self._scores)) if len(self._scores) else np.zeros(0, np.bool_)
 
     def nearest(self, row: int, count: int, among: NDArray[np.bool_] | None = None) -> list[int]:
         """The rows most like one, the nearest first, itself left out."""
         if not self.features.shape[1]:
             return []
-        apart = self._squares - 2 * (self.features @ self.features[row])
+        apart = self._apart(row)
+        apart = apart.copy() if among is None else np.where(among, apart, np.float32(np.inf))
         apart[row] = np.inf
-        if among is not None:
-            apart[~among] = np.inf
         count = min(count, int(np.isfinite(apart).sum()))
         found = np.argpartition(apart, count - 1)[:count] if count else np.empty(0, np.intp)
         return [int(other) for other in found[np.argsort(apart[found], kind="stable")]]
+
+    def _apart(self, row: int) -> NDArray[np.float32]:
+        """(n,) how far each is from one, squared and less what is the same for all."""
+        with self._lock:
+            if self._last is not None and self._last[0] == row:
+                return self._last[1]
+            new, n = self._squares is None, len(self.features)
+            squares = np.empty(n, np.float32) if self._squares is None else self._squares
+            apart, point = np.empty(n, np.float32), self.features[row].astype(np.float32)
+            for start in range(0, n, BLOCK):
+                part = slice(start, start + BLOCK)
+                block = np.ascontiguousarray(self.features[part], np.float32)
+                if new:
+                    squares[part] = np.einsum("nd,nd->n", block, block)
+                apart[part] = squares[part] - 2 * np.einsum("nd,d->n", block, point)  # BLAS would wait for threads
+            self._squares, self._last = squares, (row, apart)
+            return apart
 
     def ordinary(self, row: int, odd: Collection[int] = ()) -> list[int]:
         """The ordinary images most like one: of the less strange half, those left out that a person called odd."""
@@ -54,22 +79,9 @@ class Likeness:
         """
         if self._group[row] >= 0:
             kin = np.flatnonzero((self._group == self._group[row]) & open_)
-            others = [int(other) for other in kin if other != row]
-            if others:
-                near = {other: place for place, other in enumerate(self.nearest(row, len(self.features)))}
-                others.sort(key=lambda other: near.get(other, 0))
-                return [row, *others[: MOST_ALIKE - 1]], True
+            others = kin[kin != row]
+            if len(others):
+                if self.features.shape[1]:
+                    others = others[np.argsort(self._apart(row)[others], kind="stable")]
+                return [row, *map(int, others[: MOST_ALIKE - 1])], True
         return [row, *self.nearest(row, OFFERED - 1, open_)], False
-
-    @staticmethod
-    def linked(partners: Sequence[Sequence[str] | NDArray[np.float64]], row_of: Mapping[str, int]) -> list[list[int]]:
-        """Rows that columns of names link to each other, as groups, the largest first."""
-        pairs = [(row, row_of[name]) for column in partners if isinstance(column, tuple)
-                 for row, name in enumerate(column) if name in row_of]
-        n = len(row_of)
-        one, other = (np.array(side, np.intp) for side in (zip(*pairs, strict=True) if pairs else ((), ())))
-        label = connected_components(coo_array((np.ones(len(one)), (one, other)), (n, n)), directed=False)[1]
-        groups: dict[int, list[int]] = {}
-        for row in np.flatnonzero(np.bincount(label, minlength=1)[label] > 1) if n else ():
-            groups.setdefault(int(label[row]), []).append(int(row))
-        return sorted(groups.values(), key=len, reverse=True)

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oddlens.protocols import Doubles
-from oddlens.report.map import choose, lay_out
 from oddlens.review.opened_run import OpenedRun
 from oddlens.review.queue import CODES, Queue
 
@@ -56,6 +55,8 @@ class Overview:
                 for row, (x, y), pictured in zip(*self._laid, strict=True)]
 
     def _lay_out(self) -> None:
+        from oddlens.report.map import choose, lay_out
+
         rows = choose(self.run.ranking, MOST_IMAGES)
         features = self.run.likeness.features
         if not features.shape[1]:  # without features images are laid out by what the views say

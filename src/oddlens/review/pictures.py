@@ -15,9 +15,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from oddlens.errors import UnreadableImage
-from oddlens.pixels import read_near
 from oddlens.reading.decoding import as_picture
-from oddlens.report.thumbnails import overlaid
 from oddlens.review.opened_run import OpenedRun
 
 THUMBNAIL = 192  # pixels on the longer side
@@ -94,7 +92,13 @@ class Pictures:
 
     def _read(self, row: int, side: int) -> Image.Image:
         with self._decoding:
-            return as_picture(read_near(self.run.images, row, side)[0])
+            try:
+                return as_picture(self.run.images.read_near(row, side)[0])
+            except Exception as error:  # a source of the user's own may fail in any way
+                try:
+                    return as_picture(self.run.kept(row))  # the page says that the image is gone
+                except UnreadableImage:
+                    raise UnreadableImage(self.run.ranking.names[row], str(error)) from error
 
     def _small(self, row: int) -> Encoded:
         picture = self._read(row, THUMBNAIL)
@@ -110,6 +114,8 @@ class Pictures:
         found = self.run.heat(row)
         if found is None:
             raise UnreadableImage(self.run.ranking.names[row], "no place in it stands out")
+        from oddlens.report.thumbnails import overlaid
+
         picture = self._read(row, HEATED)
         picture.thumbnail((HEATED, HEATED), Image.Resampling.LANCZOS, reducing_gap=3)
         return encoded(as_picture(overlaid(picture, found[0], HEATED)), 88)

@@ -9,16 +9,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oddlens.feedback import Lesson, learn
+from oddlens.errors import SavedModelError
+from oddlens.protocols import Bools
 from oddlens.review.labels import LabelStore, Said
 from oddlens.review.opened_run import OpenedRun
-from oddlens.review_outlook import AHEAD, expected, found_share, worth
 from oddlens.statement import Reviewed
+from oddlens.texts import Texts
+
+if TYPE_CHECKING:
+    from oddlens.feedback import Lesson
 
 EVERY = 5  # labels after which all images are ranked anew
 CODES = {"": 0, "odd": 1, "normal": 2, "skip": 3}
@@ -89,20 +93,19 @@ class Queue:
     def __init__(self, run: OpenedRun, store: LabelStore, every: int = EVERY) -> None:
         self.run, self.store, self.every = run, store, every
         self.codes = np.zeros(len(run), np.int8)
-        self._names = [name.lower() for name in run.ranking.names]
-        self._duplicate = np.zeros(len(run), np.bool_)
-        self._duplicate[[row for group in run.duplicates for row in group]] = True
+        self._duplicate = run.columns.duplicates > 0
+        self._named: tuple[str, Bools] | None = None  # what was searched for last, and whose names have it
         self._changed = threading.Condition()
         self._count = -1  # lines of the history that what follows is made of
-        self._standing: list[Said] = []  # what was said last of each image of the run, the oldest first
+        self._placed: list[tuple[int, Said]] = []  # what was said last of each image of the run, the oldest first
         self._stopped = False
         self.learned: Learned | None = None
         self._made: tuple[tuple[int, int], Reviewed] | None = None
-        self._lesson = learn(run.evidence, {})
+        self._lesson: Lesson | None = None
         self._order = run.ranking.order()
         self.refresh()
-        if self.said():
-            self._learn()
+        if not run.many:
+            self._begin()
         self._thread = threading.Thread(target=self._keep_learning, daemon=True, name="oddlens-lessons")
         self._thread.start()
 
@@ -119,8 +122,8 @@ class Queue:
         return self._order
 
     @property
-    def lesson(self) -> Lesson:
-        """What was learned last."""
+    def lesson(self) -> Lesson | None:
+        """What was learned last; None as long as the first lesson on many images takes."""
         return self._lesson
 
     def refresh(self) -> None:
@@ -131,19 +134,19 @@ class Queue:
         count, current = self.store.snapshot()
         if count == self._count:
             return
-        standing = sorted((said for said in current.values() if said.name in self.run.row_of),
-                          key=lambda said: said.number)
+        standing = sorted(((row, said) for said in current.values()
+                           if (row := self.run.row_of.get(said.name)) is not None), key=lambda pair: pair[1].number)
         codes = np.zeros(len(self.run), np.int8)
-        for said in standing:
-            codes[self.run.row_of[said.name]] = CODES.get(said.label, 0)
+        for row, said in standing:
+            codes[row] = CODES.get(said.label, 0)
         with self._changed:
             if count > self._count:  # else another took in more meanwhile
-                self._count, self._standing, self.codes = count, standing, codes
+                self._count, self._placed, self.codes = count, standing, codes
                 self._changed.notify_all()
 
     def said(self) -> dict[int, bool]:
         """Row -> True (odd) or False (normal), in the order in which it was said."""
-        return {self.run.row_of[said.name]: said.label == "odd" for said in self._standing if said.label != "skip"}
+        return {row: said.label == "odd" for row, said in self._placed if said.label != "skip"}
 
     def matching(self, asked: Filter, others: Collection[str] = ()) -> NDArray[np.intp]:
         """The rows that a filter asks for, in order; those left out that others have before them."""
@@ -153,14 +156,22 @@ class Queue:
             wanted &= (self._duplicate if asked.cause == "duplicates" else
                        self.run.causes.get(asked.cause, np.zeros(len(self.run), np.bool_)))
         if asked.text:
-            text = asked.text.lower()
-            wanted &= np.fromiter((text in name for name in self._names), np.bool_, len(self._names))
+            wanted &= self._having(asked.text)
         for name in others:
-            if name in self.run.row_of:
-                wanted[self.run.row_of[name]] = False
+            row = self.run.row_of.get(name)
+            if row is not None:
+                wanted[row] = False
         order = self._order
         found: NDArray[np.intp] = order[wanted[order]]
         return found
+
+    def _having(self, text: str) -> Bools:
+        """(n,) whose names have a text, whatever the case."""
+        named = self._named
+        if named is None or named[0] != text:
+            names = self.run.ranking.names
+            named = self._named = text, (names if isinstance(names, Texts) else Texts.of(names)).containing(text)
+        return named[1]
 
     def place(self, row: int) -> int:
         """The place of a row in the order as it is now, from 1."""
@@ -168,7 +179,7 @@ class Queue:
 
     def progress(self) -> Progress:
         """How far the review is and what may be left."""
-        said = self._standing
+        said = [one for _, one in self._placed]
         decided = [one.label == "odd" for one in said if one.label != "skip"]
         curve, found = [(0, 0)], 0
         for looked, odd in enumerate(decided, start=1):
@@ -178,9 +189,12 @@ class Queue:
 
     def _outlook(self, decided: Sequence[bool]) -> Reviewed | None:
         """What may be left among the images that come next, by the last lesson and what was said until now."""
-        if not decided:
+        lesson = self._lesson
+        if not decided or lesson is None:
             return None
-        lesson, made = self._lesson, (self._count, id(self._lesson))
+        from oddlens.review_outlook import AHEAD, expected, found_share, worth
+
+        made = self._count, id(lesson)
         if self._made is None or self._made[0] != made:
             waiting = self.matching(Filter())
             ahead = waiting[:AHEAD]
@@ -190,6 +204,13 @@ class Queue:
         return self._made[1]
 
     def _keep_learning(self) -> None:
+        if self._lesson is None:
+            self.run.complete()
+            try:
+                self._begin()
+            except SavedModelError as error:
+                self.run.fault = error
+                return
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._stopped or self._due())
@@ -199,11 +220,22 @@ class Queue:
 
     def _due(self) -> bool:
         """Whether enough was said, or taken back, since the last lesson."""
-        before, now = self._lesson.labels, self.said()
+        before, now = {} if self._lesson is None else self._lesson.labels, self.said()
         changed = sum(before.get(row) != odd for row, odd in now.items()) + sum(row not in now for row in before)
         return changed >= self.every
 
+    def _begin(self) -> None:
+        """The first lesson: of what was said before, or of nothing."""
+        if self.said():
+            self._learn()
+        else:
+            from oddlens.feedback import learn
+
+            self._lesson = learn(self.run.evidence, {})
+
     def _learn(self) -> None:
+        from oddlens.feedback import learn
+
         said = self.said()
         lesson = learn(self.run.evidence, said)
         order = np.argsort(-lesson.scores, kind="stable")

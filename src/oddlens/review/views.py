@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from oddlens.provenance import State
@@ -28,6 +29,7 @@ STATES: dict[State, str] = {
     "changed": "This image has changed since it was ranked: its score and reasons are of the earlier picture.",
     "missing": "This image is not where it was. If its folder was moved, start the review with --images FOLDER.",
 }
+KEPT = " What is shown is the small grey copy that the run keeps."
 
 
 @dataclass(frozen=True)
@@ -109,29 +111,36 @@ def stage(run: OpenedRun, queue: Queue, store: LabelStore, session: str, asked: 
     origin = run.provenance.origins[row]
     path = run.images.path(row)
     still_open = queue.codes == CODES[""]
-    alike, found = run.likeness.alike(row, still_open)
+    alike, found_kin = run.likeness.alike(row, still_open)
     odd = [other for other, label in queue.said().items() if label]
     recent = sorted((said for said in standing.values() if said.session == session and said.name in run.row_of),
                     key=lambda said: said.number)[-RECENT:]
-    line = [run.row_of[said.name] for said in recent]
+    line = [int(run.row_of[said.name]) for said in recent]
     ahead = [int(other) for other in queue.matching(asked, holders)[: STRIP_AFTER + RECENT]]
     line += [other for other in ahead if other not in line]
     if row not in line:
-        whole = queue.matching(asked, holders).tolist()  # further on in the queue, or not in it at all
-        at = whole.index(row) if row in whole else -1
+        whole = queue.matching(asked, holders)  # further on in the queue, or not in it at all
+        found_at = np.flatnonzero(whole == row)
+        at = int(found_at[0]) if len(found_at) else -1
         line = ([*line[: len(recent)], row, *ahead] if at < 0 else
-                [*whole[max(0, at - STRIP_BEFORE) : at + STRIP_AFTER + 1]])
+                whole[max(0, at - STRIP_BEFORE) : at + STRIP_AFTER + 1].tolist())
     at = line.index(row)
     return Stage(
         row, name, "" if path is None else str(path), image.rank, queue.place(row), len(run), image.score,
         image.p_value, bool(image.flagged), f"{origin.width} × {origin.height} pixels" if origin.width else "",
         ", ".join(heading(cause).lower() for cause in split(run.ranking.causes[row])) if run.ranking.causes else "",
-        run.reasons(row), run.views(row), STATES.get(run.images.state(row), ""), standing.get(name),
-        holders.get(name, ""), run.model is not None and run.memory is not None,
+        run.reasons(row), run.views(row), _told(run, row), standing.get(name),
+        holders.get(name, ""), run.has_memory,
         [tile(run, queue, other) for other in run.likeness.ordinary(row, odd)],
-        [tile(run, queue, other) for other in alike], found,
+        [tile(run, queue, other) for other in alike], found_kin,
         [tile(run, queue, other, other == row) for other in line[max(0, at - STRIP_BEFORE) : at + STRIP_AFTER + 1]],
         line[at - 1] if at else None, line[at + 1] if at + 1 < len(line) else None)
+
+
+def _told(run: OpenedRun, row: int) -> str:
+    """What there is to say of the file of an image."""
+    state = run.images.state(row)
+    return STATES.get(state, "") + (KEPT if state == "missing" and run.keeps(row) else "")
 
 
 def learned_words(learned: Learned | None) -> str:
