@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: demo test adapters test-lowest test-newest test-pythons package site check bench mutants torture licences docs clean
+.PHONY: demo test adapters test-lowest test-newest test-pythons package site check bench bench-quick mutants torture licences docs clean
 
 demo: $(INSTALLED)            ## the paper's experiment on 10,000 bundled digits
 	$(BIN)/oddlens demo --out demo-run --overwrite
@@ -48,6 +48,9 @@ check: $(INSTALLED)           ## lint and types
 bench: $(INSTALLED)           ## side by side with the peers, in one run
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --group bench
 	for name in forest neighbors one_class; do $(BIN)/python benchmarks/$$name.py || exit 1; done
+
+bench-quick: $(INSTALLED)     ## what moved beyond its noise since results were kept, in under three minutes; KEEP=--keep
+	$(BIN)/python benchmarks/quick.py $(KEEP)
 
 mutants: $(INSTALLED)         ## what the tests of the core do not notice; FILES="decisions views", SAMPLE=0 for every change
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --group mutants

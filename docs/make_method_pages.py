@@ -49,14 +49,28 @@ def page(kind: registry.Role, name: str, rows: dict[str, dict[str, list[list[flo
         lines += ["AUROC / average precision of each view by itself that it is part of, the mean over the collections "
                   "of a family of which 10 % or fewer are odd (`python benchmarks/robustness.py --table` prints all):",
                   "", *table(views, rows), ""]
-    else:
-        lines += ["It is in no view of the default, and in no kept result of many collections. What it did on single "
-                  "ones is in [how well does it work](../evaluate.md) and the notebooks.", ""]
+    lines += alone(name)
     if used:
         lines += ["In the default: " + ", ".join(f"`{view}`" for view in used) + ".", ""]
     lines += [f"Its cost on your machine: `python benchmarks/costs.py {name}`." if kind == "encoder" else
               "What the views cost on your machine: `python benchmarks/costs.py`.", ""]
     return "\n".join(lines)
+
+
+def alone(name: str) -> list[str]:
+    """What a method did by itself on four collections, and its seconds, from benchmarks/results/methods.json."""
+    row = json.loads((RESULTS / "methods.json").read_text("utf-8"))[name]
+    titles = {"threes": "threes with other digits", "shirts": "shirts with other clothes",
+              "brick, smoother": "pieces of brick, some smoother",
+              "brick, scratched": "pieces of brick, some scratched"}
+    sets = row["sets"]
+    lines = [f"By itself, with `{row['with']}`, on four small collections of which a tenth is odd "
+             f"(`python benchmarks/methods.py {name}`): AUROC / average precision, and seconds of one core to learn, "
+             "encode and score.", "", "| collection | | seconds |", "| --- | --- | --- |"]
+    for title, words in titles.items():
+        if title in sets:
+            lines.append("| {} | {:.3f} / {:.3f} | {:.1f} |".format(words, *sets[title]))
+    return [*lines, ""]
 
 
 def table(views: list[str], rows: dict[str, dict[str, list[list[float]]]]) -> list[str]:

@@ -44,6 +44,21 @@ def test_columns_are_joined_in_the_order_of_the_blocks_and_some_may_have_none(bl
         blocks.joined("y", range(3))
 
 
+def test_some_rows_come_in_the_order_asked_for_and_only_their_blocks_are_read(blocks, monkeypatch):
+    blocks.put(0, "k", Block({"x": np.array([[1, 2], [5, 6]])}))
+    blocks.put(1, "k", Block())
+    blocks.put(2, "k", Block({"x": np.array([[3, 4]])}))
+    blocks.put(3, "k", Block({"x": np.array([[7, 8], [9, 9]])}))
+    with pytest.raises(KeyError, match="y"):
+        blocks.rows("y", np.array([0]), range(4))
+    read = []
+    column = Blocks.column
+    monkeypatch.setattr(Blocks, "_rows", lambda self, number, name: [2, 0, 1, 2][number])
+    monkeypatch.setattr(Blocks, "column", lambda self, number, name: read.append(number) or column(self, number, name))
+    assert blocks.rows("x", np.array([3, 0, 1, 3, 0]), range(4)).tolist() == [[7, 8], [1, 2], [5, 6], [7, 8], [1, 2]]
+    assert read == [0, 3]
+
+
 def test_what_would_fill_the_memory_is_joined_in_a_file(blocks, monkeypatch):
     monkeypatch.setattr(arrays, "MOST_IN_MEMORY", 40)
     for number in range(3):

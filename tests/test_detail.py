@@ -1,5 +1,7 @@
 """Photographs are also read larger, and views of fine detail see that copy, through the whole of the product."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from oddlens.pixels import PixelFormat, look, read_pixels
 from oddlens.reading.texture import texture_of
 from oddlens.settings import build_model
 from oddlens.sources import open_source
+from oddlens.views import View
 
 QUICK = {"atoms": 12, "places": 16, "latent": 8}
 VIEWS = ["pixels+neighbors", "patch_maps+places"]
@@ -111,6 +114,14 @@ def test_pictures_in_one_frame_are_known_for_it(images):
     moving = np.stack([whole[t : t + 120, left : left + 160] for t, left in zip(tops, lefts, strict=True)])
     assert steady.ensemble_.alignment > 0.5
     assert build_model(views=["texture+places"]).fit(moving).ensemble_.alignment < 0.3
+
+
+def test_what_is_not_compared_by_place_has_no_say_in_it(images):
+    by_place = View("texture", "places", by_place=True)
+    others = View("alterations", "places", encoder_options={"steps": 1})
+    told = [AnomalyModel(views=views).fit(images).ensemble_.alignment
+            for views in ([by_place], [by_place, others], [replace(by_place, by_place=False), others])]
+    assert told[0] == told[1] > told[2]
 
 
 def test_it_is_saved_and_judges_new_images_as_before(model, images, tmp_path):

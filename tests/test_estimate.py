@@ -53,6 +53,14 @@ def test_the_disk_that_a_run_takes_is_about_what_was_said(quick, dots, tmp_path)
     assert took / 2 < said.kept < took * 2, "mostly pictures of so few; docs/scale.md measures larger ones"
 
 
+def test_pictures_are_not_said_to_grow_with_a_collection_of_which_no_more_are_shown():
+    few, many = (module._Timing(count, {module.LAST: seconds, "causes": seconds}, 0, 0, 0.045)
+                 for count, seconds in ((150, 2.0), (450, 3.0)))
+    assert module._grown("causes", few, many, 3450) == pytest.approx(3 + 3000 / 300)
+    assert module._grown(module.LAST, few, many, 1000) == pytest.approx(3 + 550 / 300)
+    assert module._grown(module.LAST, few, many, 101_000) == pytest.approx(3 + 550 / 300 + 100_000 * 1e-4)
+
+
 def test_it_is_told_in_words():
     text = Estimate(1_234_567, (48, 64, 3), {"reading": 30.0, "encoding": 7200.0}, 3.2 * 2**30, 2**30 * 11,
                     2**20 * 700).text()

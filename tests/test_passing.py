@@ -1,9 +1,11 @@
 """One pass: learn, encode block by block, score; and go on where it was cut off."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
-from oddlens import AnomalyModel, passing, stream
+from oddlens import AnomalyModel, passing, registry, stream
 from oddlens.blocks import Block
 from oddlens.errors import TooFewImages
 from oddlens.passing import Work, working
@@ -42,6 +44,26 @@ def test_blocks_change_no_score(images, monkeypatch):
     monkeypatch.setattr(stream, "BLOCK_IMAGES", 16)
     assert members(model().fit(images)) == whole
     assert members(model(n_jobs=1).fit(images)) == members(model(n_jobs=3).fit(images)) == whole
+
+
+@pytest.mark.parametrize("name", registry.names("encoder"))
+def test_several_threads_change_no_feature(name, images):
+    """Blocks are encoded at the same time: an encoder that keeps anything while it encodes would mix them up."""
+    steps = {"steps": 20} if "steps" in registry.options("encoder", name) else {}
+    pictures = images.repeat(4, 1).repeat(4, 2)
+    encoder = registry.create("encoder", name, **steps).fit(pictures[:60])
+    blocks = [pictures[start : start + 16] for start in range(0, 96, 16)]
+
+    def encode(block):
+        found = encoder.encode(block, frozenset({"embedding", "maps"}))
+        return [array for array in (found.embedding, found.maps) if array is not None]
+
+    alone = [encode(block) for block in blocks]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(encode, blocks * 2))
+    for one, other in zip(alone * 2, together, strict=True):
+        for found, again in zip(one, other, strict=True):
+            np.testing.assert_array_equal(found, again)
 
 
 def test_a_large_collection_is_learned_from_a_sample_and_scored_whole(small, images, monkeypatch):
@@ -114,6 +136,17 @@ def test_other_measures_are_found_in_the_same_pass(small, images, tmp_path):
     fitted = model().fit(model().stream(images, work), work=work)
     assert work.columns.under("mine/")["mean"].tolist() == fitted.read(images).pixels.mean((1, 2, 3)).tolist()
     assert work.columns.names == fitted.names_
+
+
+def test_some_rows_of_a_column_can_be_had_again(small, images, tmp_path):
+    work = Work(tmp_path, "k")
+    fitted = model().fit(images, work=work)
+    encoder = next(iter(fitted.encoders_))
+    rows = np.array([5, 60, 5, 0])
+    assert np.array_equal(work.columns.rows(f"{encoder}/embedding", rows),
+                          work.columns.joined(f"{encoder}/embedding")[rows])
+    assert work.columns.rows(f"{encoder}/embedding", rows[:0]).shape[0] == 0
+    assert work.columns.rows("nothing/embedding", rows) is None
 
 
 def test_a_large_fit_without_a_folder_leaves_none(small, images, tmp_path, monkeypatch):

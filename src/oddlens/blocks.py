@@ -109,6 +109,22 @@ class Blocks:
             raise KeyError(name)
         return whole
 
+    def rows(self, name: str, rows: NDArray[np.integer[Any]], numbers: range | list[int]) -> NDArray[Any]:
+        """Some rows, in this order, of what ``joined`` gives; only their blocks are read."""
+        ends = np.cumsum([self._rows(number, name) for number in numbers])
+        if not len(ends) or not ends[-1]:
+            raise KeyError(name)
+        places = np.searchsorted(ends, rows, "right")
+        found: NDArray[Any] | None = None
+        for place in np.unique(places):
+            part = self.column(numbers[int(place)], name)
+            assert part is not None  # noqa: S101  it has rows
+            these = places == place
+            if found is None:
+                found = np.empty((len(rows), *part.shape[1:]), part.dtype)
+            found[these] = part[rows[these] - (ends[place] - len(part))]
+        return self.column(numbers[int(np.argmax(ends > 0))], name)[:0] if found is None else found  # type: ignore[index]
+
     def _rows(self, number: int, name: str) -> int:
         """How many rows a column of a block has, without reading it."""
         if self.folder is None:

@@ -427,7 +427,7 @@ def list_command(as_json: bool) -> None:
     for heading, each in table.items():
         click.echo(heading)
         for name, told in each.items():
-            click.echo(f"  {name:<16}{told.says}")
+            click.echo(f"  {name:<18}{told.says}")
             for option, default in told.options.items():
                 click.echo(f"      {option}={default!r}")
 

@@ -47,8 +47,8 @@ class Ensemble:
     sees:       column -> the name of the encoder whose features its detector reads.
     views:      column -> what was asked for.
     unimodality: 0 (the collection holds many kinds of image) to 1 (one), by the first view's embedding.
-    alignment:  0 to 1 (all show the same thing in the same frame), by the maps that say least of it: at the rim
-                features often differ, whatever the pictures show.
+    alignment:  0 to 1 (all show the same thing in the same frame), by the maps that are compared place by place and
+                say least of it: at the rim features often differ, whatever the pictures show.
     detail:     the size of the larger copy as asked for: all that see it see it whole; None: as each makes use of it.
     compared_by: the name of the encoder whose embedding's principal components say which images are alike, for learning
                  from labels: the first that has an embedding; empty where none has.
@@ -98,14 +98,14 @@ class Ensemble:
         judged:   fits a detector and has it score, by its column.
         """
         own: dict[str, Doubles] = {}
-        aligned = []
+        aligned, by_place = [], {self.sees[column] for column, view in self.views.items() if view.by_place}
         features: NDArray[np.float16] | None = None
         self.compared_by, self.components = "", Components.none()
         for number, name in enumerate(self.encoders):
             given = encoded(name)
             if number == 0 and given.embedding is not None:
                 self.unimodality = unimodality(given.embedding)
-            if given.maps is not None:
+            if given.maps is not None and (name in by_place or not by_place):
                 aligned.append(alignment(given.maps))
             if features is None and given.embedding is not None:
                 self.compared_by, self.components = name, Components.found(given.embedding)

@@ -22,6 +22,7 @@ from oddlens.passing import Columns, Work
 from oddlens.progress import silent
 from oddlens.protocols import Encoded
 from oddlens.report.contents import MOST_SHOWN
+from oddlens.report.map import MOST_IMAGES
 from oddlens.run import causes_of, rank_into
 from oddlens.run_folder import FILES
 from oddlens.sources import open_source
@@ -34,6 +35,7 @@ FEW = (60, 180)
 TILED = (1500, 4500)  # rows that the scoring is timed on, made from those of the sample
 LEARNED_WHOLE = 4000  # images up to which learning takes the longer the more there are
 EXACT = 20_000  # images up to which all pairs are compared; beyond, time grows with the number of images
+LAST = "pictures and tables"  # the last stage; of pictures there are no more in a run of many images
 PAGE = 1024 if sys.platform != "darwin" else 1  # bytes of a unit of ``ru_maxrss``
 
 
@@ -108,13 +110,15 @@ def estimate(images: Any, model: AnomalyModel, *, memory: int | str | None = Non
 class _Timing:
     """A run of some images: how many, seconds by stage, bytes of the run.
 
-    kept is without the pictures, of which there are no more in a run of many images; shown is these.
+    kept is without the pictures, of which there are no more in a run of many images; shown is these. tables is the
+    seconds of the last stage that its tables take, which have a row for each image.
     """
 
     count: int
     seconds: dict[str, float]
     kept: int
     shown: int
+    tables: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -135,11 +139,16 @@ def _timed(source: Any, model: AnomalyModel, size: int) -> _Timing:
     some = Some(source, _spread(len(source), size))
     with tempfile.TemporaryDirectory(prefix="oddlens-") as folder:
         start = time.perf_counter()
-        seconds = dict(rank_into(some, Path(folder) / "run", clone(model)).summary["seconds"])
-        seconds["pictures and tables"] = time.perf_counter() - start - sum(seconds.values())
+        result = rank_into(some, Path(folder) / "run", clone(model))
+        seconds = dict(result.summary["seconds"])
+        seconds[LAST] = time.perf_counter() - start - sum(seconds.values())
         sizes = {path.name: path.stat().st_size for path in Path(folder).rglob("*") if path.is_file()}
+        start = time.perf_counter()
+        result.ranking.to_csv(Path(folder) / "table.csv")
+        result.ranking.to_parquet(Path(folder) / "table.parquet")
+        tables = time.perf_counter() - start
     shown = sum(sizes.get(FILES[name], 0) for name in ("report", "gallery"))
-    return _Timing(len(some), seconds, sum(sizes.values()) - shown, shown)
+    return _Timing(len(some), seconds, sum(sizes.values()) - shown, shown, tables)
 
 
 def _grown(stage: str, few: _Timing, many: _Timing, count: int) -> float:
@@ -147,8 +156,11 @@ def _grown(stage: str, few: _Timing, many: _Timing, count: int) -> float:
     if many.count == few.count:
         return many.seconds[stage]
     each = max(0.0, (many.seconds[stage] - few.seconds.get(stage, 0.0)) / (many.count - few.count))
-    grows = {"learning": min(count, LEARNED_WHOLE), "reading": min(count, LEARNED_IMAGES)}.get(stage, count)
+    grows = {"learning": min(count, LEARNED_WHOLE), "reading": min(count, LEARNED_IMAGES),
+             LAST: min(count, MOST_IMAGES)}.get(stage, count)
     seconds = many.seconds[stage] + each * (grows - many.count)
+    if stage == LAST:
+        seconds += many.tables / many.count * (count - grows)
     if stage == "encoding" and count > LEARNED_IMAGES:  # in which the others are read
         seconds += many.seconds["reading"] / many.count * (count - LEARNED_IMAGES)
     return seconds

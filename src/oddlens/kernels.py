@@ -34,11 +34,16 @@ def kernel_of_one_thread(function: F) -> F:
     return _compiled(function, parallel=False)
 
 
-def _compiled(function: F, parallel: bool) -> F:
+def vector_kernel(function: F) -> F:
+    """The same, for loops that are to become vector code: a check of each division for zero would prevent that."""
+    return _compiled(function, parallel=False, error_model="numpy")
+
+
+def _compiled(function: F, parallel: bool, **options: Any) -> F:
     try:
-        compiled: F = numba.njit(parallel=parallel, cache=True, nogil=True)(function)
+        compiled: F = numba.njit(parallel=parallel, cache=True, nogil=True, **options)(function)
     except RuntimeError:  # no folder to keep it in can be written: compile again in each process
-        compiled = numba.njit(parallel=parallel, nogil=True)(function)
+        compiled = numba.njit(parallel=parallel, nogil=True, **options)(function)
     return compiled
 
 

@@ -95,6 +95,13 @@ class Columns(Found):
         """(n, ...) one column."""
         return self.blocks.joined(name, self.numbers)
 
+    def rows(self, name: str, rows: NDArray[np.integer[Any]]) -> NDArray[Any] | None:
+        """Some rows of one column; None where there is none of that name."""
+        try:
+            return self.blocks.rows(name, rows, self.numbers)
+        except KeyError:
+            return None
+
     def under(self, prefix: str) -> dict[str, NDArray[Any]]:
         """The columns whose names begin so, by the rest of their names."""
         full = next((number for number in self.numbers if len(self.blocks.names(number)) > len(ALWAYS)), None)

@@ -289,7 +289,9 @@ def fit_to(image: NDArray[np.uint8], form: PixelFormat) -> NDArray[np.uint8]:
     height, width = image.shape[:2]
     if (height, width, image.shape[2]) == (form.height, form.width, form.channels):
         return image
-    picture = as_picture(image).convert("L" if form.channels == 1 else "RGB")
+    picture, mode = as_picture(image), "L" if form.channels == 1 else "RGB"
+    if picture.mode != mode:  # else it would be copied
+        picture = picture.convert(mode)
     if (height, width) != (form.height, form.width):
         size = (form.width, form.height)
         # BOX down (the mean of what a pixel covers, fast, no ringing), bicubic up.

@@ -20,6 +20,7 @@ from oddlens.errors import OptionError
 Role: TypeAlias = Literal["encoder", "detector", "source"]
 
 ENCODERS = {
+    "alterations": "oddlens.encoders.alterations:Alterations",
     "autoencoder": "oddlens.encoders.autoencoder:Autoencoder",
     "backbone": "oddlens.encoders.backbone:Backbone",
     "conv_autoencoder": "oddlens.encoders.conv_autoencoder:ConvAutoencoder",

@@ -112,7 +112,9 @@ def _fitted(
     if save_model:
         saving.save_model(model, folder / run_folder.MODEL)
     start = time.perf_counter()
-    explainer = Explainer(model, collection, model.rank(), work.columns.under(CAUSES))
+    first = next(iter(model.encoders_))
+    explainer = Explainer(model, collection, model.rank(), work.columns.under(CAUSES),
+                          embedded=lambda rows: work.columns.rows(f"{first}/embedding", rows))
     if save_model:
         explainer.memory().save(folder / run_folder.REASONS)
     ranking = explainer.explained()

@@ -43,6 +43,21 @@ def test_partners_are_names_and_empty_where_there_is_none(fitted, tmp_path):
         measures["near_duplicate_of"])
 
 
+def test_an_embedding_that_is_known_is_not_made_again(fitted, monkeypatch):
+    images, model, explainer = fitted
+    known = model.encoder_.encode(collected(images).pixels, frozenset({"embedding"})).embedding
+    asked = []
+
+    def embedded(rows):
+        asked.extend(rows.tolist())
+        return known[rows]
+
+    same = Explainer(model, collected(images), model.rank(), embedded=embedded)
+    monkeypatch.setattr(type(model.encoder_), "encode", None)
+    assert np.array_equal(same.groups.group, explainer.groups.group)
+    assert set(same.odd.tolist()) <= set(asked)
+
+
 def test_groups_of_duplicates(fitted):
     assert fitted[2].duplicate_groups() == [[3, 300], [5, 301]]
 

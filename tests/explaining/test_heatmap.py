@@ -71,6 +71,24 @@ def test_so_many_scorings_as_stated_in_one_call(dots, distances):
     assert SCORINGS == 101 == WINDOWS + 1 == len(windows(8, 8)) + 1
 
 
+@pytest.mark.parametrize("most", [1, 16, WINDOWS])
+def test_the_windows_tried_are_those_in_which_the_image_differs_most(dots, most):
+    """The score says whether the damage is gone, so that a map is made only where a window on it is tried."""
+    image, asked = dots[0].copy(), []
+    image[2:5, 2:5] = 255
+
+    def score(pixels):
+        asked.append(len(pixels))
+        return (pixels[:, 2:5, 2:5] == 255).mean((1, 2, 3))
+
+    found = heat_map(score, image, dots[1:], most)
+    assert asked == [most + 1]
+    row, column = found.peak
+    assert row < 6
+    assert column < 6
+    assert found.fall > 0
+
+
 def test_an_image_that_is_like_the_others_everywhere_has_no_heat():
     images = np.full((5, 10, 10, 1), 7, np.uint8)
     images[:, 3, 3] = np.arange(5)[:, None]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from oddlens.explaining.orientation import (
+    BRIEF_FOLDS,
     FOLDS,
     ROTATIONS,
     Uprightness,
@@ -55,6 +56,18 @@ def test_an_image_laid_wrong_is_found_and_how_to_turn_it_back(upright, turn):
     assert found.gain[5] > 0.3
     back = laid(images[5:6], int(found.turn[5]))[0]
     assert np.abs(directions(np.ascontiguousarray(back[None])) - directions(upright[5:6])).max() < 1e-3
+
+
+def test_brief_learning_finds_it_too_with_fewer_networks(upright):
+    images = upright.copy()
+    images[5] = laid(images[5:6], 2)[0]
+    features, rows = directions(images), np.arange(len(images))
+    nets = learn(features, brief=True)
+    assert len(nets) == BRIEF_FOLDS < FOLDS
+    found = Uprightness(nets, features, rows).judge(features, rows)
+    assert found.odds.argmax() == 5
+    assert found.turn[5] == 2
+    assert (found.odds[np.arange(len(images)) != 5] < 2).all()
 
 
 def test_where_images_lie_anyhow_no_odds_are_large(upright):

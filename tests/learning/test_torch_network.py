@@ -1,3 +1,6 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from torch import nn
@@ -109,3 +112,23 @@ def test_tokens_of_a_transformer_are_places_behind_those_that_are_none():
 
 def test_the_first_output_without_places_describes_the_whole():
     assert whole([Layer("a", (2, 2)), Layer("b", None), Layer("c", None)]) == "b"
+
+
+def test_several_threads_are_each_told_their_own_outputs():
+    def wait(*_):
+        time.sleep(0.002)  # so that all are within the network at once
+
+    network = nn.Sequential(nn.Conv2d(3, 2, 1), nn.Tanh(), nn.Conv2d(2, 2, 1))
+    network[1].register_forward_hook(wait)
+    asked = ModuleNetwork(network)
+    images = torch.rand(40, 1, 3, 4, 4)
+    alone = [asked.run(image, ("0", "2")) for image in images]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda image: asked.run(image, ("0", "2")), images))
+        others = list(pool.map(lambda image: asked.run(image, ("0",) if image[0, 0, 0, 0] < 0.5 else ("2",)), images))
+    for one, other in zip(alone, together, strict=True):
+        assert all(torch.equal(one[name], other[name]) for name in ("0", "2"))
+    for one, other in zip(alone, others, strict=True):
+        assert all(torch.equal(one[name], value) for name, value in other.items())
+    assert [len(module._forward_hooks) for module in network] == [0, 1, 0]
+    assert all(module.training for module in network.modules())

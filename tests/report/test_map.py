@@ -107,18 +107,13 @@ def test_the_same_images_lie_at_the_same_places():
 def test_what_a_layout_costs_is_bounded_however_wide_the_features(monkeypatch):
     asked = {}
 
-    class Counted(map_.TSNE):
-        def __init__(self, *arguments, **options):
-            super().__init__(*arguments, **options)
-            asked["steps"] = self.max_iter
+    def counted(rows, start, perplexity, steps):
+        asked.update(shape=rows.shape, perplexity=perplexity, steps=steps)
+        return start
 
-        def fit_transform(self, rows):
-            asked["shape"] = rows.shape
-            return rows[:, :2]
-
-    monkeypatch.setattr(map_, "TSNE", Counted)
+    monkeypatch.setattr(map_, "embedded", counted)
     lay_out(np.random.default_rng(0).normal(size=(600, 200)), np.arange(500))
-    assert asked == {"steps": map_.STEPS, "shape": (500, map_.COMPONENTS)}
+    assert asked == {"shape": (500, map_.COMPONENTS), "perplexity": map_.PERPLEXITY, "steps": map_.STEPS}
     assert map_.STEPS <= 500
     assert map_.COMPONENTS <= 50
 

@@ -23,6 +23,7 @@ from oddlens.errors import OptionError, SavedModelError
 from oddlens.explaining.duplicates import COLOUR_CELLS, THUMBNAIL_SIDE, Thumbnails, thumbnails, tints
 from oddlens.explaining.image_measures import batches, greys, of_batch
 from oddlens.explaining.orientation import (
+    BRIEF_FOLDS,
     FEATURES,
     FEWEST_LEARNED,
     FOLDS,
@@ -82,15 +83,18 @@ class Causes:
                               f"{pixels.dtype} {pixels.shape}.")
         return self.fit_parts(parts_of(pixels, shapes))
 
-    def fit_parts(self, parts: Mapping[str, NDArray[Any]]) -> Self:
-        """The same of what ``parts_of`` gave of the images, in one block or in several that were put together."""
+    def fit_parts(self, parts: Mapping[str, NDArray[Any]], brief: bool = False) -> Self:
+        """The same of what ``parts_of`` gave of the images, in one block or in several that were put together.
+
+        brief:  it is learned more quickly and less surely which way is up; see ``orientation.learn``.
+        """
         measures, parts = _split(parts)
         self.form_ = tuple(int(side) for side in parts["form"][0])
         n = len(parts["form"])
         self.rows_ = reference(n)
         self.thumbs_, self.tints_, self.hashes_ = parts["thumbs"], parts["tints"], parts["hashes"]
         self.features_ = np.ascontiguousarray(parts["features"][self.rows_])
-        self.nets_ = learn(self.features_)
+        self.nets_ = learn(self.features_, brief)
         self._index()
         self.columns_ = measures | self._compared(parts, np.arange(n))
         self.limits_ = limits(self.columns_)
@@ -199,7 +203,7 @@ class Causes:
         pointers = np.concatenate([table["copy_of"], table["near_duplicate_of"], table["rotation_partner"]])
         if pointers.min() < -1 or max(pointers.max(), rows.max()) >= n or rows.min() < 0 or (np.diff(rows) <= 0).any():
             raise SavedModelError("The saved causes name images that are not there.")
-        if len(nets) != (FOLDS if len(rows) >= FEWEST_LEARNED else 0):
+        if len(nets) not in ((FOLDS, BRIEF_FOLDS) if len(rows) >= FEWEST_LEARNED else (0,)):
             raise SavedModelError(f"The saved causes hold {len(nets)} networks for {len(rows)} images.")
         if table["turn"].min() < 0 or table["turn"].max() >= len(ROTATIONS):
             raise SavedModelError("The saved causes name turns that there are not.")

@@ -7,7 +7,7 @@ ones. New images are explained beside the fitted ones that the run remembers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from oddlens.decisions import Null, fit_null
 from oddlens.explaining.causes import Causes, parts_of
 from oddlens.explaining.groups import Groups, group_alike
-from oddlens.explaining.heatmap import change, framed, heat_map, ordinary
+from oddlens.explaining.heatmap import WINDOWS, change, framed, ground_of, heat_map, ordinary, steepness
 from oddlens.explaining.orientation import ROTATIONS
 from oddlens.explaining.reference_images import Memory
 from oddlens.model import AnomalyModel
@@ -29,6 +29,7 @@ from oddlens.ranking import Ranking
 MOST_GROUPED = 2000  # strangest images that are grouped
 SEARCHED_ORDINARY = 5000  # ordinary images that the nearest are searched among
 SHOWN_NEAREST = 3  # nearest ordinary images that are shown
+FAST_WINDOWS = 12  # windows that are tried for a heat map of a fast run
 HEAT_SIDE = 160  # pixels on the longer side of a heat map
 RARE = 0.03  # share of ordinary images: a view by place that finds so few stranger says where
 LEAST_SPREAD = 1e-6  # of the places of one image
@@ -47,6 +48,7 @@ class Explainer:
     ranking:     what ``model.rank()`` gave.
     parts:       what ``causes.parts_of`` gave of the images, where it is known already.
     causes:      of the images, where they are fitted to them already.
+    embedded:    gives the first encoder's embedding of rows of the images, or None where it is not known any more.
     """
 
     remembered: Memory | None = None  # of the fitted images, where those to explain are others
@@ -54,8 +56,9 @@ class Explainer:
     def __init__(
         self, model: AnomalyModel, collection: Collection, ranking: Ranking,
         parts: Mapping[str, NDArray[Any]] | None = None, causes: Causes | None = None,
+        embedded: Callable[[NDArray[np.int64]], NDArray[np.float32] | None] = lambda rows: None,  # noqa: ARG005
     ) -> None:
-        self.model, self.collection, self.ranking = model, collection, ranking
+        self.model, self.collection, self.ranking, self.embedded = model, collection, ranking, embedded
         self.columns: Mapping[str, Doubles]
         if causes is not None:
             self.causes, self.columns = causes, causes.columns_
@@ -64,8 +67,13 @@ class Explainer:
 
     def _causes(self, parts: Mapping[str, NDArray[Any]]) -> tuple[Causes, Mapping[str, Doubles]]:
         """The simple causes and the measures of the images to explain."""
-        causes = Causes().fit_parts(parts)
+        causes = Causes().fit_parts(parts, brief=self.fast)
         return causes, causes.columns_
+
+    @property
+    def fast(self) -> bool:
+        """Whether to explain with less effort: for a model of the fast effort, beside which all else is much."""
+        return self.model.effort == "fast"
 
     @property
     def odd(self) -> NDArray[np.intp]:
@@ -77,7 +85,7 @@ class Explainer:
     def groups(self) -> Groups:
         """The odd images that are alike."""
         odd = np.asarray(self.odd, np.int64)
-        features = np.concatenate([self.embedding(self.collection.pixels[odd]), self._ordinary[1]])
+        features = np.concatenate([self.embedding_of(odd), self._ordinary[1]])
         found = group_alike(features, np.arange(len(odd)))
         return Groups(odd, found.group, found.sizes, found.representatives, found.spacing)
 
@@ -159,6 +167,11 @@ class Explainer:
                 return found
         return pixels.reshape(len(pixels), -1).astype(np.float32)
 
+    def embedding_of(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(m, d) the same of rows of the images to explain, as it was found when they were read if that is known."""
+        found = self.embedded(rows)
+        return self.embedding(self.collection.pixels[rows]) if found is None else found
+
     @cached_property
     def _nulls(self) -> dict[str, Null]:
         return {column: fit_null(scores, freedom=self.model.freedom(column))
@@ -170,20 +183,30 @@ class Explainer:
         others = np.setdiff1d(np.arange(len(self.ranking)), self.odd)
         rows = np.sort(np.random.default_rng(0).permutation(others)[:SEARCHED_ORDINARY]).astype(np.int64)
         if not len(rows):  # of so few images all are among the strangest
-            return rows, self.embedding(self.collection.pixels[:1])[:0]
-        return rows, self.embedding(self.collection.pixels[rows])
+            return rows, self.embedding_of(np.array([0]))[:0]
+        return rows, self.embedding_of(rows)
 
     @cached_property
     def _references(self) -> Pixels:
         """Ordinary images that parts of a strange one are exchanged with, to see where it is strange."""
         return np.asarray(self.collection.pixels[ordinary(self.ranking.scores)])
 
+    @cached_property
+    def _slopes(self) -> Doubles:
+        """How steep these are, place by place."""
+        return steepness(self._references)
+
+    @cached_property
+    def _ground(self) -> Doubles:
+        """What most of their pixels are like."""
+        return ground_of(self._references)
+
     def _nearest(self, row: int) -> tuple[int, ...]:
         """Ordinary images most like one, by the first encoder's features."""
         rows, features = self._ordinary
         if not len(rows):
             return ()
-        apart = np.square(features - self.embedding(self.collection.pixels[row : row + 1])).sum(1)
+        apart = np.square(features - self.embedding_of(np.array([row]))).sum(1)
         if self.remembered is None:
             apart[rows == row] = np.inf  # itself
         found = np.argsort(apart, kind="stable")[:SHOWN_NEAREST]
@@ -192,20 +215,24 @@ class Explainer:
     def heat(self, row: int) -> tuple[Doubles | None, str]:
         """Where an image is strange, in the frame that it came in, and what it has there, in words; 101 scorings."""
         image = np.asarray(self.collection.pixels[row])
-        references = self._references[(self._references != image).any((1, 2, 3))]
+        others = (self._references != image).any((1, 2, 3))
+        references = self._references[others]
         if not len(references):
             return None, PLACES["other"]
         heat = self._places(row)
         if heat is None:
             if isinstance(self.model.encoder_, KnowsFitted):  # which cannot judge the picture with parts exchanged
                 return None, PLACES["other"]
-            found = heat_map(self.model.score_pixels, image, references)
+            found = heat_map(self.model.score_pixels, image, references,
+                             FAST_WINDOWS if self.fast else WINDOWS)
             if found.fall <= 0:
                 return None, PLACES["other"]
             heat = found.heat
         shape = self.collection.shapes[row].astype(float)
         height, width = (max(1, round(side)) for side in shape * (HEAT_SIDE / shape.max()))
-        return framed(heat, height, width, self.model.format_.resize), PLACES[change(image, references, heat)]
+        slopes, ground = (self._slopes, self._ground) if others.all() else (self._slopes[others], None)
+        differs = change(image, references, heat, slopes, ground)
+        return framed(heat, height, width, self.model.format_.resize), PLACES[differs]
 
     def _places(self, row: int) -> Doubles | None:
         """Where an image is strange by the views that say so themselves, if one of them finds it rare."""

@@ -61,7 +61,7 @@ class HeatMap:
         return int(row), int(column)
 
 
-def heat_map(score: Score, image: Image, references: Pixels) -> HeatMap:
+def heat_map(score: Score, image: Image, references: Pixels, most: int = WINDOWS) -> HeatMap:
     """Where an image is strange to ``score``, from 101 scorings.
 
     score:       gives (m,) scores of (m, height, width, channels) uint8 images as new ones, larger is stranger;
@@ -69,6 +69,8 @@ def heat_map(score: Score, image: Image, references: Pixels) -> HeatMap:
     image:       (height, width, channels) uint8.
     references:  (k, height, width, channels) uint8, ordinary images; those that are the same as ``image`` are passed
                  over. About 256 will do (``ordinary`` picks them).
+
+    most:        windows that are tried, 1 to 100: those in which the image differs most from what fills them.
 
     A fitted image may be asked about too. To be judged in the same way as its variants, with itself among the fitted
     ones, it is scored with one pixel changed by one level.
@@ -86,14 +88,19 @@ def heat_map(score: Score, image: Image, references: Pixels) -> HeatMap:
     picture, others = image.astype(np.float32) / 255, references.astype(np.float32) / 255
     masks = windows(image.shape[0], image.shape[1])
     square = ((others - picture) ** 2).mean(3)  # (k, height, width)
-    filled, soft = matched(others, square, masks), masks[..., None]
+    filled = matched(others, square, masks)
+    changed = np.abs(filled - picture).mean(3)
+    tried = np.sort(np.argsort(-(masks * changed).sum((1, 2)), kind="stable")[:most])
+    filled, soft = filled[tried], masks[tried, ..., None]
     variants = np.concatenate([nudged(image)[None], levels(picture * (1 - soft) + filled * soft)])
     scores = np.asarray(score(variants), np.float64)
     if scores.shape != (len(variants),) or not np.isfinite(scores).all():
         raise OptionError(f"score must give a finite number for each of {len(variants)} images, got shape "
                           f"{scores.shape}, {int((~np.isfinite(scores)).sum())} of them not finite.")
     falls = scores[0] - scores[1:]
-    heat = smoothed(laid_over(falls, masks, np.abs(filled - picture).mean(3)))
+    evidence = np.zeros(len(masks))
+    evidence[tried] = falls
+    heat = smoothed(laid_over(evidence, masks, changed))
     return HeatMap(heat, float(scores[0]), float(falls.max()))
 
 
@@ -145,10 +152,12 @@ def smoothed(heat: Doubles) -> Doubles:
     return np.asarray(gaussian_filter(heat, (SMOOTHING * heat.shape[0], SMOOTHING * heat.shape[1]), mode="nearest"))
 
 
-def change(image: Image, references: Pixels, heat: Doubles) -> Change:
+def change(image: Image, references: Pixels, heat: Doubles, slopes: Doubles | None = None,
+           ground: Doubles | None = None) -> Change:
     """Whether something is "missing" where the heat peaks, something is "added" there, or neither can be said.
 
     image, references:  as of ``heat_map``; heat: (height, width), of it.
+    slopes, ground:  what ``steepness`` and ``ground_of`` gave of the references, where it is known.
 
     Compared are ink, how far the pixels are from the median of all ordinary pixels, and detail, how much neighbouring
     pixels differ. Missing is said where the image has clearly less of both than ordinary images have in that place;
@@ -158,9 +167,10 @@ def change(image: Image, references: Pixels, heat: Doubles) -> Change:
         return "other"
     pieces, _ = label(heat >= PEAK_SHARE * heat.max())
     place = pieces == pieces[np.unravel_index(int(heat.argmax()), heat.shape)]
-    ground = np.median(references, axis=(0, 1, 2))
+    ground = ground_of(references) if ground is None else ground
+    theirs = steepness(references) if slopes is None else slopes
     signs = [_more(_ink(image[None], ground, place)[0], _ink(references, ground, place)),
-             _more(_detail(image[None], place)[0], _detail(references, place))]
+             _more(float(steepness(image[None])[:, place].mean(1)[0]), theirs[:, place].mean(1))]
     if signs == [-1, -1]:
         return "missing"
     return "added" if max(signs) == 1 and min(signs) >= 0 else "other"
@@ -241,11 +251,16 @@ def _ink(images: Pixels, ground: Doubles, place: NDArray[np.bool_]) -> Doubles:
     return np.asarray(np.abs(images[:, place] - ground).mean((1, 2)))
 
 
-def _detail(images: Pixels, place: NDArray[np.bool_]) -> Doubles:
-    """(m,) how steep the lightness of (m, height, width, channels) is, on average over a place."""
+def ground_of(images: Pixels) -> Doubles:
+    """(channels,) what most pixels of images are like."""
+    return np.asarray(np.median(images, axis=(0, 1, 2)))
+
+
+def steepness(images: Pixels) -> Doubles:
+    """(m, height, width) how steep the lightness of (m, height, width, channels) is."""
     grey = images.mean(3)
     slopes = [np.gradient(grey, axis=axis) if grey.shape[axis] > 1 else np.zeros_like(grey) for axis in (1, 2)]
-    return np.asarray(np.hypot(*slopes)[:, place].mean(1))
+    return np.asarray(np.hypot(*slopes))
 
 
 def _more(value: float, usual: Doubles) -> int:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from math import isqrt
+from threading import Condition, Lock, local
 from typing import Any, Self
 
 import torch
@@ -18,6 +20,10 @@ OUTPUT = "output"  # what a whole network gives
 MOST_PREFIX = 8  # tokens of a transformer that stand for no place, at most: class, registers
 STRIDES = ((6, 12), (12, 24))  # pixels a place: about 8, fine and with patterns seen, and about 16, with parts seen
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # what most networks were trained with
+
+_turn = Condition()  # who changes what a module's hooks are
+_heard = local()  # what the modules gave in this thread
+_callables = Lock()  # a callable may not be made for several threads
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,8 @@ class Layer:
 class ModuleNetwork:
     """A ``torch.nn.Module``; its layers are called as in ``named_modules()``. It is asked, never trained or changed.
 
+    Several threads may ask at once: the hooks are there while any of them does, and tell each thread its own outputs.
+
     mean, std:  what the images are normalised by, of each channel in 0..1.
     size:       the (height, width) of the only images that it takes; None: any.
     kept:       whether its weights are part of a saved state; not of a network that was given as an object.
@@ -48,6 +56,9 @@ class ModuleNetwork:
                  size: tuple[int, int] | None = None, kept: bool = False) -> None:
         self.module, self.size, self.kept = module, size, kept
         self.mean, self.std = tuple(mean), tuple(std)
+        self._names: tuple[str, ...] = ()
+        self._askers = 0  # threads that ask at the moment, for the layers of these names
+        self._undone: list[Callable[[], object]] = []  # what is to be done when nobody asks any more
 
     def to(self, device: torch.device) -> Self:
         """Compute there."""
@@ -78,9 +89,8 @@ class ModuleNetwork:
 
     def run(self, images: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
         """What the modules of that name give for (b, 3, height, width)."""
-        found: dict[str, Tensor] = {}
         first = next(self.module.parameters(), images)
-        with self._listening(names, found):
+        with self._listening(tuple(names)) as found:
             self.module(images.to(first.device))
         return {name: value.cpu() for name, value in found.items()}
 
@@ -100,26 +110,48 @@ class ModuleNetwork:
         return self.module if name == OUTPUT else self.module.get_submodule(name)
 
     @contextmanager
-    def _listening(self, names: Iterable[str], found: dict[str, Tensor]) -> Iterator[None]:
-        """Within the block the network is asked, not trained, and what its modules give lands in ``found``."""
+    def _listening(self, names: tuple[str, ...]) -> Iterator[dict[str, Tensor]]:
+        """Within the block the network is asked, not trained, and what its modules give in this thread lands here."""
+        with _turn:
+            _turn.wait_for(lambda: self._askers == 0 or self._names == names)
+            if self._askers == 0:
+                self._attach(names)
+            self._askers += 1
+        found: dict[str, Tensor] = {}
+        _heard.found = found
+        try:
+            yield found
+        finally:
+            del _heard.found
+            with _turn:
+                self._askers -= 1
+                if self._askers == 0:
+                    self._detach()
+                    _turn.notify_all()
+
+    def _attach(self, names: tuple[str, ...]) -> None:
+        """Have the modules of that name tell, and none of them be in training."""
 
         def listen(name: str) -> Callable[..., None]:
             def keep(_: nn.Module, __: Any, output: Any) -> None:
-                found.pop(name, None)  # of a module that is called more than once the last output counts
+                _heard.found.pop(name, None)  # of a module that is called more than once the last output counts
                 if isinstance(output, Tensor):
-                    found[name] = output
+                    _heard.found[name] = output
             return keep
 
         training = [module for module in self.module.modules() if module.training]
-        hooks = [self._module(name).register_forward_hook(listen(name)) for name in names]
+        hooks = [module.register_forward_hook(listen(name))
+                 for name, module in [(name, self._module(name)) for name in names]]
+        self._names = names
+        self._undone = [*(hook.remove for hook in hooks), *(partial(setattr, module, "training", True)
+                                                            for module in training)]
         self.module.eval()
-        try:
-            yield
-        finally:
-            for hook in hooks:
-                hook.remove()
-            for module in training:
-                module.training = True
+
+    def _detach(self) -> None:
+        """Leave the network as it was."""
+        for undo in self._undone:
+            undo()
+        self._undone = []
 
 
 class CallableNetwork:
@@ -156,7 +188,8 @@ class CallableNetwork:
         return {}
 
     def _given(self, images: Tensor) -> dict[str, Tensor]:
-        given = self.function(images)
+        with _callables:
+            given = self.function(images)
         if isinstance(given, Tensor):
             given = {OUTPUT: given}
         pairs = given.items() if isinstance(given, Mapping) else enumerate(given) if isinstance(given, Sequence) else ()

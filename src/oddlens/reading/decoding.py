@@ -98,8 +98,9 @@ def _decoded(
         if side is not None and picture.format in ("JPEG", "MPO"):  # MPO: a JPEG with more behind it, from cameras
             _shrink_on_load(picture, side)
         reduced = side is not None and _factor(picture, side) >= 2
-        # A PNG may say how it lies behind its pixels only, so it has to be taken for turned.
-        turned = picture.format == "PNG" or _orientation(picture) != 1
+        # A PNG may say how it lies behind its pixels only, so it has to be taken for turned; asking would decode it.
+        turn = 0 if picture.format == "PNG" else _orientation(picture)
+        turned = turn != 1
         needed = memory_needed(picture, (width, height), reduced, turned)
         if needed > memory:
             raise UnreadableImage(name, over_memory(width, height, needed, memory))
@@ -107,7 +108,8 @@ def _decoded(
         large = picture.width * picture.height > ALONE_PIXELS
         with nullcontext() if not large else (large_image if alone is None else alone()):
             _load(picture, file, name)
-            turn = _orientation(picture)  # asked for now, because Pillow turns a TIFF itself when it loads it
+            if picture.format not in ("JPEG", "MPO"):  # asked again: Pillow turns a TIFF itself when it loads it
+                turn = _orientation(picture)
             small = _reduced(picture, side) if reduced and side is not None else picture
             return _turned(_as_array(small), turn), (width, height) if turn >= 5 else (height, width)
 
@@ -356,7 +358,9 @@ def _as_pixels(picture: Image.Image) -> NDArray[np.uint8]:
     elif mode == "LAB":
         picture = ImageCms.profileToProfile(
             picture, ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), outputMode="RGB") or picture
-    picture = picture.convert("L" if mode in ("1", "L", "LA") else "RGB")
+    wanted = "L" if mode in ("1", "L", "LA") else "RGB"
+    if picture.mode != wanted:  # else it would be copied
+        picture = picture.convert(wanted)
     array = np.array(picture, np.uint8)
     return array[..., None] if array.ndim == 2 else array
 

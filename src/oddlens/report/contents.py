@@ -151,8 +151,8 @@ def _fragments(explainer: Explainer, ranking: Ranking, duplicates: Sequence[Sequ
     groups = explainer.group_of
     parts = []
     if len(chosen := overview.choose(ranking)):
-        embedding = explainer.embedding(pixels[chosen])
-        places = overview.lay_out(embedding, np.arange(len(chosen)), explainer.model.random_state)
+        embedding = explainer.embedding_of(chosen)
+        places = overview.lay_out(embedding, np.arange(len(chosen)))
         parts.append(Fragment("map", "Map", overview.map_fragment(
             ranking, chosen, places, lambda row: np.asarray(pixels[row]), groups), overview.SCRIPT))
     rows = table.choose(ranking, duplicates, MOST_SHOWN)

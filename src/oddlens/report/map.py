@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from sklearn.decomposition import PCA
-from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
 from oddlens.errors import OptionError, UnreadableImage
@@ -26,6 +25,7 @@ from oddlens.protocols import Doubles, Floats
 from oddlens.ranking import RankedImage, Ranking
 from oddlens.reading.decoding import as_picture
 from oddlens.report.html import data_uri, fill, script
+from oddlens.report.neighbor_embedding import embedded
 
 MOST_IMAGES = 1000  # images on the map
 MOST_MARKED = 300  # images on the map that are marked
@@ -83,7 +83,7 @@ def choose(ranking: Ranking, most: int = MOST_IMAGES, random_state: int = 0) -> 
     return np.concatenate([marked, drawn]).astype(np.int64)
 
 
-def lay_out(embedding: Floats, chosen: NDArray[np.integer[Any]], random_state: int = 0) -> Doubles:
+def lay_out(embedding: Floats, chosen: NDArray[np.integer[Any]]) -> Doubles:
     """(m, 2) a place in 0..1 for each of the images ``chosen``, (m,) rows of (n, d) features; those alike lie together.
 
     t-SNE with perplexity 30 on the 50 main directions of the chosen rows, started from the first two; of fewer than 20
@@ -101,7 +101,7 @@ def lay_out(embedding: Floats, chosen: NDArray[np.integer[Any]], random_state: i
     if not len(rows) or not np.ptp(features, axis=0).any():
         return np.full((len(rows), 2), 0.5)
     with threadpool_limits(1):  # sums on several threads differ in their last digits, and t-SNE makes those large
-        return _spread(_laid(features, random_state))
+        return _spread(_laid(features))
 
 
 def map_fragment(
@@ -147,7 +147,7 @@ def _marked(ranking: Ranking, most: int = MOST_IMAGES) -> tuple[NDArray[np.int64
     return order[:min(MARKED_UNFLAGGED, most)], False
 
 
-def _laid(features: Doubles, random_state: int) -> Doubles:
+def _laid(features: Doubles) -> Doubles:
     """(m, 2) of (m, d), in any unit."""
     flat = PCA(min(COMPONENTS, *features.shape), svd_solver="full").fit_transform(features)
     flat = np.asarray(flat if flat.shape[1] > 1 else np.hstack([flat, np.zeros_like(flat)]), np.float64)
@@ -155,9 +155,7 @@ def _laid(features: Doubles, random_state: int) -> Doubles:
     if len(flat) < FEWEST_EMBEDDED or not spread > 0:
         return flat[:, :2]
     perplexity = min(PERPLEXITY, (len(flat) - 1) / 3)
-    laid = TSNE(2, perplexity=perplexity, init=(flat[:, :2] / spread * 1e-4).astype(np.float32), max_iter=STEPS,
-                random_state=random_state, n_jobs=1).fit_transform(flat.astype(np.float32))
-    return np.asarray(laid, np.float64)
+    return embedded(flat, flat[:, :2] / spread * 1e-4, perplexity, STEPS)
 
 
 def _spread(flat: Doubles) -> Doubles:

@@ -20,6 +20,8 @@ from oddlens.report.html import data_uri
 THUMBNAIL = 160  # pixels on the longer side, at most
 TINY_SIDE = 64  # pixels on the longer side: up to here an image is kept as it is and shown in squares
 TINY_SHOWN = 144  # pixels that a tiny image is shown at, less what whole pixels leave over
+# A tiny image is not compressed as well as it can be, which takes long, where done quickly it is so far above a limit.
+HOPELESS_FACTOR = 2
 MOST_BYTES = 8 * 2**20  # bytes of all thumbnails together, before base64 makes them a third larger
 
 # A thumbnail that is too large for its share of the budget is made again, smaller and coarser.
@@ -83,7 +85,7 @@ def picture(key: str, image: NDArray[np.uint8], limit: int = MOST_BYTES) -> Pict
     """A thumbnail of an image, in about ``limit`` bytes at most; tiny images keep every pixel if that allows it."""
     small = as_picture(image)
     longer = max(small.size)
-    if longer <= TINY_SIDE:
+    if longer <= TINY_SIDE and len(_encoded(small, "PNG", compress_level=1)) <= HOPELESS_FACTOR * limit:
         content = _encoded(small, "PNG", optimize=True)
         if len(content) <= limit:
             return Picture(key, data_uri(content, "png"), *small.size, max(TINY_SHOWN // longer, 1) * longer)

@@ -116,7 +116,7 @@ class InvertedLists:
         ranks:  those that are looked for among all rows; it is counted a little farther than they should reach.
         """
         q, n, m = len(again), len(self.rows), len(self.sample)
-        taken, lists = np.empty((q, self.reference.shape[1]), np.float32), np.empty((q, m), np.bool_)
+        taken, lists = np.empty((q, self.reference.shape[1]), np.float32), np.empty((q, -(-m // 8)), np.uint8)
         told, limits = np.empty((q, len(asked))), np.empty(q)
         probed = max(1, min(m, round(share * m)))
         reach = float(ranks.max(initial=1)) * m / n
@@ -128,19 +128,25 @@ class InvertedLists:
             found = self.beside_reference(taken[part], self.place[again[part]], np.insert(asked, at, most))[0]
             limits[part], told[part] = found[:, at], np.delete(found, at, axis=1)
             apart = self.lengths - 2 * (_filled(taken[part]) @ self.reference.T)[: len(found)]
-            lists[part] = False
-            np.put_along_axis(lists[part], np.argpartition(apart, probed - 1, axis=1)[:, :probed], True, 1)
+            wanted = np.zeros((len(found), m), np.bool_)
+            np.put_along_axis(wanted, np.argpartition(apart, probed - 1, axis=1)[:, :probed], True, 1)
+            lists[part] = np.packbits(wanted, axis=1)
 
         self.in_threads(prepare, parts(q, ROWS), 0)
         ranked = Ranked.within(limits**2)
-        self.go_through(ranked, taken, again.astype(np.int32), lists)
+        self.go_through(ranked, taken, again.astype(np.int32), lists, probed == m)
         return told, ranked
 
     def go_through(
-        self, ranked: Ranked, taken: NDArray[np.float32], again: NDArray[np.int32], lists: NDArray[np.bool_]
+        self, ranked: Ranked, taken: NDArray[np.float32], again: NDArray[np.int32], lists: NDArray[np.uint8],
+        everything: bool,
     ) -> None:
-        """Count the distances of the rows taken to all rows in their (q, m) lists, each of these read once."""
-        lengths, everything = _lengths(taken), bool(lists.all())
+        """Count the distances of the rows taken to all rows in their lists, each of these read once.
+
+        lists:       (q, m / 8) a bit for each list, the first the highest of its byte.
+        everything:  whether all bits are set.
+        """
+        lengths = _lengths(taken)
         for start in range(0, len(self.members), PACK_ROWS):
             names = self.members[start : start + PACK_ROWS]
             pack, stop = self.read(names), start + len(names)
@@ -154,7 +160,7 @@ class InvertedLists:
             def compare(part: slice, of: tuple[NDArray[np.int64], ...] = (numbers, starts, ends),
                         pack: NDArray[np.float32] = pack, names: NDArray[np.int32] = names,
                         squares: NDArray[np.float32] = squares, weights: NDArray[np.int32] = weights) -> None:
-                wanted = np.ascontiguousarray(lists[part][:, of[0]].T)
+                wanted = np.ascontiguousarray((lists[part][:, of[0] >> 3] >> (7 - (of[0] & 7)).astype(np.uint8) & 1).T)
                 for row, (first, last) in enumerate(zip(of[1], of[2], strict=True)):
                     which, here = np.flatnonzero(wanted[row]) + part.start, slice(first, last)
                     if len(which):

@@ -1,0 +1,194 @@
+"""A small network that learns to find what was altered on purpose; what it then sees at each place is the features.
+
+What is odd in a photograph is often a piece that does not belong: a blob, a cut, another grain. Nobody says what it
+looks like, but pictures of the collection itself can be altered in many ways, and a network that sees some 50 pixels
+at once learns to tell altered places from untouched ones. It learns what fits together in these pictures: how an edge
+goes on, how grain meets grain. Its answers are good only for alterations like those that it saw; its features serve for
+others too, so they are what is given, for detectors that find the places where they are unusual.
+
+Odd images are shown as untouched ones too. They are few, and the steps are far fewer than it takes to learn them by
+heart: a fixed number, however large the collection is.
+
+Li, Sohn, Yoon, Pfister, *CutPaste: self-supervised learning for anomaly detection and localization*, 2021; Zavrtanik,
+Kristan, Skocaj, *DRAEM*, 2021 (an answer for each place).
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import Self
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
+from torch.nn import functional
+
+from oddlens.arrays import allocate
+from oddlens.errors import OptionError
+from oddlens.learning.alterations import altered
+from oddlens.learning.network_state import load_weights, network_state
+from oddlens.learning.saved_state import check_images, refusing, saved_shape
+from oddlens.learning.training import as_batch, filled, one_thread, seeded, train
+from oddlens.options import require_numbers
+from oddlens.progress import advance
+from oddlens.protocols import Encoded, Pixels, State
+
+CHANNELS = (16, 24, 32, 32, 32)  # channels, filter sides, strides and dilations of the five layers
+FILTERS = (5, 3, 3, 3, 3)
+STRIDES = (2, 1, 2, 1, 1)
+DILATIONS = (1, 1, 1, 1, 4)
+STRIDE = 4  # pixels from one place of the last layer to the next
+SMALLEST_SIDE = 8  # pixels
+PLACES = 32  # along the longer side, about
+CUT = 64  # pixels a side of the pieces that are learned from
+UNTOUCHED = 0.25  # of the pieces
+FAINTEST, CERTAIN = 0.005, 0.02  # a change of the mean pixel of a place up to which it is none, from which it is one
+LEARNED_IMAGES = 400  # that the features' middle and scale are taken from
+LEAST_SCALE = 0.01
+BATCH = 16
+
+
+class Network(nn.Module):
+    """Five convolutions, and an answer at each place. In training: the loss of telling altered places from others."""
+
+    def __init__(self, channels: int, random_state: int = 0) -> None:
+        super().__init__()
+        blocks = []
+        layers = zip(pairwise((channels, *CHANNELS)), FILTERS, STRIDES, DILATIONS, strict=True)
+        for (before, after), size, stride, dilation in layers:
+            layer = nn.Conv2d(before, after, size, stride, size // 2 * dilation, dilation, bias=False)
+            blocks.append(nn.Sequential(layer, nn.BatchNorm2d(after), nn.ReLU()))
+        self.blocks = nn.Sequential(*blocks)
+        self.answer = nn.Conv2d(CHANNELS[-1], 1, 1)
+        self.draws = np.random.default_rng(random_state)
+
+    def features(self, images: Tensor) -> Tensor:
+        """(n, 32, rows, columns) what the last layer makes of images in 0..1."""
+        made: Tensor = self.blocks((4 * (images - 0.5)).contiguous(memory_format=torch.channels_last))
+        return made
+
+    def forward(self, batch: Tensor) -> Tensor:
+        """The mean cross-entropy of the answers, altered places and others counting equally."""
+        pieces = self._cut(batch)
+        shown = altered(pieces, self.draws)
+        shown[: round(UNTOUCHED * len(shown))] = pieces[: round(UNTOUCHED * len(shown))]
+        change = functional.avg_pool2d((shown - pieces).abs().amax(1, keepdim=True), STRIDE, ceil_mode=True)
+        yes, no = (change > CERTAIN).float(), (change <= FAINTEST).float()  # between these it is not asked
+        answers = self.answer(self.features(shown))
+        wrong = functional.softplus(-answers) * yes / yes.sum().clamp_min(1)
+        alarm = functional.softplus(answers) * no / no.sum().clamp_min(1)
+        loss: Tensor = (wrong.sum() + alarm.sum()) / 2
+        return loss
+
+    def _cut(self, images: Tensor) -> Tensor:
+        height, width = images.shape[2:]
+        tall, wide = min(CUT, height), min(CUT, width)
+        tops, lefts = (self.draws.integers(0, size, len(images)) for size in (height - tall + 1, width - wide + 1))
+        return torch.stack([image[:, top : top + tall, left : left + wide]
+                            for image, top, left in zip(images, tops, lefts, strict=True)])
+
+
+class Alterations(BaseEstimator):
+    """Learns to tell places that were altered on purpose from untouched ones; gives what it sees at each place.
+
+    steps:          mini-batches to train for.
+    batch_size:     images in a mini-batch.
+    learning_rate:  Adam's step size.
+    random_state:   fixes the first weights, the order of the images and the alterations.
+
+    Each place is four pixels a side, or more where there would be many more than 32 along the longer side; what is
+    seen there reaches some 25 pixels beyond. It computes on one thread: the same features on any machine with the same
+    libraries.
+    Maps are in half precision.
+
+    Fitted: ``losses_``, the mean training loss of each 100 steps; ``shape_``, (height, width, channels); ``middle_``
+    and ``scale_``, (32,), of each feature.
+
+    >>> images = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 1), dtype=np.uint8)
+    >>> Alterations(steps=2).fit(images).encode(images, frozenset({"maps"})).maps.shape
+    (20, 8, 8, 32)
+    """
+
+    gives = frozenset({"maps"})
+    looks_at = "what a network that finds altered places learned, place by place"
+    sees_detail = True
+
+    def __init__(
+        self, steps: int = 300, batch_size: int = 32, learning_rate: float = 0.003, random_state: int = 0
+    ) -> None:
+        self.steps = steps
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.random_state = random_state
+
+    def fit(self, pixels: Pixels) -> Self:
+        """Learn from (n, height, width, channels) uint8."""
+        require_numbers(self)
+        self._build(tuple(pixels.shape[1:]))
+        some = np.sort(np.random.default_rng(self.random_state).permutation(len(pixels))[:LEARNED_IMAGES])
+        with one_thread():
+            self.losses_ = train(
+                self.network_, pixels, steps=self.steps, batch_size=self.batch_size, learning_rate=self.learning_rate,
+                random_state=self.random_state, device=torch.device("cpu"))
+            with torch.inference_mode():
+                seen = torch.cat([self._places(as_batch(torch.from_numpy(np.array(pixels[some[at : at + BATCH]]))))
+                                  for at in range(0, len(some), BATCH)]).flatten(0, 2).double()
+        self.middle_, self.scale_ = seen.mean(0).float(), seen.std(0).clamp_min(LEAST_SCALE).float()
+        return self
+
+    def encode(self, pixels: Pixels, needs: frozenset[str]) -> Encoded:
+        """The maps, (n, rows, columns, 32) float16."""
+        check_is_fitted(self, "losses_")
+        check_images(pixels, self.shape_)
+        if "maps" not in needs:
+            return Encoded()
+        maps = allocate((len(pixels), *self._grid(), CHANNELS[-1]), np.float16)
+        with torch.inference_mode(), one_thread():
+            for start in range(0, len(pixels), BATCH):
+                rows = slice(start, min(start + BATCH, len(pixels)))
+                found = (self._places(filled(pixels[rows], BATCH)) - self.middle_) / self.scale_
+                maps[rows] = found[: rows.stop - start].half().numpy()
+                advance("encoding", rows.stop, len(pixels))
+        return Encoded(maps=maps)
+
+    def get_state(self) -> State:
+        """The weights, the image shape, the training loss, and the features' middle and scale."""
+        check_is_fitted(self, "losses_")
+        return {**network_state(self.network_, self.shape_, self.losses_), "middle": self.middle_.numpy(),
+                "scale": self.scale_.numpy()}
+
+    def set_state(self, state: State) -> Self:
+        """Take back what ``get_state`` gave."""
+        with refusing("alterations"):
+            self._build(saved_shape(state))
+            self.losses_ = load_weights(self.network_, state)
+            middle, scale = state["middle"], state["scale"]
+            for array in (middle, scale):
+                if array.shape != CHANNELS[-1:] or array.dtype != np.float32 or not np.isfinite(array).all():
+                    raise ValueError(f"a middle and scale of {middle.shape} and {scale.shape}")
+            if (scale < np.float32(LEAST_SCALE)).any():
+                raise ValueError("a scale that no feature has")
+        self.middle_, self.scale_ = torch.from_numpy(np.array(middle)), torch.from_numpy(np.array(scale))
+        return self
+
+    def _build(self, shape: tuple[int, ...]) -> None:
+        if min(shape[:2]) < SMALLEST_SIDE:
+            raise OptionError(f"Alterations needs images of {SMALLEST_SIDE} pixels or more a side, got {shape[:2]}: "
+                              "a larger size (image_size, detail), or another encoder.")
+        self.shape_ = shape
+        self.network_ = seeded(lambda: Network(shape[2], self.random_state), self.random_state)
+
+    def _places(self, images: Tensor) -> Tensor:
+        """(n, rows, columns, 32) the last layer, averaged over as many places as make about 32 along the side."""
+        return functional.avg_pool2d(
+            self.network_.features(images), self._side(), ceil_mode=True).permute(0, 2, 3, 1)
+
+    def _side(self) -> int:
+        return max(1, round(max(self.shape_[:2]) / STRIDE / PLACES))
+
+    def _grid(self) -> tuple[int, int]:
+        rows, columns = (math.ceil(math.ceil(size / STRIDE) / self._side()) for size in self.shape_[:2])
+        return rows, columns

@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+
+from oddlens.detectors.places import Places
+from oddlens.encoders.alterations import CHANNELS, LEAST_SCALE, Alterations
+from oddlens.errors import OptionError, SavedModelError
+
+MAPS = frozenset({"maps"})
+
+
+@pytest.fixture(scope="module")
+def grain():
+    """Eighty pictures of stripes that run down; in the first four a square of them runs sidewards."""
+    rng = np.random.default_rng(0)
+    across = np.arange(64) + rng.uniform(0, 6, (80, 1))
+    images = 120 + 50 * np.sin(2 * np.pi * across / 6)[:, None] + rng.normal(0, 8, (80, 64, 64))
+    for row in range(4):
+        images[row, 20:40, 24:44] = images[row, 20:40, 24:44].T
+    return images.clip(0, 255).astype(np.uint8)[..., None]
+
+
+@pytest.fixture(scope="module")
+def fitted(grain):
+    return Alterations(steps=100).fit(grain)
+
+
+def test_a_place_is_four_pixels_or_as_many_as_make_about_32_of_the_longer_side(fitted, grain):
+    assert fitted.encode(grain, MAPS).maps.shape == (80, 16, 16, 32)
+    wide = np.random.default_rng(0).integers(0, 256, (12, 49, 250, 3), dtype=np.uint8)
+    maps = Alterations(steps=1).fit(wide).encode(wide, MAPS).maps
+    assert maps.shape == (12, 7, 32, 32)  # 13 x 63 places of the last layer, two a side put together
+    assert maps.dtype == np.float16
+
+
+def test_what_it_learned_shows_where_a_piece_was_put_in(fitted, grain):
+    def contrast(encoder):
+        """How much stranger the square is than the rest, in each of the four."""
+        strange = Places().fit(encoder.encode(grain, MAPS)).own_places_[:4]
+        inside = strange[:, 5:10, 6:11].mean((1, 2))
+        return inside * (16 * 16 - 25) / (strange.sum((1, 2)) - 25 * inside)
+
+    assert (contrast(fitted) > 2).all()
+    assert (contrast(Alterations(steps=1).fit(grain)) < 1.3).all()
+    assert fitted.losses_[-1] < 0.6  # an answer by chance loses 0.69
+
+
+def test_what_is_far_away_is_not_seen(fitted, grain):
+    changed = grain[5:6].copy()
+    changed[0, :4, :4] = 255
+    one, two = (fitted.encode(images, MAPS).maps[0].astype(float) for images in (grain[5:6], changed))
+    rows, columns = np.nonzero(np.abs(one - two).max(2) > 0)
+    assert len(rows)
+    assert max(rows.max(), columns.max()) <= 8  # some 25 pixels beyond
+
+
+def test_features_are_about_one(fitted, grain):
+    maps = fitted.encode(grain, MAPS).maps.astype(float)
+    assert np.abs(maps.mean((0, 1, 2))).max() < 0.01
+    spread = maps.std((0, 1, 2))
+    assert (np.abs(spread - 1)[fitted.scale_.numpy() > LEAST_SCALE] < 0.01).all()
+
+
+def test_a_state_that_does_not_fit_is_refused(fitted):
+    state = fitted.get_state()
+    for key, value in (("middle", state["middle"][1:]), ("scale", np.zeros_like(state["scale"])),
+                       ("middle", np.full_like(state["middle"], np.nan)), ("scale", state["scale"].astype(float)),
+                       ("shape", np.array([64, 64, 2])), ("losses", np.zeros(0))):
+        with pytest.raises(SavedModelError, match="alterations"):
+            Alterations().set_state({**state, key: value})
+    with pytest.raises(SavedModelError, match="alterations"):
+        Alterations().set_state({key: value for key, value in state.items() if key != "scale"})
+    assert len(state["middle"]) == CHANNELS[-1]
+
+
+def test_images_that_are_too_small_are_refused():
+    with pytest.raises(OptionError, match="8 pixels"):
+        Alterations().fit(np.zeros((20, 7, 40, 1), np.uint8))
