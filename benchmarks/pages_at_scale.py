@@ -6,7 +6,8 @@ RUN is the folder of a finished run of any size (``python benchmarks/scale.py 10
 are given, so give a copy. Told is, from the start of the command, when the address is printed, when the page is read
 (DOMContentLoaded), when it is first painted and when the first picture is there; then how long each further step takes
 from the key or click to the next picture, of which so many processor seconds in the server; the memory that the server
-holds of its own; the exports; and the report, opened from the disk. SCREENSHOTS: a folder for a picture of each page.
+holds of its own; how long ranking anew takes; the exports; and the report, opened from the disk. SCREENSHOTS: a folder
+for a picture of each page.
 """
 
 from __future__ import annotations
@@ -21,8 +22,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
+from oddlens.feedback import learn
+from oddlens.review.opened_run import OpenedRun
+
+LABELS = (20, 100, 300)
 CHROMIUM = "/usr/bin/chromium"
 PAINTED = "performance.getEntriesByName('first-contentful-paint').map(each => each.startTime)[0] || 0"
 READ = "performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd"
@@ -146,6 +152,18 @@ def report(run: Path, browser: Any, shots: Path | None) -> None:
     keep(page, shots, "report")
 
 
+def lessons(run: Path) -> None:
+    """Ranking all anew by labels of some, without a page."""
+    opened = OpenedRun(run)
+    order = opened.ranking.order()
+    learn(opened.evidence, {})  # what is read and placed once
+    for count in LABELS:
+        rows = [*order[: count // 2], *order[np.linspace(count, len(order) - 1, count - count // 2).astype(int)]]
+        used = time.process_time()
+        learn(opened.evidence, {int(row): place < count // 2 for place, row in enumerate(rows)})
+        print(f"ranked anew by {count} labels: {time.process_time() - used:.2f} s of processor")
+
+
 def main() -> None:
     run, shots = Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else None
     with sync_playwright() as driver:
@@ -153,6 +171,7 @@ def main() -> None:
         report(run, browser, shots)
         review(run, browser, shots)
         browser.close()
+    lessons(run)
     exports(run)
 
 

@@ -3,6 +3,7 @@
     python benchmarks/photographs.py              measure what is not in the kept results yet
     python benchmarks/photographs.py mono poly    of some families or names
     python benchmarks/photographs.py --lite0 mono the same with EfficientNet-Lite0, as a rival and given to oddlens
+    python benchmarks/photographs.py --again mono measure oddlens anew, where oddlens changed; the rivals did not
     python benchmarks/photographs.py --table      print the kept results as Markdown
 
 A name is FAMILY/SOURCE/WHAT/SHARE. ``cells/mono/SEED``: solar cells of 300 x 300, defective ones among sound ones
@@ -153,7 +154,7 @@ def inside(heat: NDArray[np.float64] | None, planted: NDArray[np.bool_]) -> bool
     return True
 
 
-def measured(name: str) -> dict[str, Any]:
+def measured(name: str, rivals: tuple[str, ...] = RIVALS) -> dict[str, Any]:
     images, odd, planted = make(name)
     start = time.process_time()
     model = AnomalyModel(random_state=0)
@@ -161,7 +162,7 @@ def measured(name: str) -> dict[str, Any]:
     model.fit(collection)
     row: dict[str, Any] = {"n": len(odd), "odd": int(odd.sum()), "cpu_seconds": round(time.process_time() - start, 1)}
     row["oddlens"] = figures(odd, model.rank().scores)
-    for rival in RIVALS:
+    for rival in rivals:
         peer = PEERS[rival]
         row[rival] = figures(odd, peer.score(FEATURES[peer.features](collection.pixels), None, 0, None))
     if planted is not None:
@@ -210,11 +211,16 @@ if __name__ == "__main__":
     if "--table" in sys.argv:
         table(results)
         sys.exit()
-    wanted, lite0 = [part for part in sys.argv[1:] if part != "--lite0"], "--lite0" in sys.argv
+    wanted = [part for part in sys.argv[1:] if part not in ("--lite0", "--again")]
+    lite0, again = "--lite0" in sys.argv, "--again" in sys.argv
     for name in names():
         if wanted and not any(part in name for part in wanted):
             continue
         if name not in results or (lite0 and LITE0[0] not in results[name]):
             results[name] = {**results.get(name, {}), **(with_lite0 if lite0 else measured)(name)}
-            print(name, results[name], flush=True)
-            write_atomically(RESULTS, json.dumps(results, indent=1).encode())
+        elif again:
+            results[name] |= with_lite0(name) if lite0 else measured(name, ())
+        else:
+            continue
+        print(name, results[name], flush=True)
+        write_atomically(RESULTS, json.dumps(results, indent=1).encode())

@@ -190,11 +190,14 @@ def test_the_grid_by_keyboard(served, opened, person):
 def test_the_map_leads_to_an_image(served, opened, person):
     page = person(f"{served.address}map")
     page.wait_for_selector(".map a", timeout=60_000)
-    link = page.locator(f'.map a[data-row="{opened.row_of[HOSTILE]}"]')
-    link.hover()
+    top = page.locator(".map a").last  # drawn last, so that no other lies on it
+    top.hover()
     page.wait_for_selector("#peek:not([hidden])")
-    assert HOSTILE in page.inner_text("#peek")
-    link.click()
+    assert page.inner_text("#peek figcaption") == top.get_attribute("aria-label")
+    hostile = page.locator(f'.map a[data-row="{opened.row_of[HOSTILE]}"]')
+    hostile.focus()
+    page.wait_for_function("name => document.querySelector('#peek').innerText.includes(name)", arg=HOSTILE)
+    page.keyboard.press("Enter")
     page.wait_for_selector(f'#stage[data-row="{opened.row_of[HOSTILE]}"]')
 
 

@@ -17,7 +17,7 @@ from oddlens.files import write_atomically
 OWN, BASELINE, QUIET = "#b3402a", "#6d7f8f", "#c9ced3"  # colours: ours, theirs, AUROC
 STYLES = ("--", "-", "-.", ":")  # of the curves of a panel, in their order
 ACROSS = 3  # panels a row
-COLOURS = 32  # of a picture: four, with the steps between these and white
+COLOURS = 128  # of a picture: four, with the steps between these and white
 
 
 @dataclass(frozen=True)
