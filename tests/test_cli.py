@@ -46,8 +46,8 @@ def test_rank_writes_the_run_and_names_the_strangest(oddlens, folder, tmp_path):
     assert "The share of odd images" in out
     assert "somewhere from" in out
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
-        "gallery.png", "images.csv", "model", "reasons.safetensors", "report.html", "run.json", "scores.csv",
-        "scores.parquet"]
+        "columns.safetensors", "gallery.png", "images.csv", "model", "reasons.safetensors", "report.html", "run.json",
+        "scores.csv", "scores.parquet"]
     assert len((tmp_path / "run" / "scores.csv").read_text().splitlines()) == 41
 
 
@@ -186,7 +186,7 @@ def test_a_run_may_be_made_again_but_other_folders_are_left_alone(oddlens, folde
     (["rank", "{folder}", "--jobs", "0"], "n_jobs"),
     (["score", "{folder}", "{folder}"], "model.json"),
     (["score", "nowhere", "{folder}"], "There is no nowhere"),
-    (["rank"], "Missing argument"),
+    (["rank"], "There is nothing to rank"),
     (["sort"], "No such command"),
 ])
 def test_bad_use_is_one_line_and_exit_code_2(oddlens, folder, tmp_path, monkeypatch, arguments, message):

@@ -5,9 +5,11 @@ import shlex
 from pathlib import Path
 
 import numpy as np
+import pyarrow
 import pytest
 from click.testing import CliRunner
 from PIL import Image
+from pyarrow import parquet
 
 from oddlens.cli import cli
 
@@ -41,7 +43,10 @@ def test_the_commands_of_the_page_on_own_models_run(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     for i in range(40):
         Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(f"photos/{i:02}.png")
-    np.save("features.npy", rng.normal(size=(40, 16)))
+    features = rng.normal(size=(40, 16))
+    np.save("features.npy", features)
+    names = [f"{i:02}.png" for i in range(40)]
+    parquet.write_table(pyarrow.table({"name": names, "features": features.tolist()}), "features.parquet")
     commands = [line for block in blocks("own_models.md", "sh") for line in block.splitlines()]
     assert len(commands) >= 2
     for line in commands:
