@@ -114,16 +114,17 @@ class Blocks:
         ends = np.cumsum([self._rows(number, name) for number in numbers])
         if not len(ends) or not ends[-1]:
             raise KeyError(name)
-        places = np.searchsorted(ends, rows, "right")
-        found: NDArray[Any] | None = None
-        for place in np.unique(places):
+        of_block = np.searchsorted(ends, rows, "right")
+        whole: NDArray[Any] | None = None
+        for place in np.unique(of_block) if len(rows) else [np.argmax(ends > 0)]:
             part = self.column(numbers[int(place)], name)
             assert part is not None  # noqa: S101  it has rows
-            these = places == place
-            if found is None:
-                found = np.empty((len(rows), *part.shape[1:]), part.dtype)
-            found[these] = part[rows[these] - (ends[place] - len(part))]
-        return self.column(numbers[int(np.argmax(ends > 0))], name)[:0] if found is None else found  # type: ignore[index]
+            if whole is None:
+                whole = np.empty((len(rows), *part.shape[1:]), part.dtype)
+            these = of_block == place
+            whole[these] = part[rows[these] - (ends[place] - len(part))]
+        assert whole is not None  # noqa: S101  of no rows the first block says what they are like
+        return whole
 
     def _rows(self, number: int, name: str) -> int:
         """How many rows a column of a block has, without reading it."""
