@@ -62,7 +62,7 @@ def save_model(model: AnomalyModel, path: str | Path) -> None:
     if (folder / "model.json").is_symlink() or (folder.exists() and not _is_ours(folder)):
         raise OptionError(f"{folder} holds other files than a saved model; choose an empty or new folder.")
     states: dict[str, State] = {"own": dict(model.own_), "known": {"digests": model.known_.digests},
-                               "features": {"features": model.evidence_.features.astype(np.float16),
+                               "features": {"features": model.evidence_.features,
                                             **model.ensemble_.components.get_state()}}
     for number, encoder in enumerate(model.encoders_.values()):
         states[f"encoder-{number}"] = encoder.get_state()
