@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oddlens.blocks import Block, Blocks, key_of
+from oddlens.blocks import Block, Blocks, StoredColumn, key_of
 from oddlens.ensemble import Ensemble, Scored, whole
 from oddlens.errors import SavedModelError
 from oddlens.kernels import one_blas_thread, resolve_jobs
@@ -102,11 +102,15 @@ class Columns(Found):
         except KeyError:
             return None
 
-    def under(self, prefix: str) -> dict[str, NDArray[Any]]:
-        """The columns whose names begin so, by the rest of their names."""
+    def under(self, prefix: str, stored: str = "") -> dict[str, Any]:
+        """The columns whose names begin so, by the rest of their names.
+
+        stored:  the rest of the name of one whose rows are to be read when they are asked for, not now.
+        """
         full = next((number for number in self.numbers if len(self.blocks.names(number)) > len(ALWAYS)), None)
         names = () if full is None else self.blocks.names(full)
-        return {name.removeprefix(prefix): self.joined(name) for name in names if name.startswith(prefix)}
+        return {rest: StoredColumn(self.blocks, name, self.numbers) if rest == stored else self.joined(name)
+                for name in names if name.startswith(prefix) and (rest := name.removeprefix(prefix))}
 
     def encoded(self, encoder: str) -> Encoded:
         """What an encoder gave of all images."""

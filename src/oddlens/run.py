@@ -113,7 +113,7 @@ def _fitted(
         saving.save_model(model, folder / run_folder.MODEL)
     start = time.perf_counter()
     first = next(iter(model.encoders_))
-    explainer = Explainer(model, collection, model.rank(), work.columns.under(CAUSES),
+    explainer = Explainer(model, collection, model.rank(), work.columns.under(CAUSES, stored="features"),
                           embedded=lambda rows: work.columns.rows(f"{first}/embedding", rows))
     if save_model:
         explainer.memory().save(folder / run_folder.REASONS)
