@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from oddlens.arrays import give_back
 from oddlens.blocks import Block, Blocks, StoredColumn, key_of
 from oddlens.ensemble import Ensemble, Scored, whole
 from oddlens.errors import SavedModelError
@@ -29,6 +30,7 @@ from oddlens.scoring.exact_copies import BYTES, digests
 from oddlens.stream import BLOCK_IMAGES, LEARNED_IMAGES, Found, Stream
 from oddlens.threads import in_order
 
+GIVEN_BACK = 64  # blocks after which memory that was freed goes back to the system
 ONCE = "for once"  # the key of stages that are kept until they are scored and no longer
 #: Columns of every block, those without an image included.
 ALWAYS = ("indices", "shapes", "digests")
@@ -162,10 +164,14 @@ def encode(ensemble: Ensemble, stream: Stream, work: Work, key: str, jobs: int |
     done = stream.count - sum(stream.size(number) for number in missing)
     work.kept = done
     # Small products gain nothing from a second thread; a second block does.
+    give_back()
     with one_thread(), one_blas_thread():
-        for number in in_order(make, len(missing), resolve_jobs(jobs), ahead=1):
+        for place, number in enumerate(in_order(make, len(missing), resolve_jobs(jobs), ahead=1), start=1):
             done += stream.size(number)
             advance("encoding", done, stream.count)
+            if not place % GIVEN_BACK:
+                give_back()
+    give_back()
     work.columns = _columns(stream, blocks)
     return work.columns
 

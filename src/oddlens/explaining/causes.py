@@ -18,7 +18,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.exceptions import NotFittedError
 
-from oddlens.arrays import put_at
+from oddlens.arrays import give_back, put_at
 from oddlens.errors import OptionError, SavedModelError
 from oddlens.explaining.duplicates import COLOUR_CELLS, THUMBNAIL_SIDE, Thumbnails, thumbnails, tints
 from oddlens.explaining.image_measures import batches, greys, of_batch
@@ -100,6 +100,7 @@ class Causes:
         self._index()
         self._keep(measures | self._compared(parts, np.arange(n)))
         self.limits_ = limits(self.columns_)
+        give_back()
         return self
 
     def _keep(self, columns: Mapping[str, Doubles]) -> None:
