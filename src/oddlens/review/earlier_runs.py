@@ -24,7 +24,7 @@ DETECTOR = "Detector "  # what the parameters of a detector stand under in the s
 
 
 def write_columns_of(folder: Path, summary: dict[str, Any], path: Path, tables: Sequence[str]) -> None:
-    """Write to ``path`` the columns of the run in ``folder``; the tables are read whole, which takes its time.
+    """Write to ``path`` the columns of the run in ``folder``; the tables are read row by row, which takes its time.
 
     tables:  their digests, as the summary names them.
     """
@@ -34,6 +34,7 @@ def write_columns_of(folder: Path, summary: dict[str, Any], path: Path, tables: 
     if provenance.names != ranking.names:
         raise SavedModelError(f"{folder / run_folder.IMAGES} and {run_folder.FILES['table']} are of different images. "
                               "Rank them anew.")
+    provenance = Provenance(ranking.names, provenance.origins)  # equal names once
     row_of = {name: row for row, name in enumerate(ranking.names)}
     duplicates = linked([ranking.measures.get(key, ()) for key in PARTNERS], row_of)
     evidence, titles = None, {}
