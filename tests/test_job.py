@@ -9,7 +9,7 @@ from sklearn.svm import OneClassSVM
 import oddlens
 from oddlens import AnomalyModel, Outliers
 from oddlens.errors import OptionError, TooFewImages
-from oddlens.job import Options, illustrated
+from oddlens.job import Options
 
 
 @pytest.fixture
@@ -40,27 +40,16 @@ def test_the_ranking_has_thumbnails_of_the_strangest_and_paths(images, tmp_path)
     for number, image in enumerate(images):
         Image.fromarray(image).resize((200, 100)).save(tmp_path / f"{number:02}.png")
     ranking = oddlens.rank(tmp_path, encoder="pixels", detector="neighbors")
-    assert list(ranking.thumbnails) == [image.name for image in ranking.top(10)]
-    assert all(uri.startswith(("data:image/webp", "data:image/jpeg")) for uri in ranking.thumbnails.values())
-    assert max(map(len, ranking.thumbnails.values())) < 20_000
+    shown = [ranking.thumbnails[image.name] for image in ranking.top(10)]
+    assert all(uri.startswith(("data:image/webp", "data:image/jpeg")) for uri in shown)
+    assert max(map(len, shown)) < 20_000
     assert ranking.paths[7] == str(tmp_path / "07.png")
     assert ranking._repr_html_().count("<img") == 10
     beside = oddlens.rank(tmp_path, embeddings=np.random.default_rng(0).normal(size=(60, 3)))
-    assert len(beside.thumbnails) == 10
+    assert beside._repr_html_().count("<img") == 10
     rows = oddlens.rank(images, encoder="pixels", detector="neighbors")
     assert rows.paths is None
     assert all(uri.startswith("data:image/png") for uri in rows.thumbnails.values()), "tiny ones keep every pixel"
-
-
-def test_an_image_that_is_gone_meanwhile_has_no_thumbnail(images, tmp_path):
-    from PIL import Image
-
-    for number, image in enumerate(images):
-        Image.fromarray(image).save(tmp_path / f"{number:02}.png")
-    ranking = oddlens.rank(tmp_path, encoder="pixels", detector="neighbors")
-    first = ranking[0].name
-    (tmp_path / first).write_bytes(b"")
-    assert first not in illustrated(ranking, tmp_path).thumbnails
 
 
 def test_its_options_are_those_of_the_model():

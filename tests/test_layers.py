@@ -20,7 +20,7 @@ FLOORS = [
      "result_marks"},
     {"learning", "pixels", "review_outlook", "scoring", "sources"},
     {"adapters", "detectors", "encoders", "labelled_decisions", "stream", "views"},
-    {"ensemble", "methods", "specifications"},
+    {"ensemble", "methods", "specifications", "thumbnails"},
     {"passing"},
     {"model", "outliers"},
     {"explaining", "given_features", "onnx", "provenance", "saving"},

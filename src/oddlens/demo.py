@@ -19,9 +19,9 @@ from oddlens.reading.array_files import read_idx
 from oddlens.report.contact_sheet import Panel
 from oddlens.report.contents import Look, pictured, strangest
 from oddlens.report.page import Note
-from oddlens.report.thumbnails import Reader
 from oddlens.run import RunResult, rank_into
 from oddlens.settings import build_model
+from oddlens.thumbnails import Reader
 
 DATA = Path(__file__).parent / "data"
 DIGITS = DATA / "mnist-10k-images-idx3-ubyte.gz"

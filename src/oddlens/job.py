@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
-from oddlens.errors import OptionError, UnreadableImage
+from oddlens.errors import OptionError
 from oddlens.given_features import fit_features, for_features, require_as_many, require_features
 from oddlens.model import AnomalyModel
-from oddlens.pixels import read_near
 from oddlens.protocols import ImageSource
-from oddlens.ranking import SHOWN, Ranking
-from oddlens.report.thumbnails import THUMBNAIL, picture
+from oddlens.ranking import Ranking
 from oddlens.sources import FileSource, open_source
+from oddlens.thumbnails import thumbnails_of
 
 if TYPE_CHECKING:
     from oddlens.learning.pretrained import Given
-
-
-THUMBNAIL_BYTES = 12 * 2**10  # of each thumbnail that a ranking carries, about
 
 
 class Options(TypedDict, total=False):
@@ -70,27 +65,21 @@ def rank(images: Any = None, *, embeddings: Any = None, **options: Unpack[Option
             raise OptionError("There is nothing to rank: give images, embeddings, or both.")
         model.build()  # an option that cannot work is said before a folder is walked
         source = open_source(images)
-        return illustrated(model.fit(source).rank(), source)
+        return _with_paths(model.fit(source).rank(), source)
     rows, model = require_features(embeddings), for_features(model)
     if images is None:
         return fit_features(model, rows).rank()
     source = open_source(images)
     require_as_many(len(rows), len(source))
     names = [source.name(place) for place in range(len(source))]
-    return illustrated(fit_features(model, rows, names=names).rank(), source)
+    ranking = fit_features(model, rows, names=names).rank()
+    return _with_paths(replace(ranking, thumbnails=thumbnails_of(source, names, range(len(names)), ranking.scores)),
+                       source)
 
 
-def illustrated(ranking: Ranking, images: Any) -> Ranking:
-    """A ranking as ``rank`` gives it: with thumbnails of the strangest images for a notebook, and paths of all.
-
-    images:  what was ranked; those that are shown are read again.
-    """
-    source: ImageSource = open_source(images)
-    places = {source.name(place): place for place in range(len(source))}
-    thumbnails: dict[str, str] = {}
-    for image in ranking.top(SHOWN):
-        with suppress(UnreadableImage):
-            pixels, _ = read_near(source, places[image.name], THUMBNAIL)
-            thumbnails[image.name] = picture("", pixels, THUMBNAIL_BYTES).uri or ""
-    paths = tuple(str(source.paths[places[name]]) for name in ranking.names) if isinstance(source, FileSource) else None
-    return replace(ranking, thumbnails=thumbnails, paths=paths)
+def _with_paths(ranking: Ranking, source: ImageSource) -> Ranking:
+    """A ranking with the paths of images that lie in files of their own."""
+    if not isinstance(source, FileSource):
+        return ranking
+    path_of = {source.name(place): str(path) for place, path in enumerate(source.paths)}
+    return replace(ranking, paths=tuple(path_of[name] for name in ranking.names))

@@ -45,6 +45,7 @@ from oddlens.scoring.agreement import answer_weights, decide_fused
 from oddlens.scoring.exact_copies import Known
 from oddlens.sources import open_source
 from oddlens.stream import Stream
+from oddlens.thumbnails import joined, thumbnails_in
 from oddlens.views import View
 
 if TYPE_CHECKING:
@@ -96,7 +97,8 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
     images stand out; see ``decisions.Decision``), ``offset_`` (minus the score from which ``predict`` says odd),
     ``learned_`` (how many of the images, the first, the detectors were fitted to: others joined by ``extend``),
     ``labels_`` (name -> "odd" or "normal", as ``give_feedback`` took them in), ``lesson_`` (what was learned from
-    these) and ``evidence_`` (what it was learned from; see ``feedback.py``).
+    these), ``evidence_`` (what it was learned from; see ``feedback.py``) and ``thumbnails_`` (name -> a data URI, for a
+    notebook: of images in files each is made when it is shown, of others 30 are kept; neither saved nor pickled).
 
     >>> images = np.random.default_rng(0).integers(0, 30, (40, 8, 8), dtype=np.uint8)
     >>> images[7, 2:6, 2:6] = 255
@@ -142,7 +144,8 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         """Learn what is ordinary from a folder, files, an array, any ``ImageSource``, or what ``read`` gave, as it is.
 
         Up to 20,000 images are learned from, drawn at random from more; all are scored. work: where the stages are
-        kept, so that a fit that was cut off goes on, and what else is found on the way; see ``passing.Work``.
+        kept, so that a fit that was cut off goes on, and what else is found on the way; see ``passing.Work``. Without
+        it the ranking has thumbnails for a notebook; see ``thumbnails.py``.
 
         Raises ``OptionError`` for an option that cannot work, before any image is read; ``SourceError`` for
         images that cannot be opened; ``TooFewImages`` when too few of them can be read.
@@ -151,7 +154,7 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         stream = images if isinstance(images, Stream) else (
             Stream.of(images) if isinstance(images, Collection) else self.stream(images, work))
         require_enough(stream.hand)
-        timings = {"reading": stream.hand.seconds}
+        timings, alone = {"reading": stream.hand.seconds}, work is None
         with working(work, stream) as work:
             with timed("learning", timings):
                 key = passing.learn(ensemble, stream, work)
@@ -165,6 +168,8 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         scored = Scored({column: scores[first] for column, scores in scored.members.items()}, scored.features[first])
         fusion = views.fusion(ensemble.views, stream.form.channels, ensemble.unimodality, ensemble.alignment)
         self.restore(ensemble, fusion, scored, known, stream.collection(columns), timings)
+        if alone:
+            self.thumbnails_: Mapping[str, str] = thumbnails_in(stream, columns, self.lesson_.scores)
         return self
 
     def build(self) -> Ensemble:
@@ -232,9 +237,12 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         """
         self._require_fit()
         if images is None:
-            return self._ranking(self.names_, self.unreadable_, self.own_, self._judged())
-        found, scored, row = self._score(images, work)
-        return self._ranking(found.names, found.unreadable, scored.members, self._judged(scored, row))
+            return self._ranking(self.names_, self.unreadable_, self.own_, self._judged(), self.thumbnails_)
+        stream = self._stream_of(images)
+        found, scored, row = self._score(stream, work)
+        judged = self._judged(scored, row)
+        shown = thumbnails_in(stream, found, judged.scores) if work is None else {}
+        return self._ranking(found.names, found.unreadable, scored.members, judged, shown)
 
     def extend(self, images: Any, *, work: Work | None = None) -> NDArray[np.int64]:
         """Take later images in among the fitted ones, without learning anew; (m,) their rows there.
@@ -244,7 +252,8 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         ``rank``. Whether it is time to learn anew instead: ``drift_``.
         """
         self._require_fit()
-        found, scored, _ = self._score(images, work)
+        stream = self._stream_of(images)
+        found, scored, _ = self._score(stream, work)
         known = {name: row for row, name in enumerate(self.names_)}
         for name in found.names:
             known.setdefault(name, len(known))
@@ -262,8 +271,11 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
                                 np.arange(len(known)))
         labels = {name: label for name, label in self.labels_.items() if name not in came}
         self.ensemble_.forget_places()
+        before_shown = self.thumbnails_
         self.restore(self.ensemble_, self.fusion_, own, Known(placed(self.known_.digests, found.digests)), everything,
                      self.timings_, labels, self.learned_)
+        if work is None:
+            self.thumbnails_ = joined(thumbnails_in(stream, found, self.lesson_.scores[at]), before_shown, found.names)
         return at
 
     @property
@@ -292,7 +304,7 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
     def score_samples(self, images: Any) -> Doubles:
         """(n,) minus the score of each image, nan for one that cannot be read: lower is stranger."""
         self._require_fit()
-        found, scored, row = self._score(images)
+        found, scored, row = self._score(self._stream_of(images))
         scores = np.full(len(found.names) + len(found.unreadable), np.nan)
         scores[found.indices] = -self._judged(scored, row).scores
         return scores
@@ -311,6 +323,11 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         labels = np.full(len(self.names_) + len(self.unreadable_), -1)
         labels[self.indices_] = np.where(-self._judged().scores >= self.offset_, 1, -1)
         return labels
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: all but the thumbnails, for pictures are passed on only where somebody means to."""
+        state: dict[str, Any] = super().__getstate__()
+        return {**state, "thumbnails_": {}} if "thumbnails_" in state else state
 
     def __sklearn_tags__(self) -> Any:
         """What scikit-learn is told of it: an outlier detector of images, as arrays or by their paths."""
@@ -391,6 +408,7 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         self.learned_ = len(images.names) if learned is None else learned
         self.evidence_ = self._evidence(own)
         self.labels_ = dict(labels or {})
+        self.thumbnails_ = {}
         self._learn()
 
     def _learn(self) -> None:
@@ -461,10 +479,13 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         members = self.ensemble_.score(Copies(pixels), without=detailed).members
         return fuse(self.fusion_.only(members), {column: self.own_[column] for column in members}, members)
 
-    def _score(self, images: Any, work: Work | None = None) -> tuple[Columns, Scored, NDArray[np.int64]]:
-        """Other images, what the views say of them, and of which fitted ones they are copies."""
-        stream = images if isinstance(images, Stream) else (
+    def _stream_of(self, images: Any) -> Stream:
+        """Other images, as the model reads them."""
+        return images if isinstance(images, Stream) else (
             Stream.of(images) if isinstance(images, Collection) else self.stream_new(images))
+
+    def _score(self, stream: Stream, work: Work | None = None) -> tuple[Columns, Scored, NDArray[np.int64]]:
+        """Other images, what the views say of them, and of which fitted ones they are copies."""
         if stream.form != self.format_:
             raise OptionError(f"The images were read as {stream.form}, and the model was fitted to images read "
                               f"as {self.format_}: read them with the model's read_new.")
@@ -495,7 +516,7 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
 
     def _ranking(
         self, names: tuple[str, ...], unreadable: tuple[tuple[str, str], ...], members: dict[str, Doubles],
-        judged: Judged,
+        judged: Judged, thumbnails: Mapping[str, str],
     ) -> Ranking:
         scores = judged.scores
         p_values = self.decision_.null.p_values(scores)
@@ -504,7 +525,8 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
             own = self.labels_ if names is self.names_ else {}
             told = {"unlabelled": judged.unlabelled, "probability": judged.probability,
                     "label": tuple(own.get(name, "") for name in names)}
-        return Ranking(names, scores, members, unreadable, p_values, -scores < self.offset_, measures=told)
+        return Ranking(names, scores, members, unreadable, p_values, -scores < self.offset_, measures=told,
+                       thumbnails=thumbnails)
 
     def _fuse(self, members: dict[str, Doubles]) -> Doubles:
         if len(members) == 1:

@@ -59,7 +59,7 @@ class Ranking:
     measures:    name -> (n,) float64 or text, what was found of each image besides: columns of the table, no scores.
     paths:       (n,) of the images' files, where they lie in files of their own.
     places:      (n,) of a part of a ranking, the images' ranks in the whole.
-    thumbnails:  name -> a data URI, of the images that a notebook shows.
+    thumbnails:  name -> a data URI, for a notebook; of images in files each is made when it is asked for.
 
     >>> ranking = Ranking(("a.png", "b.png"), np.array([0.5, 2.0]))
     >>> [image.name for image in ranking.top(1)]
@@ -276,7 +276,7 @@ class Ranking:
             names, some(self.scores), {key: some(column) for key, column in self.members.items()}, (),
             some(self.p_values), some(self.flagged), some(self.causes),
             {key: some(column) for key, column in self.measures.items()}, some(self.paths), self._overall[rows],
-            {name: self.thumbnails[name] for name in names if name in self.thumbnails})
+            self.thumbnails)
 
     def _counted(self) -> str:
         """How many images there are, in words."""

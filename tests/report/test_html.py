@@ -6,7 +6,7 @@ import hashlib
 import pytest
 from jinja2 import UndefinedError
 
-from oddlens.report.html import called, data_uri, digest, fill, number, script, short, visible
+from oddlens.report.html import called, digest, fill, number, script, short, visible
 
 
 @pytest.mark.parametrize(("name", "shown"), [
@@ -44,7 +44,3 @@ def test_a_digest_is_that_of_the_script_as_the_page_has_it():
 def test_a_value_that_is_missing_is_an_error():
     with pytest.raises(UndefinedError):
         fill("listing.html")
-
-
-def test_a_picture_within_the_page():
-    assert data_uri(b"\x89PNG", "png") == "data:image/png;base64,iVBORw=="

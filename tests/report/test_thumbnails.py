@@ -7,41 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from oddlens.report.thumbnails import MOST_BYTES, THUMBNAIL, heated, large, picture
+from oddlens.report.thumbnails import heated, large
+from oddlens.thumbnails import picture
 
 
 def decoded(made):
     kind, content = re.fullmatch(r"data:image/(\w+);base64,(.*)", made.uri).groups()
     return kind, np.asarray(Image.open(io.BytesIO(base64.b64decode(content))))
-
-
-def test_tiny_images_keep_every_pixel(digits):
-    made = picture("p0", digits[0])
-    kind, pixels = decoded(made)
-    assert kind == "png"
-    assert np.array_equal(pixels, digits[0][..., 0])
-    assert made.shown % 28 == 0
-
-
-def test_photos_are_made_small_in_their_shape():
-    rng = np.random.default_rng(0)
-    made = picture("p0", rng.integers(0, 256, (400, 800, 3), dtype=np.uint8))
-    kind, pixels = decoded(made)
-    assert kind in {"webp", "jpeg"}
-    assert pixels.shape == (THUMBNAIL // 2, THUMBNAIL, 3)
-    assert made.shown is None
-
-
-def test_jpeg_stands_in_where_pillow_has_no_webp(monkeypatch):
-    monkeypatch.setattr("oddlens.report.thumbnails.features.check", lambda feature: False)
-    assert decoded(picture("p0", np.zeros((300, 300, 3), np.uint8)))[0] == "jpeg"
-
-
-def test_a_picture_keeps_to_its_share():
-    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    assert len(picture("p0", noise).uri) > 12_000
-    assert len(picture("p0", noise, limit=2000).uri) < 4000
-    assert len(picture("p0", noise, limit=MOST_BYTES // 4000).uri) < 4000
 
 
 @pytest.mark.parametrize("shape", [(28, 28, 1), (20, 48, 3), (400, 800, 3), (300, 90, 1), (1, 60, 3)])

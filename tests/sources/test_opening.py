@@ -6,6 +6,7 @@ from PIL import Image
 
 from oddlens.errors import MissingExtra, SourceError
 from oddlens.sources import open_source
+from oddlens.sources.opening import in_files
 
 
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
@@ -56,3 +57,17 @@ def test_an_object_with_the_methods_is_taken_as_it_is():
 
     own = Own()
     assert open_source(own) is own
+
+
+def test_it_is_known_which_sources_read_files_and_hold_no_images(tmp_path):
+    images = np.zeros((12, 9, 9), np.uint8)
+    np.save(tmp_path / "images.npy", images)
+    for number, image in enumerate(images):
+        (tmp_path / "photos").mkdir(exist_ok=True)
+        Image.fromarray(image).save(tmp_path / "photos" / f"{number}.png")
+    photos, array = tmp_path / "photos", tmp_path / "images.npy"
+    assert in_files(open_source(photos))
+    assert in_files(open_source(array))
+    assert in_files(open_source([photos, array]))
+    for held in (images, [Image.fromarray(image) for image in images]):
+        assert not in_files(open_source(held))

@@ -148,19 +148,19 @@ class PatchMaps(BaseEstimator):
         axes[self.atoms :, components.shape[1] :] = light
         return axes.float()
 
-    def _window(self) -> tuple[int, int]:
+    def window(self) -> tuple[int, int]:
         """The side of a place and the step to the next, counted in answers."""
         stride = max(1, round(max(self.shape_[:2]) / STEP / self.places))
         return max(1, min(2 * stride, *(-(-side // STEP) for side in self.shape_[:2]))), stride
 
     def _grid(self) -> tuple[int, int]:
-        side, stride = self._window()
+        side, stride = self.window()
         down, across = ((-(-length // STEP) - side) // stride + 1 for length in self.shape_[:2])
         return down, across
 
     def _places(self, images: Tensor) -> Tensor:
         """(n, rows, columns, atoms + channels + 1) each place's mean answers of the atoms, mean light and contrast."""
-        side, stride = self._window()
+        side, stride = self.window()
         found = answers(images, self.dictionary_, self.patch, STEP)
         size = (found.shape[2], found.shape[3])
         light = functional.adaptive_avg_pool2d(images, size)

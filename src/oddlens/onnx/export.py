@@ -1,7 +1,8 @@
 """A fitted model, as far as ONNX can say it, written as a file: ``oddlens export RUN --format onnx``.
 
-Encoders that are sums, products and softmaxes become nodes, and so do the detectors that are linear or need no more.
-The others search neighbours, grow trees or count edges, which is our own compiled code; they are refused by name.
+Encoders become nodes, and so do the detectors that are linear or need no more: what they compute is sums, products,
+sorting and softmaxes. Detectors that search neighbours or grow trees are left out: that is our own compiled code, and
+what it searches is the whole collection. An encoder that cannot be said so is refused by its name, with the reason.
 """
 
 from __future__ import annotations
@@ -13,14 +14,23 @@ from typing import Any
 
 import numpy as np
 
+from oddlens.detectors.places import Places
 from oddlens.detectors.reconstruction import Reconstruction
 from oddlens.detectors.subspace import Subspace
+from oddlens.detectors.surprise import Surprise
+from oddlens.encoders.backbone import Backbone
+from oddlens.encoders.texture import Texture
+from oddlens.encoders.transforms import Transforms
 from oddlens.errors import OptionError
 from oddlens.files import write_atomically
 from oddlens.model import AnomalyModel
 from oddlens.onnx.encoders import ENCODERS, Given
 from oddlens.onnx.graph import Graph
+from oddlens.onnx.places import places_score
 from oddlens.pixels import sees_detail, sees_texture
+from oddlens.reading.texture import measures
+
+SIDES = {"residual": 0, "surprise": 0, "embedding": 1, "maps": 3}  # what an encoder gives -> its axes after the first
 
 
 @dataclass(frozen=True)
@@ -36,10 +46,11 @@ def export(model: AnomalyModel, path: str | Path, encoders: Sequence[str] | None
 
     encoders:  the names of those that are wanted, of ``model.encoders_``; all by default.
 
-    The file takes ``images``, uint8 (n, height, width, channels) at the size of ``model.format_``, and gives
-    ``NAME.embedding`` and ``NAME.residual`` of each encoder, as far as it has them, and ``COLUMN.score`` of the
-    detectors subspace and reconstruction. Raises ``OptionError`` that names each encoder that cannot be exported, with
-    the reason.
+    The file takes ``images``, uint8 (n, height, width, channels) at the size of ``model.format_``, and where an encoder
+    sees more, ``detail`` and ``texture``, as ``model.read_new`` gives them. It gives ``NAME.embedding``, ``NAME.maps``,
+    ``NAME.residual`` and ``NAME.surprise`` of each encoder, as far as it has them, and ``COLUMN.score`` of the
+    detectors subspace, places, reconstruction and surprise. Raises ``OptionError`` that names each encoder that cannot
+    be exported, with the reason.
 
     >>> from tempfile import mkdtemp
     >>> images = np.random.default_rng(0).integers(0, 256, (40, 12, 12, 1), dtype=np.uint8)
@@ -57,13 +68,13 @@ def export(model: AnomalyModel, path: str | Path, encoders: Sequence[str] | None
     graph = Graph((form.height, form.width, form.channels))
     outputs: list[str] = []
     for name in wanted:
-        given = ENCODERS[type(model.encoders_[name])](graph, model.encoders_[name])
-        if "embedding" in given:
-            outputs.append(f"{name}.embedding")
-            graph.put(outputs[-1], given["embedding"], _width(model, name))
-        if "residual" in given:
-            outputs.append(f"{name}.residual")
-            graph.put(outputs[-1], given["residual"])
+        encoder = model.encoders_[name]
+        graph.look_at(*_seen(model, encoder))
+        given = ENCODERS[type(encoder)](graph, encoder)
+        for what, axes in SIDES.items():
+            if what in given:
+                outputs.append(f"{name}.{what}")
+                graph.put(outputs[-1], given[what], *_sides(encoder, graph.shape, what)[:axes])
         for column, detector in model.detectors_.items():
             score = _score(graph, detector, given) if model.sees_[column] == name else None
             if score is not None:
@@ -89,18 +100,37 @@ def _require_possible(model: AnomalyModel, wanted: Sequence[str]) -> None:
 
 def _reason(model: AnomalyModel, name: str) -> str | None:
     """Why an encoder cannot be exported; None where it can."""
-    encoder = model.encoders_[name]
+    encoder, form = model.encoders_[name], model.format_
+    if isinstance(encoder, Backbone):
+        return "its network is in a file already, which can be taken along as it is"
     if type(encoder) not in ENCODERS:
-        return f"{type(encoder).__name__} computes with code that has no nodes in ONNX"
-    if sees_texture(encoder) or (sees_detail(encoder) and model.format_.detail):
-        return "it looks at the images in more detail than the graph is given them"
+        return f"{type(encoder).__name__} computes with code of its own, that has no nodes in ONNX"
+    if isinstance(encoder, Texture) and form.texture is None:
+        return "it measures the pixels itself, in compiled code; of images above 96 pixels it is given the measures"
+    if isinstance(encoder, Transforms) and (form.height, form.width) != (encoder.side_, encoder.side_):
+        return (f"it makes squares of {encoder.side_} pixels of the images and rounds on the way, as no other runtime "
+                f"does: read them at that size, with image_size {encoder.side_}")
     return None
+
+
+def _seen(model: AnomalyModel, encoder: Any) -> tuple[str, tuple[int, int, int]]:
+    """The input that an encoder sees, and its shape; as ``pixels.Copies.seen_by``."""
+    form = model.format_
+    if sees_texture(encoder) and form.texture is not None:
+        return "texture", measures(*form.texture, form.channels)
+    if sees_detail(encoder) and form.detail is not None:
+        return "detail", (*form.detail, form.channels)
+    return "images", (form.height, form.width, form.channels)
 
 
 def _score(graph: Graph, detector: Any, given: Given) -> str | None:
     """(n,) the scores of a detector as of new images; None where it has no nodes."""
     if type(detector) is Reconstruction and "residual" in given:
         return given["residual"]
+    if type(detector) is Surprise and "surprise" in given:
+        return given["surprise"]
+    if type(detector) is Places and "maps" in given:
+        return places_score(graph, detector, given["maps"])
     if type(detector) is not Subspace or "embedding" not in given:
         return None
     parts = []
@@ -113,9 +143,7 @@ def _score(graph: Graph, detector: Any, given: Given) -> str | None:
     return graph.add("Mean", *parts)
 
 
-def _width(model: AnomalyModel, name: str) -> int:
-    """How many numbers an embedding has."""
-    form = model.format_
-    blank = np.zeros((1, form.height, form.width, form.channels), np.uint8)
-    found = model.encoders_[name].encode(blank, frozenset({"embedding"})).embedding
-    return 0 if found is None else int(found.shape[1])
+def _sides(encoder: Any, shape: tuple[int, ...], what: str) -> tuple[int, ...]:
+    """How many numbers an encoder gives of an image."""
+    found = getattr(encoder.encode(np.zeros((1, *shape), np.uint8), frozenset({what})), what)
+    return tuple(int(side) for side in found.shape[1:])

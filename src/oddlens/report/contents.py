@@ -23,7 +23,8 @@ from oddlens.report.contact_sheet import Panel
 from oddlens.report.counts import came_in_words
 from oddlens.report.html import number
 from oddlens.report.page import Fragment, Note, Report, Section
-from oddlens.report.thumbnails import LARGE, THUMBNAIL, Reader, picture
+from oddlens.report.thumbnails import LARGE
+from oddlens.thumbnails import THUMBNAIL, Reader, picture
 
 MOST_SHOWN = 500  # images; nobody reads through a page of more thumbnails
 

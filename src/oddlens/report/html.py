@@ -65,8 +65,3 @@ def called(name: object) -> str:
 def number(value: float) -> str:
     """A score in four significant digits."""
     return f"{value:#.4g}".rstrip(".")
-
-
-def data_uri(content: bytes, kind: str) -> str:
-    """A picture of a kind, "png" or "jpeg", within the page itself."""
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

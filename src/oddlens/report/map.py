@@ -24,8 +24,9 @@ from oddlens.errors import OptionError, UnreadableImage
 from oddlens.protocols import Doubles, Floats
 from oddlens.ranking import RankedImage, Ranking
 from oddlens.reading.decoding import as_picture
-from oddlens.report.html import data_uri, fill, script
+from oddlens.report.html import fill, script
 from oddlens.report.neighbor_embedding import embedded
+from oddlens.thumbnails import data_uri
 
 MOST_IMAGES = 1000  # images on the map
 MOST_MARKED = 300  # images on the map that are marked

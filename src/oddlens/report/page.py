@@ -16,8 +16,9 @@ from oddlens.ranking import RankedImage, Ranking
 from oddlens.report.counts import cause_counts, duplicate_counts, heading, in_a_line, split
 from oddlens.report.histogram import histogram
 from oddlens.report.html import digest, fill
-from oddlens.report.thumbnails import MOST_LARGE_BYTES, Large, Picture, Pictures, Reader, heated, large
+from oddlens.report.thumbnails import MOST_LARGE_BYTES, Large, Pictures, heated, large
 from oddlens.statement import RARITY_FACTOR
+from oddlens.thumbnails import Picture, Reader
 
 SHOWN_ORDINARY = 10  # most ordinary images shown for comparison
 MOST_UNREADABLE = 500  # unreadable images listed by name; more are counted

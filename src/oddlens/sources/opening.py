@@ -17,10 +17,13 @@ import numpy as np
 from oddlens import registry
 from oddlens.errors import SourceError
 from oddlens.protocols import ImageSource
+from oddlens.reading.array_files import RowsInFile
 from oddlens.reading.limits import Limits
 from oddlens.sources.array import ArraySource
 from oddlens.sources.hugging_face import open_hugging_face
+from oddlens.sources.image_files import FileSource
 from oddlens.sources.items import ItemSource, has_items
+from oddlens.sources.joined import JoinedSource
 from oddlens.sources.listed_paths import TAKEN, paths_in
 from oddlens.sources.path import open_path, open_paths, open_place
 from oddlens.sources.picture import as_array, is_pillow
@@ -73,6 +76,15 @@ def open_source(
         raise SourceError("One picture of Pillow is no collection. Give a list of several, or the paths of their "
                           "files.")
     return _open_in_memory(images, limits)
+
+
+def in_files(source: ImageSource) -> bool:
+    """Whether a source is known to hold no images but to read them from files: to keep it costs little memory."""
+    if isinstance(source, JoinedSource):
+        return all(map(in_files, source.parts))
+    if isinstance(source, ArraySource):
+        return isinstance(source.array, RowsInFile)
+    return isinstance(source, FileSource)
 
 
 def _open_in_memory(images: Any, limits: Limits | None) -> ImageSource:
