@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -27,6 +26,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from memory_by_stage import MemoryByStage
 
 RESULTS = Path(__file__).parent / "results" / "scale.json"
 SIDE = 64
@@ -116,11 +117,12 @@ def run(count: int, effort: str, of_files: bool, memory: str | None) -> dict[str
         threading.Thread(target=watch, daemon=True).start()
         wall, cpu = time.perf_counter(), time.process_time()
         options: dict[str, Any] = {} if memory is None else {"memory": memory}
-        result = rank_into(images, Path(out) / "run", AnomalyModel(effort=effort), **options)
+        with MemoryByStage().watching() as held:
+            result = rank_into(images, Path(out) / "run", AnomalyModel(effort=effort), **options)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         done.set()
         return {"count": count, "effort": effort, "files": of_files, "memory": memory, "wall": round(wall, 1),
-                "cpu": round(cpu, 1), "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+                "cpu": round(cpu, 1), "peak": held.peak, "held": held.stages, "doing": held.doing,
                 "disk": max(largest[0], size_of(Path(out))) // 2**20, "run": size_of(Path(out)) // 2**20,
                 "seconds": result.summary["seconds"], "flagged": result.summary["flagged"]}
 

@@ -1,7 +1,11 @@
+import sys
+from pathlib import Path
+
 import numpy as np
+import pytest
 
 from oddlens import arrays
-from oddlens.arrays import allocate
+from oddlens.arrays import allocate, give_back, moved_to_a_file
 
 
 def test_small_arrays_are_in_memory_and_large_ones_in_a_file_without_a_name(monkeypatch):
@@ -11,3 +15,40 @@ def test_small_arrays_are_in_memory_and_large_ones_in_a_file_without_a_name(monk
     assert isinstance(large, np.memmap)
     large[:] = 7
     assert large.sum() == 700
+
+
+def held():
+    """MiB in memory of this process: its own, and what of files is there."""
+    told = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return tuple(int(told[name].split()[0]) / 1024 for name in ("RssAnon", "RssFile"))
+
+
+def test_an_array_is_moved_to_a_file_as_it_is(monkeypatch):
+    small = np.arange(6, dtype=np.int16).reshape(2, 3)
+    moved = moved_to_a_file(small)
+    assert isinstance(moved, np.memmap)
+    assert moved.dtype == np.int16
+    assert np.array_equal(moved, small)
+    assert moved_to_a_file(moved) is moved, "it is there already"
+    assert not isinstance(moved_to_a_file(small[:0]), np.memmap), "no file is empty"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says what is held")
+def test_what_of_files_is_in_memory_is_given_back_and_stays_what_it_is():
+    large = moved_to_a_file(np.arange(2**23))
+    before = held()[1]
+    give_back()
+    assert before - held()[1] > 60
+    assert large[-1] == 2**23 - 1
+    assert int(large.sum()) == 2**22 * (2**23 - 1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says what is held")
+def test_freed_memory_between_what_is_in_use_is_given_back():
+    kept, parts = [], [np.ones(2**12) for _ in range(4000)]  # below the size that goes back by itself
+    kept = parts[::50]
+    del parts
+    before = held()[0]
+    give_back()
+    assert before - held()[0] > 60
+    assert sum(part.sum() for part in kept) == len(kept) * 2**12

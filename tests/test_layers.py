@@ -14,7 +14,8 @@ PACKAGE = Path(oddlens.__file__).parent
 FLOORS = [
     {"notebook"},
     {"arrays", "errors", "interruption", "progress", "protocols", "threads"},
-    {"budget", "files", "folder_lock", "kernels", "labels", "options", "posterior", "registry", "statement", "texts"},
+    {"budget", "csv_text", "files", "folder_lock", "kernels", "labels", "options", "posterior", "registry", "statement",
+     "texts"},
     {"blocks", "calibration", "decisions", "drift", "feedback", "mapped_arrays", "outline", "ranking", "reading",
      "result_marks"},
     {"learning", "pixels", "review_outlook", "scoring", "sources"},

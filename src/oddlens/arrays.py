@@ -2,26 +2,68 @@
 
 from __future__ import annotations
 
+import ctypes
+import mmap
 import os
+import sys
 import tempfile
+from functools import cache
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 MOST_IN_MEMORY = 2**29  # bytes that one array may take in memory; a larger one is a temporary file that is mapped
 
+_mapped: WeakSet[mmap.mmap] = WeakSet()  # of the temporary files that there are
+
 
 def allocate(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     """An array to be filled, in memory or, where it would take more than 512 MiB, in a temporary file."""
     if int(np.prod(shape, dtype=object)) * np.dtype(dtype).itemsize <= MOST_IN_MEMORY:
         return np.empty(shape, dtype)
+    return _in_a_file(shape, dtype)
+
+
+def moved_to_a_file(array: NDArray[Any]) -> NDArray[Any]:
+    """An array as a temporary file, whatever its size: for one that is held for long and seldom looked at."""
+    if not array.nbytes or isinstance(array, np.memmap):
+        return array
+    found = _in_a_file(array.shape, array.dtype)
+    found[:] = array
+    return found
+
+
+def give_back() -> None:
+    """Give the system what is not needed at the moment: what was freed, and what of temporary files is in memory.
+
+    To be called between stages. Of freed memory the C library keeps whatever lies between parts in use, for later; what
+    is in a file is read from there again.
+    """
+    for each in list(_mapped):
+        if hasattr(mmap, "MADV_DONTNEED"):
+            each.madvise(mmap.MADV_DONTNEED)
+    if (trim := _trim()) is not None:
+        trim(0)
+
+
+@cache
+def _trim() -> Any:
+    """What gives freed memory back; None where the C library has no such function."""
+    return getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+
+
+def _in_a_file(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     # The file has no name any more once it is mapped, so it goes away with the array. Its room is claimed first: a full
     # disk is then an error here, not a crash when a page of the map cannot be written.
     with tempfile.TemporaryFile(prefix="oddlens-") as file:
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(file.fileno(), 0, int(np.prod(shape, dtype=object)) * np.dtype(dtype).itemsize)
-        return np.memmap(file, dtype, "w+", shape=shape)
+        found = np.memmap(file, dtype, "w+", shape=shape)
+    content: Any = found.base
+    _mapped.add(content)
+    return found
 
 
 def put_at(before: NDArray[Any], later: NDArray[Any], rows: NDArray[np.integer[Any]], count: int) -> NDArray[Any]:

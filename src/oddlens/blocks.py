@@ -109,9 +109,19 @@ class Blocks:
             raise KeyError(name)
         return whole
 
-    def rows(self, name: str, rows: NDArray[np.integer[Any]], numbers: range | list[int]) -> NDArray[Any]:
-        """Some rows, in this order, of what ``joined`` gives; only their blocks are read."""
-        ends = np.cumsum([self._rows(number, name) for number in numbers])
+    def ends(self, name: str, numbers: range | list[int]) -> NDArray[np.int64]:
+        """Where in what ``joined`` gives each block ends."""
+        return np.cumsum([self._rows(number, name) for number in numbers], dtype=np.int64)
+
+    def rows(
+        self, name: str, rows: NDArray[np.integer[Any]], numbers: range | list[int],
+        ends: NDArray[np.int64] | None = None,
+    ) -> NDArray[Any]:
+        """Some rows, in this order, of what ``joined`` gives; only their blocks are read.
+
+        ends:  what ``ends`` gave, where it is known already.
+        """
+        ends = self.ends(name, numbers) if ends is None else ends
         if not len(ends) or not ends[-1]:
             raise KeyError(name)
         of_block = np.searchsorted(ends, rows, "right")
@@ -143,6 +153,28 @@ class Blocks:
                 return file.metadata() or {}
         except (OSError, SafetensorError):  # not there, or damaged since: then it is made again
             return {}
+
+
+class StoredColumn:
+    """(n, ...) a column of blocks whose rows are read when they are asked for, a slice or an array of them.
+
+    >>> blocks = Blocks()
+    >>> blocks.put(0, "a", Block({"x": np.arange(2)}))
+    >>> blocks.put(1, "a", Block({"x": np.arange(3)}))
+    >>> StoredColumn(blocks, "x", [0, 1])[1:4].tolist()
+    [1, 0, 1]
+    """
+
+    def __init__(self, blocks: Blocks, name: str, numbers: range | list[int]) -> None:
+        self._blocks, self._name, self._numbers = blocks, name, numbers
+        self._ends = blocks.ends(name, numbers)
+
+    def __len__(self) -> int:
+        return int(self._ends[-1]) if len(self._ends) else 0
+
+    def __getitem__(self, rows: slice | NDArray[np.integer[Any]]) -> NDArray[Any]:
+        asked = np.arange(*rows.indices(len(self))) if isinstance(rows, slice) else rows
+        return self._blocks.rows(self._name, asked, self._numbers, self._ends)
 
 
 def key_of(*parts: object) -> str:

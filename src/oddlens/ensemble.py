@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 
+from oddlens.arrays import give_back
 from oddlens.blocks import Block
 from oddlens.errors import OptionError
 from oddlens.learning.principal_components import Components
@@ -114,6 +115,7 @@ class Ensemble:
                 own[column] = _as_scores(column, judged(column, self.detectors[column], given), len(given))
                 advance("scoring", len(own), len(self.detectors))
             del given  # before the next encoder's take as much room
+            give_back()
         self.alignment = min(aligned, default=0.0)
         members = {column: own[column] for column in self.detectors}
         if features is None:

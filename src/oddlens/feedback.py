@@ -202,10 +202,10 @@ def learn(evidence: Evidence, labels: Mapping[int, bool]) -> Lesson:
     n = len(evidence)
     if wrong := [row for row in labels if not 0 <= row < n]:
         raise OptionError(f"There is no row {wrong[0]}: the evidence has {n}, from 0 to {n - 1}.")
-    placed = evidence.placed
-    odds, posterior = placed.anchor, None
+    odds, posterior = evidence.frame.anchor(evidence.scores), None  # the rest of what places them is for labels alone
     rows, odd = _rows(labels), np.fromiter(labels.values(), bool, len(labels))
     if labels:
+        placed = evidence.placed
         shown = placed.of(rows)
         with one_blas_thread():
             posterior = fitted(likeness(shown, shown).astype(np.float64), shown.anchor, odd)

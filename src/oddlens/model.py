@@ -263,7 +263,7 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
             return put_at(before, later, at, len(known))
 
         own = Scored({column: placed(scores, scored.members[column]) for column, scores in self.own_.items()},
-                     placed(self.evidence_.features.astype(np.float16), scored.features))
+                     placed(self.evidence_.features, scored.features))
         before, came = dict(self.unreadable_), set(found.names)
         broken = tuple(pair for pair in self.unreadable_ if pair[0] not in known) + tuple(
             pair for pair in found.unreadable if pair[0] not in before)
@@ -425,7 +425,7 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         """What is known of images, fitted or new, without labels."""
         surprisals = np.stack([fit_tail(own).surprisal(scored.members[column]) for column, own in self.own_.items()], 1)
         return Evidence(self._fuse(scored.members), np.clip(surprisals, -FARTHEST, FARTHEST).astype(np.float32),
-                        scored.features.astype(np.float32))
+                        scored.features)
 
     def decide(self, fdr: float) -> Decision:
         """Which of the fitted images stand out at a false-discovery rate from 0 to 0.5, and how sure that is."""

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oddlens.blocks import Block, Blocks, key_of
+from oddlens.arrays import give_back
+from oddlens.blocks import Block, Blocks, StoredColumn, key_of
 from oddlens.ensemble import Ensemble, Scored, whole
 from oddlens.errors import SavedModelError
 from oddlens.kernels import one_blas_thread, resolve_jobs
@@ -29,6 +30,7 @@ from oddlens.scoring.exact_copies import BYTES, digests
 from oddlens.stream import BLOCK_IMAGES, LEARNED_IMAGES, Found, Stream
 from oddlens.threads import in_order
 
+GIVEN_BACK = 64  # blocks after which memory that was freed goes back to the system
 ONCE = "for once"  # the key of stages that are kept until they are scored and no longer
 #: Columns of every block, those without an image included.
 ALWAYS = ("indices", "shapes", "digests")
@@ -102,11 +104,15 @@ class Columns(Found):
         except KeyError:
             return None
 
-    def under(self, prefix: str) -> dict[str, NDArray[Any]]:
-        """The columns whose names begin so, by the rest of their names."""
+    def under(self, prefix: str, stored: str = "") -> dict[str, Any]:
+        """The columns whose names begin so, by the rest of their names.
+
+        stored:  the rest of the name of one whose rows are to be read when they are asked for, not now.
+        """
         full = next((number for number in self.numbers if len(self.blocks.names(number)) > len(ALWAYS)), None)
         names = () if full is None else self.blocks.names(full)
-        return {name.removeprefix(prefix): self.joined(name) for name in names if name.startswith(prefix)}
+        return {rest: StoredColumn(self.blocks, name, self.numbers) if rest == stored else self.joined(name)
+                for name in names if name.startswith(prefix) and (rest := name.removeprefix(prefix))}
 
     def encoded(self, encoder: str) -> Encoded:
         """What an encoder gave of all images."""
@@ -158,10 +164,14 @@ def encode(ensemble: Ensemble, stream: Stream, work: Work, key: str, jobs: int |
     done = stream.count - sum(stream.size(number) for number in missing)
     work.kept = done
     # Small products gain nothing from a second thread; a second block does.
+    give_back()
     with one_thread(), one_blas_thread():
-        for number in in_order(make, len(missing), resolve_jobs(jobs), ahead=1):
+        for place, number in enumerate(in_order(make, len(missing), resolve_jobs(jobs), ahead=1), start=1):
             done += stream.size(number)
             advance("encoding", done, stream.count)
+            if not place % GIVEN_BACK:
+                give_back()
+    give_back()
     work.columns = _columns(stream, blocks)
     return work.columns
 

@@ -10,19 +10,20 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import io
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from oddlens import csv_text
 from oddlens.errors import SavedModelError, SourceError, UnreadableImage
-from oddlens.files import open_regular, read_regular, write_atomically
+from oddlens.files import open_regular, write_atomically
 from oddlens.progress import advance
 from oddlens.protocols import ImageSource, InFolder, ReadsNear
 from oddlens.reading.limits import Limits
@@ -37,7 +38,7 @@ State: TypeAlias = Literal["same", "changed", "missing", "unknown"]
 KINDS: tuple[Kind, ...] = ("file", "row", "inside", "array", "source")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Origin:
     """Where one image came from.
 
@@ -83,27 +84,29 @@ class Provenance:
         """
         numbers = [int(index) for index in indices]
         origins = _origins(source, numbers, jobs)
-        return cls(tuple(names), tuple(replace(origin, height=int(height), width=int(width))
-                                       for origin, (height, width) in zip(origins, shapes, strict=True)))
+        for row, (height, width) in enumerate(shapes.tolist()):  # in place: a million take their room once
+            origins[row] = replace(origins[row], height=height, width=width)
+        return cls(tuple(names), origins)
 
     def save(self, path: str | Path) -> None:
         """Write it as CSV, a row an image in the order of the ranking; bytes of paths that are no text as they are."""
-        text = io.StringIO(newline="")
-        writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-        writer.writerow(_COLUMNS)
-        writer.writerows([name, *asdict(origin).values()]
-                         for name, origin in zip(self.names, self.origins, strict=True))
-        write_atomically(path, text.getvalue().encode("utf-8", "surrogateescape"))
+        rows = ([name, *(getattr(origin, column) for column in _COLUMNS[1:])]
+                for name, origin in zip(self.names, self.origins, strict=True))
+        write_atomically(path, csv_text.written(chain([_COLUMNS], rows), "surrogateescape"))
 
     @classmethod
     def load(cls, path: str | Path) -> Provenance:
         """Read it back; raises ``SavedModelError`` for a file that is damaged or is none."""
         try:
-            text = read_regular(path).decode("utf-8", "surrogateescape")
-            header, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
-            if tuple(header) != _COLUMNS or any(len(row) != len(_COLUMNS) for row in rows):
-                raise ValueError(f"its columns are not {', '.join(_COLUMNS)}")
-            return cls(tuple(row[0] for row in rows), tuple(_origin(row[1:]) for row in rows))
+            with open_regular(path) as file:
+                rows = csv_text.read(file)
+                if tuple(next(rows, ())) != _COLUMNS:
+                    raise ValueError(f"its columns are not {', '.join(_COLUMNS)}")
+                names, origins = [], []
+                for name, *cells in rows:
+                    names.append(name)
+                    origins.append(_origin(cells))
+                return cls(tuple(names), tuple(origins))
         except (OSError, ValueError, csv.Error) as error:
             raise SavedModelError(f"{path} does not say where the images of the run are: {error}. Rank them "
                                   "anew.") from error
@@ -365,6 +368,8 @@ def _of_rows(source: ArraySource, numbers: Sequence[int]) -> list[Origin]:
 
 
 def _origin(cells: Sequence[str]) -> Origin:
+    if len(cells) != len(_COLUMNS) - 1:
+        raise ValueError(f"a row has {len(cells) + 1} cells, not {len(_COLUMNS)}")
     kind, path, within, place, size, modified, sha256, height, width = cells
     numbers = [int(cell) for cell in (place, size, modified, height, width)]
     if kind not in KINDS or numbers[0] < 0 or min(numbers[3:]) < 0 or "\0" in path + within:

@@ -12,14 +12,16 @@ import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from oddlens import csv_text
 from oddlens.errors import MissingExtra, OptionError, SavedModelError
-from oddlens.files import read_regular, write_atomically
+from oddlens.files import open_regular, write_atomically
 from oddlens.notebook import Card, cards
 from oddlens.protocols import Bools, Doubles
 
@@ -166,39 +168,36 @@ class Ranking:
         found again. A spreadsheet may still take such a cell for a formula: import the column as text. Control
         characters are written as their escapes.
         """
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, list(self._columns()), lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-        writer.writeheader()
-        writer.writerows({key: tame(value) if isinstance(value, str) else value for key, value in row.items()}
-                         for row in self.rows())
-        write_atomically(path, text.getvalue().encode())
+        rows = ([tame(value) if isinstance(value, str) else value for value in row.values()] for row in self.rows())
+        write_atomically(path, csv_text.written(chain([list(self._columns())], rows)))
 
     @classmethod
     def from_csv(
-        cls, path: str | Path, members: Collection[str] = (), unreadable: tuple[tuple[str, str], ...] = ()
+        cls, path: str | Path, members: Collection[str] = (), unreadable: tuple[tuple[str, str], ...] = (),
+        measures: Collection[str] | None = None,
     ) -> Ranking:
         """Read back what ``to_csv`` wrote; which columns are detectors' own scores the file does not say.
 
         Raises ``SavedModelError`` for a file that is no such table. Other columns of numbers, and of text, become
-        ``measures``.
+        ``measures``: all, or those that are named.
         """
+        decided = {"name", "score", "p_value", "flagged", "causes"}
+
+        def wanted(column: str) -> bool:
+            return column in decided or column in members or (measures is None and column != "rank") or column in (
+                measures or ())
+
         try:
-            text = read_regular(path).decode("utf-8", "surrogateescape")
-            header, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
-            if len(set(header)) < len(header) or any(len(row) != len(header) for row in rows):
-                raise ValueError("its rows do not fit its columns")
-            columns = {name: tuple(row[place] for row in rows) for place, name in enumerate(header)}
-            names, scores = columns.pop("name"), np.array(columns.pop("score"), np.float64)
-            columns.pop("rank", None)
+            read = csv_text.columns(lambda: open_regular(path), {"name", "flagged", "causes"}, wanted)
+            names, scores = read.pop("name"), np.asarray(read.pop("score"), np.float64)
             if not np.isfinite(scores).all() or len(set(names)) < len(names):
                 raise ValueError("a score is no number, or two images have one name")
-            p_values, flagged = columns.pop("p_value", None), columns.pop("flagged", None)
-            causes = columns.pop("causes", None)
-            read = {name: _numbers(column) for name, column in columns.items()}
+            p_values, flagged, causes = (read.pop(column, None) for column in ("p_value", "flagged", "causes"))
             own = {name: column for name, column in read.items() if name in members and isinstance(column, np.ndarray)}
-            return cls(names, scores, own, unreadable,
-                       None if p_values is None else np.array(p_values, np.float64),
-                       None if flagged is None else np.array([cell == "True" for cell in flagged], np.bool_), causes,
+            return cls(tuple(names), scores, own, unreadable,
+                       None if p_values is None else np.asarray(p_values, np.float64),
+                       None if flagged is None else np.array([cell == "True" for cell in flagged], np.bool_),
+                       None if causes is None else tuple(causes),
                        {name: column for name, column in read.items() if name not in own})
         except (OSError, ValueError, KeyError, csv.Error, OptionError) as error:
             raise SavedModelError(f"{path} is not the table of a run: {error}. Rank the images anew.") from error
@@ -212,7 +211,7 @@ class Ranking:
         columns = {key: list(map(tame, column)) if isinstance(column, list) else column
                    for key, column in self._columns().items()}
         parquet.write_table(pyarrow.table(columns), buffer)
-        write_atomically(path, buffer.getvalue())
+        write_atomically(path, [buffer.getbuffer()])
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """The table by rank, to any library that takes Arrow's: ``polars.DataFrame(ranking)``."""
@@ -311,14 +310,6 @@ class Ranking:
         return RankedImage(rank, i, self.names[i], float(self.scores[i]), members,
                            None if self.p_values is None else float(self.p_values[i]),
                            None if self.flagged is None else bool(self.flagged[i]))
-
-
-def _numbers(column: tuple[str, ...]) -> Doubles | tuple[str, ...]:
-    """A column of a table as numbers, where it is of numbers."""
-    try:
-        return np.array(column, np.float64) if column and all(column) else column
-    except ValueError:
-        return column
 
 
 def tame(text: str) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oddlens import run_folder, saving
+from oddlens.arrays import give_back
 from oddlens.blocks import Block
 from oddlens.budget import bytes_of, within
 from oddlens.errors import OptionError, OutputError
@@ -111,9 +112,10 @@ def _fitted(
     folder = place.building
     if save_model:
         saving.save_model(model, folder / run_folder.MODEL)
+    give_back()
     start = time.perf_counter()
     first = next(iter(model.encoders_))
-    explainer = Explainer(model, collection, model.rank(), work.columns.under(CAUSES),
+    explainer = Explainer(model, collection, model.rank(), work.columns.under(CAUSES, stored="features"),
                           embedded=lambda rows: work.columns.rows(f"{first}/embedding", rows))
     if save_model:
         explainer.memory().save(folder / run_folder.REASONS)
@@ -240,6 +242,7 @@ def write(
     _write_columns(folder, model, ranking, shown, found)
     summed = _summary(model, ranking, shown, place)
     ranking.to_parquet(folder / run_folder.FILES["parquet"])
+    give_back()
     advance("pictures", 0, 2)
     write_gallery(folder / run_folder.FILES["gallery"], contents.panels(model, ranking, shown, look))
     advance("pictures", 1, 2)

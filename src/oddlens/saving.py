@@ -21,6 +21,7 @@ import json
 import re
 from dataclasses import astuple
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ from oddlens.views import TailWeight, View
 FORMAT = 6
 #: Options that change no score of a view.
 WITHOUT_INFLUENCE = frozenset({"n_jobs", "fdr", "contamination"})
+CHUNKS = 65_536  # bits of JSON, a number or a comma each, that are written at a time
 LARGEST_IMAGE = 2**26  # values in one image that a saved model may ask for
 _FILE = re.compile(r"(own|known|features|(?:encoder|detector)-\d{1,3})-[0-9a-f]{16}\.safetensors")
 
@@ -62,7 +64,7 @@ def save_model(model: AnomalyModel, path: str | Path) -> None:
     if (folder / "model.json").is_symlink() or (folder.exists() and not _is_ours(folder)):
         raise OptionError(f"{folder} holds other files than a saved model; choose an empty or new folder.")
     states: dict[str, State] = {"own": dict(model.own_), "known": {"digests": model.known_.digests},
-                               "features": {"features": model.evidence_.features.astype(np.float16),
+                               "features": {"features": model.evidence_.features,
                                             **model.ensemble_.components.get_state()}}
     for number, encoder in enumerate(model.encoders_.values()):
         states[f"encoder-{number}"] = encoder.get_state()
@@ -91,7 +93,8 @@ def save_model(model: AnomalyModel, path: str | Path) -> None:
         "labels": [list(pair) for pair in model.labels_.items()],
         "files": files,
     }
-    write_atomically(folder / "model.json", json.dumps(content, indent=1, ensure_ascii=True).encode())
+    chunks = json.JSONEncoder(indent=1, ensure_ascii=True).iterencode(content)
+    write_atomically(folder / "model.json", iter(lambda: "".join(islice(chunks, CHUNKS)).encode(), b""))
     kept = {file["name"] for file in files.values()}
     for stale in folder.glob("*.safetensors"):
         if _FILE.fullmatch(stale.name) and stale.name not in kept:

@@ -16,6 +16,7 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
+from oddlens.arrays import moved_to_a_file
 from oddlens.blocks import Block, Blocks, key_of
 from oddlens.pixels import Collection, Copies, PixelFormat, read_near, read_pixels, require_distinct
 from oddlens.progress import advance, silent
@@ -54,6 +55,10 @@ class Stream:
         places = sampled(len(source))
         hand = (read_some(source, places, form, jobs) if kept is None else
                 _kept(source, places, form, jobs, kept))
+        if len(source) > LEARNED_IMAGES:  # what is learned from is then needed a block at a time only
+            hand = replace(hand, pixels=moved_to_a_file(hand.pixels),
+                           detail=None if hand.detail is None else moved_to_a_file(hand.detail),
+                           texture=None if hand.texture is None else moved_to_a_file(hand.texture))
         return cls(form, len(source), hand, source)
 
     @property

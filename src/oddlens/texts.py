@@ -138,9 +138,11 @@ class Places(Mapping[str, int]):
 
 def coded(texts: Sequence[str]) -> Texts | Words:
     """Texts in the way that takes less room."""
-    words = {text: number for number, text in enumerate(dict.fromkeys(texts))}
-    if len(words) > MOST_WORDS:
-        return Texts.of(texts)
+    words: dict[str, int] = {}
+    for text in texts:
+        words.setdefault(text, len(words))
+        if len(words) > MOST_WORDS:
+            return Texts.of(texts)
     kind = np.min_scalar_type(max(len(words) - 1, 0))
     return Words(np.fromiter((words[text] for text in texts), kind, len(texts)), tuple(words))
 

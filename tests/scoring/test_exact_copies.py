@@ -22,6 +22,18 @@ def test_of_images_that_are_the_same_the_first_is_meant(dots):
     assert known.find(dots[[4, 9, 1]]).tolist() == [0, 1, -1]
 
 
+def test_digests_that_agree_in_one_half_are_different():
+    some = np.zeros((6, 16), np.uint8)
+    some[1, 15] = some[2, 14] = some[3, 0] = 1
+    some[4] = some[2]
+    known = Known(some[:5])
+    assert known.first().tolist() == [0, 1, 2, 3, 2]
+    wanted = some[[2, 3, 1]].copy()
+    wanted[2, 8] = 7
+    assert known.rows_of(wanted).tolist() == [2, 3, -1]
+    assert Known(some[:0]).rows_of(some).tolist() == [-1] * 6
+
+
 def test_the_layout_in_memory_does_not_matter(dots):
     assert np.array_equal(digests(dots[::2]), digests(dots[::2].copy()))
     assert np.array_equal(digests(np.asfortranarray(dots)), digests(dots))

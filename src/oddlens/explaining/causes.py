@@ -18,7 +18,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.exceptions import NotFittedError
 
-from oddlens.arrays import put_at
+from oddlens.arrays import give_back, put_at
 from oddlens.errors import OptionError, SavedModelError
 from oddlens.explaining.duplicates import COLOUR_CELLS, THUMBNAIL_SIDE, Thumbnails, thumbnails, tints
 from oddlens.explaining.image_measures import batches, greys, of_batch
@@ -28,6 +28,7 @@ from oddlens.explaining.orientation import (
     FEWEST_LEARNED,
     FOLDS,
     HIDDEN,
+    LOOKED_UP,
     LOOKUP_LOG_ODDS,
     ROTATIONS,
     Rotated,
@@ -83,9 +84,10 @@ class Causes:
                               f"{pixels.dtype} {pixels.shape}.")
         return self.fit_parts(parts_of(pixels, shapes))
 
-    def fit_parts(self, parts: Mapping[str, NDArray[Any]], brief: bool = False) -> Self:
+    def fit_parts(self, parts: Mapping[str, Any], brief: bool = False) -> Self:
         """The same of what ``parts_of`` gave of the images, in one block or in several that were put together.
 
+        parts:  the features may be whatever gives slices and rows when it is asked for them: they are taken in batches.
         brief:  it is learned more quickly and less surely which way is up; see ``orientation.learn``.
         """
         measures, parts = _split(parts)
@@ -96,9 +98,18 @@ class Causes:
         self.features_ = np.ascontiguousarray(parts["features"][self.rows_])
         self.nets_ = learn(self.features_, brief)
         self._index()
-        self.columns_ = measures | self._compared(parts, np.arange(n))
+        self._keep(measures | self._compared(parts, np.arange(n)))
         self.limits_ = limits(self.columns_)
+        give_back()
         return self
+
+    def _keep(self, columns: Mapping[str, Doubles]) -> None:
+        """Keep the measures as the rows of one array, as they are saved: so saving takes no second copy of them."""
+        place = {name: row for row, name in enumerate(_names(self.form_[2]))}
+        self.table_ = np.empty((len(place), len(self.thumbs_)))
+        self.columns_ = {name: self.table_[place[name]] for name in columns}
+        for name, values in columns.items():
+            self.columns_[name][:] = values
 
     def measure(self, pixels: Pixels, shapes: NDArray[np.integer[Any]] | None = None) -> Mapping[str, Doubles]:
         """Measure -> (m,) of other images, each by itself against the fitted ones."""
@@ -127,7 +138,7 @@ class Causes:
         self.hashes_ = put_at(self.hashes_, parts["hashes"], rows, count)
         self._index()
         later = measures | self._compared(parts, rows)
-        self.columns_ = {name: put_at(values, later[name], rows, count) for name, values in self.columns_.items()}
+        self._keep({name: put_at(values, later[name], rows, count) for name, values in self.columns_.items()})
 
     def named(self, row: int) -> tuple[Reason, ...]:
         """The causes of a fitted image, the plainest first; none if there is none."""
@@ -170,8 +181,7 @@ class Causes:
     def get_state(self) -> State:
         """The measures, the limits, thumbnails, hashes and features."""
         self._require_fit()
-        names = _names(self.form_[2])
-        return {"form": np.array(self.form_), "columns": np.stack([self.columns_[name] for name in names]),
+        return {"form": np.array(self.form_), "columns": self.table_,
                 "limits": np.stack([self.limits_.middle, self.limits_.low, self.limits_.high]),
                 "thumbs": self.thumbs_, "tints": self.tints_, "hashes": self.hashes_,
                 "features": self.features_, "rows": self.rows_, "nets": self.nets_}
@@ -208,6 +218,7 @@ class Causes:
         if table["turn"].min() < 0 or table["turn"].max() >= len(ROTATIONS):
             raise SavedModelError("The saved causes name turns that there are not.")
         self.form_, self.columns_, self.limits_ = tuple(int(size) for size in form), table, Limits(*limits)
+        self.table_ = columns
         self.thumbs_, self.tints_, self.hashes_, self.rows_ = thumbs, tints, hashes, rows
         self.nets_, self.features_ = np.array(nets), np.array(features)  # torch takes none that cannot be written to
         self._index()
@@ -228,7 +239,7 @@ class Causes:
         self.__dict__.pop("thumbnails_", None)
         self.__dict__.pop("uprightness_", None)
 
-    def _compared(self, parts: Mapping[str, NDArray[Any]], own: NDArray[np.int64] | None) -> dict[str, Doubles]:
+    def _compared(self, parts: Mapping[str, Any], own: NDArray[np.int64] | None) -> dict[str, Doubles]:
         """What the comparison with the fitted images gives: their copies, nearest and turns."""
         nearest = self.thumbnails_.nearest(parts["thumbs"], parts["tints"], parts["hashes"])
         advance("causes", 1, 2)
@@ -247,14 +258,15 @@ class Causes:
             "rotation_residual": rotation_residual, "rotation_partner": alike.astype(np.float64),
         }
 
-    def _alike(self, parts: Mapping[str, NDArray[Any]], turned: Rotated) -> tuple[NDArray[np.int64], Doubles]:
+    def _alike(self, parts: Mapping[str, Any], turned: Rotated) -> tuple[NDArray[np.int64], Doubles]:
         """(m,) the fitted image that each is most like once it is turned, and by how much of it they then differ."""
         row, residual = np.full(len(turned.odds), -1), np.ones(len(turned.odds))
         asked = np.flatnonzero(turned.odds > LOOKUP_LOG_ODDS)
-        if len(asked):
-            found = self.thumbnails_.nearest(lying(parts["thumbs"][asked], turned.turn[asked], 1),
-                                           lying(parts["tints"][asked], turned.turn[asked], 2), parts["hashes"][asked])
-            row[asked], residual[asked] = found.row, np.where(found.row >= 0, found.residual, 1.0)
+        for start in range(0, len(asked), LOOKED_UP):
+            some = asked[start : start + LOOKED_UP]
+            found = self.thumbnails_.nearest(lying(parts["thumbs"][some], turned.turn[some], 1),
+                                             lying(parts["tints"][some], turned.turn[some], 2), parts["hashes"][some])
+            row[some], residual[some] = found.row, np.where(found.row >= 0, found.residual, 1.0)
         return row, residual
 
     def _reasons(self, columns: Mapping[str, Doubles], row: int, own: int | None) -> tuple[Reason, ...]:
@@ -310,7 +322,7 @@ def parts_of(pixels: Pixels, shapes: NDArray[np.integer[Any]] | None = None) -> 
             "form": np.tile(np.array(pixels.shape[1:], np.int64), (len(pixels), 1))}
 
 
-def _split(parts: Mapping[str, NDArray[Any]]) -> tuple[dict[str, Doubles], dict[str, NDArray[Any]]]:
+def _split(parts: Mapping[str, Any]) -> tuple[dict[str, Doubles], dict[str, Any]]:
     """The measures by their names, and the rest."""
     return ({name: parts[_MEASURE + name] for name in MEASURES if _MEASURE + name in parts},
             {name: part for name, part in parts.items() if not name.startswith(_MEASURE)})

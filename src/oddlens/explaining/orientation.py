@@ -16,6 +16,7 @@ neural networks*, 2017 (the scale of the odds).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import faiss
 import numpy as np
@@ -44,6 +45,7 @@ MIDDLE, SPREAD = 0.07, 0.1  # about the mean and the standard deviation of a fea
 NEIGHBOUR_RANK = 5
 LOOKUP_LOG_ODDS = 2.0  # log odds above which an image's neighbours are looked up
 BATCH_IMAGES = 2048  # images that are judged at a time
+LOOKED_UP = 32_768  # images whose neighbours are looked up at a time
 #: What is done to an image, and its name: quarter turns anticlockwise, and whether it is mirrored first.
 ROTATIONS = (
     (0, False, "as it is"), (1, False, "turned a quarter to the left"), (2, False, "turned upside down"),
@@ -51,6 +53,16 @@ ROTATIONS = (
     (1, True, "mirrored and turned a quarter to the left"), (2, True, "mirrored top to bottom"),
     (3, True, "mirrored and turned a quarter to the right"),
 )
+
+
+class Features(Protocol):
+    """(m, 128) features of images, in memory or wherever they are taken from when they are asked for."""
+
+    def __len__(self) -> int:
+        """How many images there are."""
+
+    def __getitem__(self, which: slice | NDArray[np.integer[Any]]) -> NDArray[np.float32]:
+        """Those of some."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +112,7 @@ class Uprightness:
         self.nets, self.features, self.rows = nets, features, rows
         self.turns = turns()
 
-    def judge(self, features: NDArray[np.float32], own: NDArray[np.int64] | None = None) -> Rotated:
+    def judge(self, features: Features, own: NDArray[np.int64] | None = None) -> Rotated:
         """Of (m, 128) features; ``own`` says which fitted images they are: the network not trained on one judges it."""
         m = len(features)
         found = Rotated(np.zeros(m), np.zeros(m, np.int64), np.zeros(m))
@@ -113,11 +125,11 @@ class Uprightness:
             found.turn[part] = ways[:, 1:].argmax(1) + 1
             found.odds[part] = ways[:, 1:].max(1) - ways[:, 0]
         asked = np.flatnonzero(found.odds > LOOKUP_LOG_ODDS)
-        if len(asked):
-            itself = None if own is None else own[asked]
-            places = self.turns[found.turn[asked]]
-            turned = self._nearest(np.take_along_axis(features[asked], places, 1), itself)
-            found.gain[asked] = np.log((self._nearest(features[asked], itself) + 1e-3) / (turned + 1e-3))
+        for start in range(0, len(asked), LOOKED_UP):
+            some = asked[start : start + LOOKED_UP]
+            lying_so, itself = features[some], None if own is None else own[some]
+            turned = self._nearest(np.take_along_axis(lying_so, self.turns[found.turn[some]], 1), itself)
+            found.gain[some] = np.log((self._nearest(lying_so, itself) + 1e-3) / (turned + 1e-3))
         return found
 
     def _folds(self, own: NDArray[np.int64]) -> NDArray[np.int64]:

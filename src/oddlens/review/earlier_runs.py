@@ -19,6 +19,7 @@ from oddlens.report import headings
 from oddlens.run_columns import write_columns
 from oddlens.saving import load_model
 
+PARTNERS = ("copy_of", "near_duplicate_of")  # columns that name other images
 DETECTOR = "Detector "  # what the parameters of a detector stand under in the summary, before its column
 
 
@@ -28,13 +29,13 @@ def write_columns_of(folder: Path, summary: dict[str, Any], path: Path, tables: 
     tables:  their digests, as the summary names them.
     """
     run_folder.require_parts(folder, summary, (*run_folder.PARTS, *run_folder.SHOWN))
-    ranking = Ranking.from_csv(folder / run_folder.FILES["table"], _columns(summary))
+    ranking = Ranking.from_csv(folder / run_folder.FILES["table"], _columns(summary), measures=("group", *PARTNERS))
     provenance = Provenance.load(folder / run_folder.IMAGES)
     if provenance.names != ranking.names:
         raise SavedModelError(f"{folder / run_folder.IMAGES} and {run_folder.FILES['table']} are of different images. "
                               "Rank them anew.")
     row_of = {name: row for row, name in enumerate(ranking.names)}
-    duplicates = linked([ranking.measures.get(key, ()) for key in ("copy_of", "near_duplicate_of")], row_of)
+    duplicates = linked([ranking.measures.get(key, ()) for key in PARTNERS], row_of)
     evidence, titles = None, {}
     if (folder / run_folder.MODEL).is_dir():
         model = load_model(run_folder.model_of(folder))
