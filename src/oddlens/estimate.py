@@ -23,7 +23,7 @@ from oddlens.progress import silent
 from oddlens.protocols import Encoded
 from oddlens.report.contents import MOST_SHOWN
 from oddlens.report.map import MOST_IMAGES
-from oddlens.run import causes_of, rank_into
+from oddlens.run import CAUSES, STORED, causes_of, rank_into
 from oddlens.run_folder import FILES
 from oddlens.sources import open_source
 from oddlens.stream import LEARNED_IMAGES, Some, Stream
@@ -219,6 +219,8 @@ def _memory(row: _Rows, count: int) -> float:
     most = arrays.MOST_IN_MEMORY
     encoders: dict[str, float] = {}
     for name, size in row.columns.items():
+        if name == CAUSES + STORED:
+            continue
         room = name.partition("/")[0]
         encoders[room] = encoders.get(room, 0.0) + min(most, float(size) * count)
     causes = encoders.pop("causes", 0.0)
