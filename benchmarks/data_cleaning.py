@@ -1,18 +1,20 @@
-"""Tools for cleaning image collections beside ours: cleanlab, fastdup and CleanVision on the same images.
+"""Tools for cleaning image collections beside ours: cleanlab, fastdup, FiftyOne and CleanVision on the same images.
 
-    python benchmarks/data_cleaning.py outliers [NAMES]   cleanlab's and fastdup's ranking of odd images
+    python benchmarks/data_cleaning.py outliers [NAMES]   cleanlab's, fastdup's and FiftyOne's ranking of odd images
     python benchmarks/data_cleaning.py faults [NAMES]     CleanVision's and our causes, of images spoiled on purpose
     python benchmarks/data_cleaning.py --table            print what is kept, beside ours
 
 ``pip install --group peers -c constraints.txt`` installs cleanlab and CleanVision. fastdup asks for NumPy below 2 and
 versions of its own of the rest, so it has an environment of its own: FASTDUP_PYTHON names its interpreter; without it
-its rows are left out.
+its rows are left out. So is it with FiftyOne and FIFTYONE_PYTHON. FiftyOne keeps data sets in a MongoDB that its
+installation downloads; its own functions are called on the features without one.
 
 Outliers: protocol A at 10 %, seed 0 (one class of MNIST-10k or Fashion-MNIST with others), and the solar cells of
 ``photographs.py`` at 5 %. cleanlab's ``OutOfDistribution`` looks at features that its user brings: histograms of
-oriented gradients here, on cells EfficientNet-Lite0. fastdup has a network of its own; an image is the odder the less
-it is like its nearest neighbour, all images listed (``lower_threshold=1``). Faults: what ``causes.py`` plants; a fault
-counts as found if any issue that could be meant is named.
+oriented gradients here, on cells EfficientNet-Lite0; FiftyOne's uniqueness is computed of the same. fastdup has a
+network of its own; an image is the odder the less it is like its nearest neighbour, all images listed
+(``lower_threshold=1``). Faults: what ``causes.py`` plants; a fault counts as found if any issue that could be meant is
+named.
 """
 
 from __future__ import annotations
@@ -24,7 +26,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,18 @@ done.run(overwrite=True, print_summary=False, lower_threshold=1.0)
 rows = done.outliers()
 print("ROWS", json.dumps([[name, value] for name, value in zip(rows["filename_outlier"], rows["distance"])]))
 """
+FIFTYONE = """
+import sys, types, numpy as np
+from fiftyone.brain.internal.core.sklearn import NeighborsHelper, _nanargmin
+from fiftyone.brain.internal.core.uniqueness import _compute_uniqueness
+rows = np.load(sys.argv[1])
+apart = NeighborsHelper(rows, "cosine")._build_dists(rows.copy())
+def neighbours(k, return_dists):
+    nearest = _nanargmin(apart, k=k)
+    return nearest, [line[found] for found, line in zip(nearest, apart)]
+index = types.SimpleNamespace(config=types.SimpleNamespace(method="sklearn"), _kneighbors=neighbours)
+np.save(sys.argv[2], _compute_uniqueness(rows, index))
+"""
 
 
 def saved(images: Images, folder: Path) -> list[Path]:
@@ -71,6 +84,14 @@ def with_cleanlab(images: Images, features: str) -> NDArray[np.float64]:
         return -np.asarray(OutOfDistribution().fit_score(features=FEATURES[features](images)), np.float64)
 
 
+def with_fiftyone(images: Images, features: str, python: str) -> NDArray[np.float64]:
+    with tempfile.TemporaryDirectory() as folder:
+        np.save(rows := Path(folder) / "rows.npy", np.asarray(FEATURES[features](images), np.float64))
+        subprocess.run([python, "-c", FIFTYONE, str(rows), str(Path(folder) / "found.npy")], check=True,
+                       capture_output=True, cwd=folder)
+        return np.load(Path(folder) / "found.npy")
+
+
 def with_fastdup(images: Images, python: str) -> NDArray[np.float64]:
     with tempfile.TemporaryDirectory() as folder:
         (place := Path(folder) / "images").mkdir()
@@ -84,16 +105,18 @@ def with_fastdup(images: Images, python: str) -> NDArray[np.float64]:
     return -likeness
 
 
-def outliers(images: Images, odd: NDArray[np.bool_], features: str) -> dict[str, Any]:
-    row: dict[str, Any] = {}
-    start = time.process_time()
-    row[f"cleanlab-{features}"] = photographs.figures(odd, with_cleanlab(images, features))
-    row["cleanlab_cpu_seconds"] = round(time.process_time() - start, 1)
+def outliers(images: Images, odd: NDArray[np.bool_], features: str, row: dict[str, Any]) -> dict[str, Any]:
+    """What is in ``row`` already, and what it lacks of what can be measured here."""
+    peers = {f"cleanlab-{features}": lambda: with_cleanlab(images, features)}
     if python := os.environ.get("FASTDUP_PYTHON"):
-        before = os.times()
-        row["fastdup"] = photographs.figures(odd, with_fastdup(images, python))
-        after = os.times()
-        row["fastdup_cpu_seconds"] = round(sum(after[2:4]) - sum(before[2:4]), 1)
+        peers["fastdup"] = lambda: with_fastdup(images, python)
+    if other := os.environ.get("FIFTYONE_PYTHON"):
+        peers[f"fiftyone-{features}"] = lambda: with_fiftyone(images, features, other)
+    for name, score in peers.items():
+        if name not in row:
+            before = os.times()
+            row[name] = photographs.figures(odd, score())
+            row[f"{name.partition('-')[0]}_cpu_seconds"] = round(sum(os.times()[:4]) - sum(before[:4]), 1)
     return row
 
 
@@ -128,18 +151,20 @@ def table(kept: dict[str, Any]) -> None:
         ours |= {f"A/{data}/{k}": [row["auroc"], row["average_precision"]] for k, row in enumerate(
             row for row in rows if row["c"] == 0.1 and row["seed"] == 0 and row["method"] == "oddlens")}
     ours |= {name: row["oddlens"] for name, row in json.loads(photographs.RESULTS.read_text()).items()}
-    print("| sets | oddlens | cleanlab on | fastdup | CPU-s of cleanlab, fastdup |\n| --- | --- | --- | --- | --- |")
+    print("| sets | oddlens | cleanlab on | FiftyOne on the same | fastdup | CPU-s of cleanlab, FiftyOne, fastdup |\n"
+          "| --- | --- | --- | --- | --- | --- |")
     for kind in ("A/mnist", "A/fashion", "cells/mono", "cells/poly"):
         names = [name for name in kept.get("outliers", {}) if name.startswith(kind)]
         rows = [kept["outliers"][name] for name in names]
         if rows:
             features = next(key for key in rows[0] if key.startswith("cleanlab-"))
-            seconds = [np.mean([row.get(f"{peer}_cpu_seconds", np.nan) for row in rows]) for peer in
-                       ("cleanlab", "fastdup")]
-            cells = [photographs.mean([ours[name] for name in names], 0),
-                     f"{features.removeprefix('cleanlab-')}: {photographs.mean([r[features] for r in rows], 0)}",
-                     photographs.mean([row["fastdup"] for row in rows if "fastdup" in row], 0)]
-            print(f"| {kind} ({len(rows)}) | {' | '.join(cells)} | {seconds[0]:.1f}, {seconds[1]:.1f} |")
+            seconds = [np.mean([row[key] for row in rows if key in row] or np.nan) for key in
+                       (f"{peer}_cpu_seconds" for peer in ("cleanlab", "fiftyone", "fastdup"))]
+            cells = [photographs.mean([ours[name] for name in names], 0), f"{features.removeprefix('cleanlab-')}: "
+                     f"{photographs.mean([r[features] for r in rows], 0)}"]
+            for peer in (features.replace("cleanlab", "fiftyone"), "fastdup"):
+                cells.append(photographs.mean([row[peer] for row in rows if peer in row], 0))
+            print(f"| {kind} ({len(rows)}) | {' | '.join(cells)} | {', '.join(f'{value:.1f}' for value in seconds)} |")
     mine = json.loads(CAUSES.read_text())
     for name, row in kept.get("faults", {}).items():
         print(f"\n| {name}: named, % | oddlens | CleanVision |\n| --- | --- | --- |")
@@ -159,14 +184,15 @@ def main(part: str, wanted: list[str]) -> None:
                 for k, draw in enumerate(one_class(data, 0.1, 0))]
         sets += [(f"cells/{kind}/{seed}/0.05", None) for kind in ("mono", "poly") for seed in range(3)]
     for name, given in sets:
-        if name in kept.get(part, {}) or (part == "outliers" and wanted and not any(w in name for w in wanted)):
+        if (part == "faults" and name in kept.get(part, {})) or (
+                part == "outliers" and wanted and not any(w in name for w in wanted)):
             continue
         if part == "faults":
             row = faults(given)
         elif given is None:
-            row = outliers(*photographs.make(name)[:2], "backbone")
+            row = outliers(*photographs.make(name)[:2], "backbone", kept.get(part, {}).get(name, {}))
         else:
-            row = outliers(given.fitted, given.odd, "hog")
+            row = outliers(given.fitted, given.odd, "hog", kept.get(part, {}).get(name, {}))
         kept.setdefault(part, {})[name] = row
         print(name, row, flush=True)
         write_atomically(RESULTS, json.dumps(kept, indent=1).encode())

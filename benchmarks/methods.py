@@ -49,21 +49,23 @@ def collections() -> dict[str, Any]:
     return found
 
 
-def measured(role: registry.Role, name: str, sets: dict[str, Any]) -> dict[str, Any]:
-    """What a method finds in each collection that it can see, and the seconds."""
-    other = WITH.get(name, "neighbors" if role == "encoder" else "dictionary")
+def with_other(role: registry.Role, name: str) -> str:
+    """The method that one is measured with."""
+    return WITH.get(name, "neighbors" if role == "encoder" else "dictionary")
+
+
+def measured(role: registry.Role, name: str, images: Any, odd: Any) -> list[float] | None:
+    """What a method finds in a collection, and the seconds; None where it cannot see it."""
+    other = with_other(role, name)
     encoder, detector = (name, other) if role == "encoder" else (other, name)
-    rows: dict[str, Any] = {}
-    for title, (images, odd) in sets.items():
-        model = AnomalyModel(encoder=encoder, detector=detector, random_state=0)
-        try:
-            collection = model.read(images)
-            start = time.process_time()
-            scores = model.fit(collection).rank().scores
-        except OddlensError:
-            continue  # small images have no detail
-        rows[title] = [*photographs.figures(odd, np.asarray(scores)), round(time.process_time() - start, 1)]
-    return {"with": other, "sets": rows}
+    model = AnomalyModel(encoder=encoder, detector=detector, random_state=0)
+    try:
+        collection = model.read(images)
+        start = time.process_time()
+        scores = model.fit(collection).rank().scores
+    except OddlensError:
+        return None  # small images have no detail
+    return [*photographs.figures(odd, np.asarray(scores)), round(time.process_time() - start, 1)]
 
 
 def table(kept: dict[str, Any]) -> None:
@@ -83,9 +85,17 @@ def main(wanted: list[str]) -> None:
     roles: tuple[registry.Role, ...] = ("encoder", "detector")
     for role in roles:
         for name in registry.names(role):
-            if name in wanted or (not wanted and name not in kept):
-                kept[name] = measured(role, name, sets)
-                print(name, kept[name], flush=True)
+            if name in wanted:
+                kept.pop(name, None)
+            elif wanted:
+                continue
+            row = kept.setdefault(name, {"with": with_other(role, name), "sets": {}})
+            lacking = row.get("lacking", [title for title in sets if not row["sets"]])
+            for title in lacking:  # kept one by one: some methods take many minutes for one
+                if (found := measured(role, name, *sets[title])) is not None:
+                    row["sets"][title] = found
+                row["lacking"] = lacking[lacking.index(title) + 1 :]
+                print(name, title, found, flush=True)
                 write_atomically(RESULTS, json.dumps(kept, indent=1).encode())
 
 

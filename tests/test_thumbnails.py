@@ -13,7 +13,7 @@ from PIL import Image
 
 from oddlens import AnomalyModel
 from oddlens.stream import Stream
-from oddlens.thumbnails import KEPT, MOST_BYTES, THUMBNAIL, ThumbnailsLater, data_uri, joined, picture, thumbnails_of
+from oddlens.thumbnails import MOST_BYTES, THUMBNAIL, ThumbnailsLater, data_uri, joined, picture, thumbnails_of
 
 
 def decoded(made):
@@ -52,6 +52,14 @@ def test_a_picture_keeps_to_its_share():
 
 def test_a_data_uri_holds_the_picture():
     assert data_uri(b"\x89PNG", "png") == "data:image/png;base64,iVBORw=="
+
+
+KEPT = 30
+
+
+@pytest.fixture(autouse=True)
+def few_are_kept(monkeypatch):
+    monkeypatch.setattr("oddlens.thumbnails.KEPT", KEPT)
 
 
 @pytest.fixture

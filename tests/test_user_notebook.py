@@ -45,6 +45,12 @@ def test_what_the_file_shows_is_what_running_it_shows(ran):
     assert max(map(len, shown(ran, "text/plain"))) < 2000, "a ranking fills no screen"
 
 
+def test_every_ranking_shows_a_picture_of_each_image(ran):
+    rankings = [text for text in shown(ran, "text/html") if "rank 1<br>" in text]
+    assert len(rankings) == 5, "as it was ranked, a slice, after feedback, new images, methods of others"
+    assert all(text.count("<img") == text.count("score ") > 0 for text in rankings)
+
+
 def test_the_bar_went_when_its_cell_was_done(ran):
     assert not [text for text in shown(ran, "text/html") if "<progress" in text]
 

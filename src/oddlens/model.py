@@ -98,7 +98,7 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
     ``learned_`` (how many of the images, the first, the detectors were fitted to: others joined by ``extend``),
     ``labels_`` (name -> "odd" or "normal", as ``give_feedback`` took them in), ``lesson_`` (what was learned from
     these), ``evidence_`` (what it was learned from; see ``feedback.py``) and ``thumbnails_`` (name -> a data URI, for a
-    notebook: of images in files each is made when it is shown, of others 30 are kept; neither saved nor pickled).
+    notebook: of images in files each is made when it is shown, of others 100 are kept; neither saved nor pickled).
 
     >>> images = np.random.default_rng(0).integers(0, 30, (40, 8, 8), dtype=np.uint8)
     >>> images[7, 2:6, 2:6] = 255

@@ -39,7 +39,7 @@ MOST_BYTES = 8 * 2**20  # bytes of all thumbnails together, before base64 makes 
 STEPS = ((THUMBNAIL, 82), (THUMBNAIL, 60), (128, 45), (96, 35), (64, 25), (40, 20))
 
 SMALL_BYTES = 12 * 2**10  # of each thumbnail that a ranking shows, about
-KEPT = 30  # thumbnails kept of images in memory: those shown first, and those that a few labels bring to the fore
+KEPT = 100  # thumbnails kept of images in memory: those shown first, and those that some labels bring to the fore
 
 
 @dataclass(frozen=True)
