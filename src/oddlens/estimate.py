@@ -35,7 +35,7 @@ FEW = (60, 180)
 TILED = (1500, 4500)  # rows that the scoring is timed on, made from those of the sample; fewer
 TILED_BYTES = 2**28  # where the maps of so many would be larger
 LEARNED_WHOLE = 4000  # images up to which learning takes the longer the more there are
-STEPS_GROW = 300  # the same of encoder alterations, where it learns: most of the time is its
+STEPS_GROW = 120  # the same of encoder alterations, where it learns: most of the time is its
 EXACT = 20_000  # images up to which all pairs are compared; beyond, time grows with the number of images
 LAST = "pictures and tables"  # the last stage; of pictures there are no more in a run of many images
 PAGE = 1024 if sys.platform != "darwin" else 1  # bytes of a unit of ``ru_maxrss``

@@ -46,11 +46,11 @@ def test_what_it_learned_shows_where_a_piece_was_put_in(fitted, grain):
 
 
 def test_a_small_collection_takes_fewer_steps(grain):
-    encoder = Alterations(steps=FEWEST_STEPS + 50, batch_size=2).fit(grain[:10, :16, :16])
-    assert len(encoder.losses_) == FEWEST_STEPS // 100  # four an image would be 40
-    few = Alterations(steps=FEWEST_STEPS + 50, batch_size=2).fit(np.tile(grain[:10, :16, :16], (8, 1, 1, 1)))
-    assert STEPS_AN_IMAGE * 80 == 320
-    assert len(few.losses_) == 4  # of 320 steps, the last 20 by themselves
+    images = grain[:32, :8, :8]
+    assert STEPS_AN_IMAGE * 10 < FEWEST_STEPS < STEPS_AN_IMAGE * 32 == 320
+    for count, windows in ((10, FEWEST_STEPS // 100), (32, 4)):  # of 320 steps, the last 20 by themselves
+        encoder = Alterations(steps=FEWEST_STEPS + 50, batch_size=2).fit(images[:count])
+        assert len(encoder.losses_) == windows
 
 
 def test_what_is_far_away_is_not_seen(fitted, grain):

@@ -162,12 +162,12 @@ def test_the_gradients_are_those_of_the_whole(size):
 
 
 def test_both_learn_each_on_a_thread_of_its_own(dots):
-    network, twin = Far(), Far()
-    with Halves(network, twin) as halves:
+    network, second = Far(), Far()
+    with Halves(network, second) as halves:
         train(network, dots, steps=50, batch_size=8, learning_rate=0.05, random_state=0, device=CPU, learn=halves.learn)
-    assert network.mean.item() == twin.mean.item() != 0
-    assert len(network.threads) == len(twin.threads) == 1
-    assert network.threads != twin.threads
+    assert network.mean.item() == second.mean.item() != 0
+    assert len(network.threads) == len(second.threads) == 1
+    assert network.threads != second.threads
 
 
 @pytest.mark.parametrize("which", [0, 1])

@@ -48,7 +48,7 @@ STRIDE = 4  # pixels from one place of these to the next
 SMALLEST_SIDE = 8  # pixels
 PLACES = 32  # along the longer side, about
 CUT = 64  # pixels a side of the pieces that are learned from
-STEPS_AN_IMAGE, FEWEST_STEPS = 4, 300
+STEPS_AN_IMAGE, FEWEST_STEPS = 10, 300
 UNTOUCHED = 0.25  # of the pieces
 FAINTEST, CERTAIN = 0.005, 0.02  # a change of the mean pixel of a place up to which it is none, from which it is one
 LEARNED_IMAGES = 400  # that the features' middle and scale are taken from
@@ -106,7 +106,7 @@ class Network(nn.Module):
 class Alterations(BaseEstimator):
     """Learns to tell places that were altered on purpose from untouched ones; gives what it sees at each place.
 
-    steps:          mini-batches to train for, at most: four an image, and 300 at least.
+    steps:          mini-batches to train for, at most: ten an image, and 300 at least.
     batch_size:     images in a mini-batch.
     learning_rate:  Adam's step size.
     random_state:   fixes the first weights, the order of the images and the alterations.
@@ -141,8 +141,8 @@ class Alterations(BaseEstimator):
         self._build(tuple(pixels.shape[1:]))
         some = np.sort(np.random.default_rng(self.random_state).permutation(len(pixels))[:LEARNED_IMAGES])
         steps = min(self.steps, max(FEWEST_STEPS, STEPS_AN_IMAGE * len(pixels)))
-        twin = seeded(lambda: Network(pixels.shape[3], self.random_state + 1), 0)
-        with one_thread(), Halves(self.network_, twin) as halves:
+        second = seeded(lambda: Network(pixels.shape[3], self.random_state + 1), 0)
+        with one_thread(), Halves(self.network_, second) as halves:
             self.losses_ = train(
                 self.network_, pixels, steps=steps, batch_size=self.batch_size, learning_rate=self.learning_rate,
                 random_state=self.random_state, device=torch.device("cpu"), learn=halves.learn)

@@ -105,13 +105,13 @@ class Halves:
     how many cores there are.
 
     network:  learns; the gradients are left in its weights.
-    twin:     another of the same form. Its weights become those of ``network``; running means and random numbers stay
+    second:     another of the same form. Its weights become those of ``network``; running means and random numbers stay
               its own.
     """
 
-    def __init__(self, network: nn.Module, twin: nn.Module) -> None:
-        self.networks = network.train(), twin.train()
-        self.pairs = list(zip(network.parameters(), twin.parameters(), strict=True))
+    def __init__(self, network: nn.Module, second: nn.Module) -> None:
+        self.networks = network.train(), second.train()
+        self.pairs = list(zip(network.parameters(), second.parameters(), strict=True))
         for weight, same in self.pairs:
             same.data = weight.data
 
