@@ -156,7 +156,7 @@ def lessons(run: Path) -> None:
     """Ranking all anew by labels of some, without a page."""
     opened = OpenedRun(run)
     order = opened.ranking.order()
-    learn(opened.evidence, {})  # what is read and placed once
+    _ = opened.evidence.placed  # what is read and placed once
     for count in LABELS:
         rows = [*order[: count // 2], *order[np.linspace(count, len(order) - 1, count - count // 2).astype(int)]]
         used = time.process_time()

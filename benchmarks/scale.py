@@ -8,7 +8,8 @@ python benchmarks/scale.py --table                  what is kept, and the fitted
 
 Images are real: 64 x 64 colour pictures of emoji (EMOJI_DIR: the folder of the npm package emoji-datasource-google),
 each turned, shifted, lightened, tinted and made noisy at random as it is read, so that no two are alike and none lies
-in memory. Each size runs in a process of its own; seconds are of that machine at that hour, so read them as ratios.
+in memory. Each size runs in a process of its own, and what it holds is told by stage. Seconds are of that machine at
+that hour, so read them as ratios.
 """
 
 from __future__ import annotations
@@ -146,6 +147,14 @@ def table(rows: list[dict[str, Any]]) -> None:
             before = row
 
 
+def memory_table(row: dict[str, Any]) -> None:
+    """What a run held, stage by stage, and what it did when it held most."""
+    print("| stage | memory at the most, MiB | its own | of files |\n| --- | --- | --- | --- |")
+    for stage, held in row["held"].items():
+        print(f"| {stage} | {held['all']:,} | {held['own']:,} | {held['files']:,} |")
+    print(f"Most of all: {row['doing']}")
+
+
 def main(arguments: list[str]) -> None:
     """Run what is asked for, each size in a process of its own, and keep it."""
     kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
@@ -164,6 +173,7 @@ def main(arguments: list[str]) -> None:
         kept = [row for row in kept if any(row[key] != found[key] for key in same)] + [found]
         RESULTS.write_text(json.dumps(sorted(kept, key=lambda row: [str(row[key]) for key in same]), indent=1) + "\n")
         table([found])
+        memory_table(found)
     if "--table" in arguments:
         table(kept)
 

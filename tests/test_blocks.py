@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from oddlens import arrays
-from oddlens.blocks import Block, Blocks, key_of
+from oddlens.blocks import Block, Blocks, StoredColumn, key_of
 
 
 @pytest.fixture(params=["memory", "folder"])
@@ -90,3 +90,15 @@ def test_other_parts_have_another_key():
     keys = {key_of("a", rows), key_of("a", rows + 1), key_of("b", rows), key_of("a"), key_of("a", "b"), key_of("ab"),
             key_of(1), key_of("1")}
     assert len(keys) == 8
+
+
+def test_a_column_is_read_where_it_is_asked_for(blocks):
+    whole = np.random.default_rng(0).normal(size=(30, 3)).astype(np.float32)
+    for number, (start, stop) in enumerate([(0, 12), (12, 12), (12, 13), (13, 30)]):
+        blocks.put(number, "k", Block({"x": whole[start:stop]} if stop > start else {}))
+    column = StoredColumn(blocks, "x", range(4))
+    assert len(column) == 30
+    for rows in (slice(None), slice(5, 14), slice(25, 99), slice(4, 4), np.array([29, 0, 12, 12]), np.arange(0)):
+        assert np.array_equal(column[rows], whole[rows])
+    with pytest.raises(KeyError):
+        StoredColumn(blocks, "y", range(4))[:2]

@@ -61,6 +61,23 @@ def test_pictures_are_not_said_to_grow_with_a_collection_of_which_no_more_are_sh
     assert module._grown(module.LAST, few, many, 101_000) == pytest.approx(3 + 550 / 300 + 100_000 * 1e-4)
 
 
+def test_learning_is_not_said_to_grow_where_it_takes_no_more_steps():
+    few, many = (module._Timing(count, {"learning": seconds}, 0, 0) for count, seconds in ((60, 2.0), (180, 5.0)))
+    assert module._grown("learning", few, many, 280) == pytest.approx(5 + 100 * 3 / 120)
+    assert module._grown("learning", few, many, 10_000, learned=300) == pytest.approx(5 + 120 * 3 / 120)
+    assert module._grown("learning", few, many, 10_000, learned=100) == 5
+    assert module._grown("learning", few, many, 10_000) == pytest.approx(5 + 3820 * 3 / 120)
+
+
+def test_scoring_is_timed_on_fewer_rows_where_they_are_large(quick, dots, monkeypatch):
+    sizes = []
+    monkeypatch.setattr(module, "_judged", lambda model, columns, size: sizes.append(size) or 0.01 * size)
+    monkeypatch.setattr(module, "TILED_BYTES", 45 * 64)  # of pixels in half precision 22 rows and a half of 8 x 8
+    estimate(dots, model())
+    assert max(sizes) < 60
+    assert sizes[0] < sizes[1]
+
+
 def test_it_is_told_in_words():
     text = Estimate(1_234_567, (48, 64, 3), {"reading": 30.0, "encoding": 7200.0}, 3.2 * 2**30, 2**30 * 11,
                     2**20 * 700).text()

@@ -171,3 +171,11 @@ def test_of_a_block_only_the_images_that_are_not_at_hand_have_stamps(small, fold
     stamped = [known[0] for number in opened.blocks for known in opened.stamps(number)]
     assert stamped == [f"{index:03d}.png" for index in np.setdiff1d(np.arange(30), sampled(30))]
     assert Stream.of(read_pixels(open_source(folder), FORM)).stamps(1) == [1]
+
+
+def test_the_sample_of_a_larger_collection_lies_in_a_file(small):
+    whole, larger = Stream.open(Counting(20), LARGER), Stream.open(Counting(21), LARGER)
+    assert not isinstance(whole.hand.pixels, np.memmap)
+    assert isinstance(larger.hand.pixels, np.memmap)
+    assert isinstance(larger.hand.detail, np.memmap)
+    assert [int(image.flat[0]) for image in larger.learned().pixels] == sampled(21).tolist()

@@ -23,7 +23,7 @@ from oddlens.progress import silent
 from oddlens.protocols import Encoded
 from oddlens.report.contents import MOST_SHOWN
 from oddlens.report.map import MOST_IMAGES
-from oddlens.run import causes_of, rank_into
+from oddlens.run import CAUSES, STORED, causes_of, rank_into
 from oddlens.run_folder import FILES
 from oddlens.sources import open_source
 from oddlens.stream import LEARNED_IMAGES, Some, Stream
@@ -32,8 +32,10 @@ FIRST = 60  # images of the run that has everything loaded and compiled
 SIZES = (150, 450)  # images of the two timed runs, from whose difference it follows what one image costs
 LARGEST = 0.15  # seconds; where an image takes more, fewer are timed:
 FEW = (60, 180)
-TILED = (1500, 4500)  # rows that the scoring is timed on, made from those of the sample
+TILED = (1500, 4500)  # rows that the scoring is timed on, made from those of the sample; fewer
+TILED_BYTES = 2**28  # where the maps of so many would be larger
 LEARNED_WHOLE = 4000  # images up to which learning takes the longer the more there are
+STEPS_GROW = 300  # the same of encoder alterations, where it learns: most of the time is its
 EXACT = 20_000  # images up to which all pairs are compared; beyond, time grows with the number of images
 LAST = "pictures and tables"  # the last stage; of pictures there are no more in a run of many images
 PAGE = 1024 if sys.platform != "darwin" else 1  # bytes of a unit of ``ru_maxrss``
@@ -99,7 +101,8 @@ def estimate(images: Any, model: AnomalyModel, *, memory: int | str | None = Non
         stream = first.stream(Some(source, _spread(count, FIRST)))
         first.fit(stream, work=work)
         rows = _Rows.of(stream, work.columns)
-        stages = {stage: _grown(stage, few, many, count) for stage in many.seconds if stage != "scoring"}
+        learned = STEPS_GROW if "alterations" in first.encoders_ else LEARNED_WHOLE
+        stages = {stage: _grown(stage, few, many, count, learned) for stage in many.seconds if stage != "scoring"}
         stages["scoring"] = _scoring(first, work.columns, many, count)
         kept = _kept(few, many, count)
         return Estimate(count, (form.height, form.width, form.channels), stages, _memory(rows, count),
@@ -151,12 +154,12 @@ def _timed(source: Any, model: AnomalyModel, size: int) -> _Timing:
     return _Timing(len(some), seconds, sum(sizes.values()) - shown, shown, tables)
 
 
-def _grown(stage: str, few: _Timing, many: _Timing, count: int) -> float:
-    """Seconds of a stage: what is there anyway, and so much an image."""
+def _grown(stage: str, few: _Timing, many: _Timing, count: int, learned: int = LEARNED_WHOLE) -> float:
+    """Seconds of a stage: what is there anyway, and so much an image; of learning up to ``learned`` images."""
     if many.count == few.count:
         return many.seconds[stage]
     each = max(0.0, (many.seconds[stage] - few.seconds.get(stage, 0.0)) / (many.count - few.count))
-    grows = {"learning": min(count, LEARNED_WHOLE), "reading": min(count, LEARNED_IMAGES),
+    grows = {"learning": max(many.count, min(count, learned)), "reading": min(count, LEARNED_IMAGES),
              LAST: min(count, MOST_IMAGES)}.get(stage, count)
     seconds = many.seconds[stage] + each * (grows - many.count)
     if stage == LAST:
@@ -170,8 +173,10 @@ def _scoring(fitted: AnomalyModel, columns: Columns, many: _Timing, count: int) 
     """Seconds of the detectors, timed on rows like those of the sample: a part grows with the pairs of images."""
     if count <= many.count:
         return many.seconds["scoring"]
-    times = [_judged(fitted, columns, size) for size in TILED]
-    low, high = TILED
+    largest = max(columns.joined(name)[:1].nbytes for name in columns.blocks.names(0))
+    part = min(1.0, TILED_BYTES / largest / TILED[1])
+    low, high = (max(2, round(part * size)) for size in TILED)
+    times = [_judged(fitted, columns, size) for size in (low, high)]
     pairs = max(0.0, (times[1] / high - times[0] / low) / (high - low))
     each = max(0.0, times[0] / low - pairs * low)
     return count * (each + pairs * min(count, EXACT))
@@ -183,9 +188,11 @@ def _judged(model: AnomalyModel, columns: Columns, size: int) -> float:
     def tiled(array: NDArray[Any] | None) -> NDArray[Any] | None:
         if array is None:
             return None
-        rows = array[rng.integers(0, len(array), size)].astype(np.float64)
-        spread = array.astype(np.float64).std(0) * 0.3
-        return np.asarray(rows + rng.standard_normal(rows.shape) * spread, array.dtype)
+        rows = array[rng.integers(0, len(array), size)].astype(np.float32)
+        noise = rng.standard_normal(rows.shape, np.float32)
+        noise *= array.std(0, dtype=np.float32) * 0.3
+        rows += noise
+        return rows.astype(array.dtype)
 
     def encoded(name: str) -> Encoded:
         found = columns.encoded(name)
@@ -212,6 +219,8 @@ def _memory(row: _Rows, count: int) -> float:
     most = arrays.MOST_IN_MEMORY
     encoders: dict[str, float] = {}
     for name, size in row.columns.items():
+        if name == CAUSES + STORED:
+            continue
         room = name.partition("/")[0]
         encoders[room] = encoders.get(room, 0.0) + min(most, float(size) * count)
     causes = encoders.pop("causes", 0.0)

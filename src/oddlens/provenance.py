@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
@@ -376,4 +377,6 @@ def _origin(cells: Sequence[str]) -> Origin:
         raise ValueError(f"a row says {kind!r} of {path!r}, place {place}")
     if sha256 and (len(sha256) != 64 or sha256.strip("0123456789abcdef")):
         raise ValueError(f"{sha256[:80]!r} is no SHA-256")
+    # The few kinds, and many rows of one file, share their text.
+    kind, path = KINDS[KINDS.index(kind)], path if kind == "file" else sys.intern(path)
     return Origin(kind, path, within, numbers[0], numbers[1], numbers[2], sha256, numbers[3], numbers[4])

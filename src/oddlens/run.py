@@ -41,6 +41,7 @@ from oddlens.settings import reseeded
 from oddlens.sources import open_source
 
 CAUSES = "causes/"  # what the columns are called that the simple causes are told by
+STORED = "features"  # the one of these that is read where it is needed and never held whole
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def _fitted(
     give_back()
     start = time.perf_counter()
     first = next(iter(model.encoders_))
-    explainer = Explainer(model, collection, model.rank(), work.columns.under(CAUSES, stored="features"),
+    explainer = Explainer(model, collection, model.rank(), work.columns.under(CAUSES, STORED),
                           embedded=lambda rows: work.columns.rows(f"{first}/embedding", rows))
     if save_model:
         explainer.memory().save(folder / run_folder.REASONS)

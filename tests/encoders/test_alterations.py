@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from oddlens.detectors.places import Places
-from oddlens.encoders.alterations import CHANNELS, LEAST_SCALE, Alterations
+from oddlens.encoders.alterations import FEATURES, FEWEST_STEPS, LEAST_SCALE, STEPS_AN_IMAGE, Alterations
 from oddlens.errors import OptionError, SavedModelError
 
 MAPS = frozenset({"maps"})
@@ -21,14 +21,14 @@ def grain():
 
 @pytest.fixture(scope="module")
 def fitted(grain):
-    return Alterations(steps=100).fit(grain)
+    return Alterations(steps=200).fit(grain)
 
 
 def test_a_place_is_four_pixels_or_as_many_as_make_about_32_of_the_longer_side(fitted, grain):
-    assert fitted.encode(grain, MAPS).maps.shape == (80, 16, 16, 32)
+    assert fitted.encode(grain, MAPS).maps.shape == (80, 16, 16, 64)
     wide = np.random.default_rng(0).integers(0, 256, (12, 49, 250, 3), dtype=np.uint8)
     maps = Alterations(steps=1).fit(wide).encode(wide, MAPS).maps
-    assert maps.shape == (12, 7, 32, 32)  # 13 x 63 places of the last layer, two a side put together
+    assert maps.shape == (12, 7, 32, 64)  # 13 x 63 places of the last layer, two a side put together
     assert maps.dtype == np.float16
 
 
@@ -39,9 +39,18 @@ def test_what_it_learned_shows_where_a_piece_was_put_in(fitted, grain):
         inside = strange[:, 5:10, 6:11].mean((1, 2))
         return inside * (16 * 16 - 25) / (strange.sum((1, 2)) - 25 * inside)
 
-    assert (contrast(fitted) > 2).all()
-    assert (contrast(Alterations(steps=1).fit(grain)) < 1.3).all()
+    learned, before = contrast(fitted), contrast(Alterations(steps=1).fit(grain))
+    assert (learned > 1.5).all()
+    assert learned.mean() > 1.25 * before.mean()
     assert fitted.losses_[-1] < 0.6  # an answer by chance loses 0.69
+
+
+def test_a_small_collection_takes_fewer_steps(grain):
+    encoder = Alterations(steps=FEWEST_STEPS + 50, batch_size=2).fit(grain[:10, :16, :16])
+    assert len(encoder.losses_) == FEWEST_STEPS // 100  # four an image would be 40
+    few = Alterations(steps=FEWEST_STEPS + 50, batch_size=2).fit(np.tile(grain[:10, :16, :16], (8, 1, 1, 1)))
+    assert STEPS_AN_IMAGE * 80 == 320
+    assert len(few.losses_) == 4  # of 320 steps, the last 20 by themselves
 
 
 def test_what_is_far_away_is_not_seen(fitted, grain):
@@ -69,7 +78,7 @@ def test_a_state_that_does_not_fit_is_refused(fitted):
             Alterations().set_state({**state, key: value})
     with pytest.raises(SavedModelError, match="alterations"):
         Alterations().set_state({key: value for key, value in state.items() if key != "scale"})
-    assert len(state["middle"]) == CHANNELS[-1]
+    assert len(state["middle"]) == FEATURES
 
 
 def test_images_that_are_too_small_are_refused():

@@ -6,8 +6,8 @@ from scipy.ndimage import gaussian_filter
 from sklearn.exceptions import NotFittedError
 
 from oddlens.errors import OptionError, SavedModelError
-from oddlens.explaining import duplicates
-from oddlens.explaining.causes import MEASURES, Causes
+from oddlens.explaining import duplicates, orientation
+from oddlens.explaining.causes import MEASURES, Causes, parts_of
 from oddlens.explaining.duplicates import Thumbnails, tangent_residual, thumbnails, tints
 from oddlens.explaining.image_measures import resized
 from oddlens.explaining.orientation import ROTATIONS, directions, turns
@@ -479,3 +479,32 @@ def test_a_blank_image_is_not_a_near_duplicate_of_everything():
     kinds = Causes().fit(digits).masks()
     assert kinds["blank"][5]
     assert not kinds["near"].any()
+
+
+def test_features_may_be_taken_where_they_are_asked_for_and_measures_are_kept_once(digits, monkeypatch):
+    class Taken:
+        def __init__(self, rows):
+            self.rows, self.most = rows, 0
+
+        def __len__(self):
+            return len(self.rows)
+
+        def __getitem__(self, which):
+            found = self.rows[which]
+            self.most = max(self.most, len(found))
+            return found
+
+    images = digits[:300]
+    parts = parts_of(images)
+    monkeypatch.setattr(orientation, "BATCH_IMAGES", 64)
+    monkeypatch.setattr(orientation, "MOST_LEARNED", 120)
+    whole, taken = Causes().fit_parts(parts), Taken(parts["features"])
+    again = Causes().fit_parts({**parts, "features": taken})
+    assert taken.most == 120
+    for name, values in whole.columns_.items():
+        assert np.array_equal(again.columns_[name], values), name
+    state = again.get_state()
+    assert all(np.shares_memory(state["columns"], values) for values in again.columns_.values())
+    back = Causes().set_state(state)
+    assert {name: values.tolist() for name, values in back.columns_.items()} == {
+        name: values.tolist() for name, values in again.columns_.items()}

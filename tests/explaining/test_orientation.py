@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from oddlens.explaining import orientation
 from oddlens.explaining.orientation import (
     BRIEF_FOLDS,
     FOLDS,
@@ -56,6 +57,17 @@ def test_an_image_laid_wrong_is_found_and_how_to_turn_it_back(upright, turn):
     assert found.gain[5] > 0.3
     back = laid(images[5:6], int(found.turn[5]))[0]
     assert np.abs(directions(np.ascontiguousarray(back[None])) - directions(upright[5:6])).max() < 1e-3
+
+
+def test_how_many_are_looked_up_at_a_time_changes_nothing(upright, monkeypatch):
+    images = upright.copy()
+    images[:60] = laid(images[:60], 2)
+    features = directions(images)
+    judge = Uprightness(learn(directions(upright)), features, np.arange(len(images)))
+    whole = judge.judge(features, np.arange(len(images)))
+    assert (whole.gain != 0).sum() > 50
+    monkeypatch.setattr(orientation, "LOOKED_UP", 25)
+    assert judge.judge(features, np.arange(len(images))).gain == pytest.approx(whole.gain, abs=1e-4)
 
 
 def test_brief_learning_finds_it_too_with_fewer_networks(upright):

@@ -1,4 +1,5 @@
 import contextlib
+import threading
 
 import numpy as np
 import pytest
@@ -6,7 +7,17 @@ import torch
 from torch import nn
 
 from oddlens.errors import OptionError
-from oddlens.learning.training import as_batch, choose_device, filled, in_batches, one_thread, seeded, train
+from oddlens.learning.training import (
+    Halves,
+    as_batch,
+    choose_device,
+    filled,
+    in_batches,
+    learned,
+    one_thread,
+    seeded,
+    train,
+)
 from oddlens.progress import listening
 
 CPU = torch.device("cpu")
@@ -118,3 +129,50 @@ def test_a_device_that_is_not_there_is_named():
     for nonsense in ("quantum", "", "meta", None):
         with pytest.raises(OptionError, match="'auto', 'cpu', 'cuda', 'mps'"):
             choose_device(nonsense)
+
+
+class Far(nn.Module):
+    """Learns the mean pixel, and which thread asked."""
+
+    def __init__(self):
+        super().__init__()
+        self.mean = nn.Parameter(torch.zeros(()))
+        self.threads = set()
+        self.fails = False
+
+    def forward(self, batch):
+        self.threads.add(threading.get_ident())
+        if self.fails:
+            raise ValueError("broken")
+        return (batch - self.mean).square().mean()
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 16])
+def test_the_gradients_are_those_of_the_whole(size):
+    batch = torch.from_numpy(np.random.default_rng(size).random((size, 1, 4, 4)).astype(np.float32))
+    whole, halved = Far(), Far()
+    loss = learned(whole, batch)
+    with Halves(halved, Far()) as halves:
+        again = halves.learn(batch)
+        assert torch.isclose(halved.mean.grad, whole.mean.grad, rtol=1e-6)
+        assert torch.isclose(again, loss, rtol=1e-6)
+        halved.mean.grad = None
+        halves.learn(batch)  # nothing is left of the last one
+    assert torch.isclose(halved.mean.grad, whole.mean.grad, rtol=1e-6)
+
+
+def test_both_learn_each_on_a_thread_of_its_own(dots):
+    network, twin = Far(), Far()
+    with Halves(network, twin) as halves:
+        train(network, dots, steps=50, batch_size=8, learning_rate=0.05, random_state=0, device=CPU, learn=halves.learn)
+    assert network.mean.item() == twin.mean.item() != 0
+    assert len(network.threads) == len(twin.threads) == 1
+    assert network.threads != twin.threads
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_an_error_in_either_half_reaches_the_caller(which):
+    networks = Far(), Far()
+    networks[which].fails = True
+    with pytest.raises(ValueError, match="broken"), Halves(*networks) as halves:
+        halves.learn(torch.zeros(4, 1, 2, 2))

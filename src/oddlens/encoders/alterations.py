@@ -7,7 +7,9 @@ goes on, how grain meets grain. Its answers are good only for alterations like t
 others too, so they are what is given, for detectors that find the places where they are unusual.
 
 Odd images are shown as untouched ones too. They are few, and the steps are far fewer than it takes to learn them by
-heart: a fixed number, however large the collection is.
+heart: so many an image, and never more than a fixed number, however large the collection is. Rough grain takes long to
+learn; the longer, the more the last layer sees the alterations alone, so an earlier one stands beside it
+(docs/lab/maps.md).
 
 Li, Sohn, Yoon, Pfister, *CutPaste: self-supervised learning for anomaly detection and localization*, 2021; Zavrtanik,
 Kristan, Skocaj, *DRAEM*, 2021 (an answer for each place).
@@ -31,7 +33,7 @@ from oddlens.errors import OptionError
 from oddlens.learning.alterations import altered
 from oddlens.learning.network_state import load_weights, network_state
 from oddlens.learning.saved_state import check_images, refusing, saved_shape
-from oddlens.learning.training import as_batch, filled, one_thread, seeded, train
+from oddlens.learning.training import Halves, as_batch, filled, one_thread, seeded, train
 from oddlens.options import require_numbers
 from oddlens.progress import advance
 from oddlens.protocols import Encoded, Pixels, State
@@ -40,10 +42,13 @@ CHANNELS = (16, 24, 32, 32, 32)  # channels, filter sides, strides and dilations
 FILTERS = (5, 3, 3, 3, 3)
 STRIDES = (2, 1, 2, 1, 1)
 DILATIONS = (1, 1, 1, 1, 4)
-STRIDE = 4  # pixels from one place of the last layer to the next
+SEEN = (2, 4)  # the layers whose answers are the features
+FEATURES = sum(CHANNELS[layer] for layer in SEEN)
+STRIDE = 4  # pixels from one place of these to the next
 SMALLEST_SIDE = 8  # pixels
 PLACES = 32  # along the longer side, about
 CUT = 64  # pixels a side of the pieces that are learned from
+STEPS_AN_IMAGE, FEWEST_STEPS = 4, 300
 UNTOUCHED = 0.25  # of the pieces
 FAINTEST, CERTAIN = 0.005, 0.02  # a change of the mean pixel of a place up to which it is none, from which it is one
 LEARNED_IMAGES = 400  # that the features' middle and scale are taken from
@@ -65,10 +70,17 @@ class Network(nn.Module):
         self.answer = nn.Conv2d(CHANNELS[-1], 1, 1)
         self.draws = np.random.default_rng(random_state)
 
+    def layers(self, images: Tensor) -> list[Tensor]:
+        """What each layer makes of images in 0..1, (n, its channels, rows, columns)."""
+        made = [(4 * (images - 0.5)).contiguous(memory_format=torch.channels_last)]
+        for block in self.blocks:
+            made.append(block(made[-1]))
+        return made[1:]
+
     def features(self, images: Tensor) -> Tensor:
-        """(n, 32, rows, columns) what the last layer makes of images in 0..1."""
-        made: Tensor = self.blocks((4 * (images - 0.5)).contiguous(memory_format=torch.channels_last))
-        return made
+        """(n, 64, rows, columns) what the third and the last layer make of images in 0..1."""
+        made = self.layers(images)
+        return torch.cat([made[layer] for layer in SEEN], 1)
 
     def forward(self, batch: Tensor) -> Tensor:
         """The mean cross-entropy of the answers, altered places and others counting equally."""
@@ -77,7 +89,7 @@ class Network(nn.Module):
         shown[: round(UNTOUCHED * len(shown))] = pieces[: round(UNTOUCHED * len(shown))]
         change = functional.avg_pool2d((shown - pieces).abs().amax(1, keepdim=True), STRIDE, ceil_mode=True)
         yes, no = (change > CERTAIN).float(), (change <= FAINTEST).float()  # between these it is not asked
-        answers = self.answer(self.features(shown))
+        answers = self.answer(self.layers(shown)[-1])
         wrong = functional.softplus(-answers) * yes / yes.sum().clamp_min(1)
         alarm = functional.softplus(answers) * no / no.sum().clamp_min(1)
         loss: Tensor = (wrong.sum() + alarm.sum()) / 2
@@ -94,22 +106,21 @@ class Network(nn.Module):
 class Alterations(BaseEstimator):
     """Learns to tell places that were altered on purpose from untouched ones; gives what it sees at each place.
 
-    steps:          mini-batches to train for.
+    steps:          mini-batches to train for, at most: four an image, and 300 at least.
     batch_size:     images in a mini-batch.
     learning_rate:  Adam's step size.
     random_state:   fixes the first weights, the order of the images and the alterations.
 
     Each place is four pixels a side, or more where there would be many more than 32 along the longer side; what is
-    seen there reaches some 25 pixels beyond. It computes on one thread: the same features on any machine with the same
-    libraries.
-    Maps are in half precision.
+    seen there reaches some 25 pixels beyond. It learns on two threads, half of each mini-batch on each, and encodes on
+    one: the same features on any machine with the same libraries. Maps are in half precision.
 
     Fitted: ``losses_``, the mean training loss of each 100 steps; ``shape_``, (height, width, channels); ``middle_``
-    and ``scale_``, (32,), of each feature.
+    and ``scale_``, (64,), of each feature.
 
     >>> images = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 1), dtype=np.uint8)
     >>> Alterations(steps=2).fit(images).encode(images, frozenset({"maps"})).maps.shape
-    (20, 8, 8, 32)
+    (20, 8, 8, 64)
     """
 
     gives = frozenset({"maps"})
@@ -117,7 +128,7 @@ class Alterations(BaseEstimator):
     sees_detail = True
 
     def __init__(
-        self, steps: int = 300, batch_size: int = 32, learning_rate: float = 0.003, random_state: int = 0
+        self, steps: int = 1200, batch_size: int = 32, learning_rate: float = 0.003, random_state: int = 0
     ) -> None:
         self.steps = steps
         self.batch_size = batch_size
@@ -129,10 +140,12 @@ class Alterations(BaseEstimator):
         require_numbers(self)
         self._build(tuple(pixels.shape[1:]))
         some = np.sort(np.random.default_rng(self.random_state).permutation(len(pixels))[:LEARNED_IMAGES])
-        with one_thread():
+        steps = min(self.steps, max(FEWEST_STEPS, STEPS_AN_IMAGE * len(pixels)))
+        twin = seeded(lambda: Network(pixels.shape[3], self.random_state + 1), 0)
+        with one_thread(), Halves(self.network_, twin) as halves:
             self.losses_ = train(
-                self.network_, pixels, steps=self.steps, batch_size=self.batch_size, learning_rate=self.learning_rate,
-                random_state=self.random_state, device=torch.device("cpu"))
+                self.network_, pixels, steps=steps, batch_size=self.batch_size, learning_rate=self.learning_rate,
+                random_state=self.random_state, device=torch.device("cpu"), learn=halves.learn)
             with torch.inference_mode():
                 seen = torch.cat([self._places(as_batch(torch.from_numpy(np.array(pixels[some[at : at + BATCH]]))))
                                   for at in range(0, len(some), BATCH)]).flatten(0, 2).double()
@@ -140,12 +153,12 @@ class Alterations(BaseEstimator):
         return self
 
     def encode(self, pixels: Pixels, needs: frozenset[str]) -> Encoded:
-        """The maps, (n, rows, columns, 32) float16."""
+        """The maps, (n, rows, columns, 64) float16."""
         check_is_fitted(self, "losses_")
         check_images(pixels, self.shape_)
         if "maps" not in needs:
             return Encoded()
-        maps = allocate((len(pixels), *self._grid(), CHANNELS[-1]), np.float16)
+        maps = allocate((len(pixels), *self._grid(), FEATURES), np.float16)
         with torch.inference_mode(), one_thread():
             for start in range(0, len(pixels), BATCH):
                 rows = slice(start, min(start + BATCH, len(pixels)))
@@ -167,7 +180,7 @@ class Alterations(BaseEstimator):
             self.losses_ = load_weights(self.network_, state)
             middle, scale = state["middle"], state["scale"]
             for array in (middle, scale):
-                if array.shape != CHANNELS[-1:] or array.dtype != np.float32 or not np.isfinite(array).all():
+                if array.shape != (FEATURES,) or array.dtype != np.float32 or not np.isfinite(array).all():
                     raise ValueError(f"a middle and scale of {middle.shape} and {scale.shape}")
             if (scale < np.float32(LEAST_SCALE)).any():
                 raise ValueError("a scale that no feature has")
@@ -182,7 +195,7 @@ class Alterations(BaseEstimator):
         self.network_ = seeded(lambda: Network(shape[2], self.random_state), self.random_state)
 
     def _places(self, images: Tensor) -> Tensor:
-        """(n, rows, columns, 32) the last layer, averaged over as many places as make about 32 along the side."""
+        """(n, rows, columns, 64) the features, averaged over as many places as make about 32 along the side."""
         return functional.avg_pool2d(
             self.network_.features(images), self._side(), ceil_mode=True).permute(0, 2, 3, 1)
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from oddlens.decisions import Null, fit_null
 from oddlens.explaining.causes import Causes, parts_of
 from oddlens.explaining.groups import Groups, group_alike
-from oddlens.explaining.heatmap import WINDOWS, change, framed, ground_of, heat_map, ordinary, steepness
+from oddlens.explaining.heatmap import WINDOWS, change, framed, ground_of, heat_map, ordinary, smoothed, steepness
 from oddlens.explaining.orientation import ROTATIONS
 from oddlens.explaining.reference_images import Memory
 from oddlens.model import AnomalyModel
@@ -32,6 +32,7 @@ SHOWN_NEAREST = 3  # nearest ordinary images that are shown
 FAST_WINDOWS = 12  # windows that are tried for a heat map of a fast run
 HEAT_SIDE = 160  # pixels on the longer side of a heat map
 RARE = 0.03  # share of ordinary images: a view by place that finds so few stranger says where
+LEAST_RARITY = 1e-9  # below which a view counts no more
 LEAST_SPREAD = 1e-6  # of the places of one image
 
 # The caption of a heat map, by what the image has at its peak.
@@ -235,7 +236,11 @@ class Explainer:
         return framed(heat, height, width, self.model.format_.resize), PLACES[differs]
 
     def _places(self, row: int) -> Doubles | None:
-        """Where an image is strange by the views that say so themselves, if one of them finds it rare."""
+        """Where an image is strange by the views that say so themselves, if one of them finds it rare.
+
+        Each says it in units of its own picture, and counts the more the rarer it finds it (as minus the log of the
+        share of ordinary images): a view to which a picture is ordinary has a strangest place in it, too.
+        """
         showing = {column: detector for column, detector in self.model.detectors_.items()
                    if isinstance(detector, ShowsPlaces)}
         rarity = [float(self._nulls[column].raw(self.ranking.members[column][row : row + 1])[0]) for column in showing]
@@ -243,10 +248,10 @@ class Explainer:
             return None
         height, width = self.collection.pixels.shape[1:3]
         heat = np.zeros((height, width))
-        for column, detector in showing.items():  # each in units of its own picture: where they agree it is strangest
+        for (column, detector), rare in zip(showing.items(), rarity, strict=True):
             found = self._places_by(column, detector, row)
-            above = np.maximum(found - np.median(found), 0)
-            heat += framed(above / max(float(found.std()), LEAST_SPREAD), height, width)
+            above = np.maximum(found - np.median(found), 0) / max(float(found.std()), LEAST_SPREAD)
+            heat += -np.log(max(rare, LEAST_RARITY)) * framed(smoothed(above), height, width)
         return heat
 
     def _places_by(self, column: str, detector: ShowsPlaces, row: int) -> Doubles:

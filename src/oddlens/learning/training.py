@@ -9,8 +9,10 @@ score and no look at any result decides when to stop.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from typing import TypeVar
+from types import TracebackType
+from typing import Self, TypeVar
 
 import numpy as np
 import torch
@@ -42,6 +44,7 @@ def train(
     window: int = 100,
     patience: int = 4,
     tolerance: float = 0.005,
+    learn: Callable[[Tensor], Tensor] | None = None,
 ) -> list[float]:
     """Train ``network`` in place on (n, height, width, channels) uint8; give the mean loss of each window.
 
@@ -51,6 +54,7 @@ def train(
     patience:       windows without an improvement of ``tolerance`` (a share of the loss) after which the
                     learning rate falls to a tenth; after as many again, training stops.
     random_state:   fixes the order of the images.
+    learn:          adds the gradients of a batch to the network's and gives the loss; by default ``learned``.
 
     Raises ``OptionError`` if the loss stops being a number.
     """
@@ -63,11 +67,9 @@ def train(
     best, stale, slowed = float("inf"), 0, False
     total = torch.zeros((), device=device)
     for step, batch in enumerate(_shuffled(pixels, batch_size, random_state, device), start=1):
-        loss = network(batch)
         optimizer.forget()
-        loss.backward()
+        total += learned(network, batch) if learn is None else learn(batch)
         optimizer.step()
-        total += loss.detach()
         if step % window == 0 or step == steps:
             history.append(float(total) / (step - (step - 1) // window * window))
             total.zero_()
@@ -86,6 +88,54 @@ def train(
     advance("learning", steps, steps)
     network.eval()
     return history
+
+
+def learned(network: nn.Module, batch: Tensor, share: float = 1.0) -> Tensor:
+    """A share of the loss of a mini-batch, without its history; its gradients are added to the network's."""
+    loss = share * network(batch)
+    loss.backward()
+    lost: Tensor = loss.detach()
+    return lost
+
+
+class Halves:
+    """A mini-batch in two halves, each learned from on a thread of its own by one of two networks that share weights.
+
+    There are two halves on any machine, and their gradients are added in one order: what is learned does not depend on
+    how many cores there are.
+
+    network:  learns; the gradients are left in its weights.
+    twin:     another of the same form. Its weights become those of ``network``; running means and random numbers stay
+              its own.
+    """
+
+    def __init__(self, network: nn.Module, twin: nn.Module) -> None:
+        self.networks = network.train(), twin.train()
+        self.pairs = list(zip(network.parameters(), twin.parameters(), strict=True))
+        for weight, same in self.pairs:
+            same.data = weight.data
+
+    def __enter__(self) -> Self:
+        self._other = ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,))
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._other.shutdown()
+
+    def learn(self, batch: Tensor) -> Tensor:
+        """The mean loss over a mini-batch; its gradients are added to the network's."""
+        cut = len(batch) // 2
+        if not cut:
+            return learned(self.networks[0], batch)
+        for _, same in self.pairs:
+            same.grad = None
+        waiting = self._other.submit(learned, self.networks[1], batch[cut:], (len(batch) - cut) / len(batch))
+        loss = learned(self.networks[0], batch[:cut], cut / len(batch))
+        loss += waiting.result()
+        for weight, same in self.pairs:
+            if weight.grad is not None and same.grad is not None:
+                weight.grad += same.grad
+        return loss
 
 
 def in_batches(pixels: Pixels, batch_size: int, device: torch.device) -> Iterator[tuple[slice, Tensor]]:

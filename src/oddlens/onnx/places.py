@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from oddlens.encoders.alterations import PLACES, STRIDE
+from oddlens.encoders.alterations import PLACES, SEEN, STRIDE
 from oddlens.encoders.patch_maps import LEAST_CONTRAST, STEP
 from oddlens.onnx.graph import Graph
 from oddlens.onnx.parts import answers, as_nodes, weighed, window_mean
@@ -37,7 +37,11 @@ def patch_maps(graph: Graph, encoder: Any) -> dict[str, str]:
 def alterations(graph: Graph, encoder: Any) -> dict[str, str]:
     """What the network that finds altered places sees at each."""
     shown = graph.add("Mul", graph.add("Sub", graph.images(), graph.constant(0.5)), graph.constant(4.0))
-    seen, sides = as_nodes(graph, encoder.network_.blocks, shown), graph.shape[:2]
+    sides, layers = graph.shape[:2], []
+    for block in encoder.network_.blocks:
+        shown = as_nodes(graph, block, shown)
+        layers.append(shown)
+    seen = graph.add("Concat", *(layers[layer] for layer in SEEN), axis=1)
     side = max(1, round(max(sides) / STRIDE / PLACES))
     seen = weighed(graph, seen, *(_parts(-(-size // STRIDE), side) for size in sides))
     places = graph.add("Transpose", seen, perm=[0, 2, 3, 1])

@@ -12,7 +12,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from oddlens import run_folder
+from oddlens.arrays import give_back
 from oddlens.errors import SavedModelError
+from oddlens.feedback import Evidence
 from oddlens.provenance import Provenance
 from oddlens.ranking import Ranking
 from oddlens.report import headings
@@ -24,26 +26,41 @@ DETECTOR = "Detector "  # what the parameters of a detector stand under in the s
 
 
 def write_columns_of(folder: Path, summary: dict[str, Any], path: Path, tables: Sequence[str]) -> None:
-    """Write to ``path`` the columns of the run in ``folder``; the tables are read whole, which takes its time.
+    """Write to ``path`` the columns of the run in ``folder``; the tables are read row by row, which takes its time.
 
     tables:  their digests, as the summary names them.
     """
     run_folder.require_parts(folder, summary, (*run_folder.PARTS, *run_folder.SHOWN))
+    evidence, titles, names = _learned(folder)
     ranking = Ranking.from_csv(folder / run_folder.FILES["table"], _columns(summary), measures=("group", *PARTNERS))
+    if names not in ((), ranking.names):
+        raise SavedModelError(f"The model and the table in {folder} are of different images. Rank them anew.")
     provenance = Provenance.load(folder / run_folder.IMAGES)
     if provenance.names != ranking.names:
         raise SavedModelError(f"{folder / run_folder.IMAGES} and {run_folder.FILES['table']} are of different images. "
                               "Rank them anew.")
+    provenance = Provenance(ranking.names, provenance.origins)  # equal names once
     row_of = {name: row for row, name in enumerate(ranking.names)}
     duplicates = linked([ranking.measures.get(key, ()) for key in PARTNERS], row_of)
-    evidence, titles = None, {}
-    if (folder / run_folder.MODEL).is_dir():
-        model = load_model(run_folder.model_of(folder))
-        if model.names_ != ranking.names:
-            raise SavedModelError(f"The model and the table in {folder} are of different images. Rank them anew.")
-        evidence = model.evidence_
-        titles = {column: headings.title(model, column) for column in ranking.members if column in model.sees_}
-    write_columns(path, ranking, provenance, duplicates, tables, evidence, titles)
+    del row_of
+    write_columns(path, ranking, provenance, duplicates, tables, evidence,
+                  {column: title for column, title in titles.items() if column in ranking.members})
+
+
+def _learned(folder: Path) -> tuple[Evidence | None, dict[str, str], Sequence[str]]:
+    """Of the run's model, where it has one: what labels teach by, what its columns are called, its images' names.
+
+    The model itself is let go before the tables are read, and the features that it keeps are not written twice.
+    """
+    if not (folder / run_folder.MODEL).is_dir():
+        return None, {}, ()
+    model = load_model(run_folder.model_of(folder))
+    known = model.evidence_
+    evidence = Evidence(known.scores, known.members, np.empty((len(known), 0), np.float16))
+    titles, names = {column: headings.title(model, column) for column in model.sees_}, model.names_
+    del model, known
+    give_back()
+    return evidence, titles, names
 
 
 def linked(partners: Sequence[Sequence[str] | NDArray[Any]], row_of: Mapping[str, int]) -> list[list[int]]:
