@@ -147,11 +147,13 @@ class Thumbnails:
             at, place = np.nonzero(coarse < COARSE_FACTOR * bound[:, None])
             if not len(at):
                 continue
-            one, other = part[at], found[at, place]
-            apart = (self._apart(self.thumbs[one], other[:, None], THUMBNAIL_SIDE)
-                     + _tints_apart(self.tints[one], self.tints[other[:, None]]))[:, 0]
-            ones.append(one[apart < bound[at]])
-            others.append(other[apart < bound[at]])
+            one, other, bound = part[at], found[at, place], bound[at]
+            for first in range(0, len(one), BATCH_IMAGES):  # where all are alike there are many pairs
+                some = slice(first, first + BATCH_IMAGES)
+                apart = (self._apart(self.thumbs[one[some]], other[some, None], THUMBNAIL_SIDE)
+                         + _tints_apart(self.tints[one[some]], self.tints[other[some, None]]))[:, 0]
+                ones.append(one[some][apart < bound[some]])
+                others.append(other[some][apart < bound[some]])
         return np.concatenate(ones), np.concatenate(others)
 
     def _candidates(
