@@ -47,6 +47,14 @@ def dots() -> NDArray[np.uint8]:
 
 
 @pytest.fixture
+def images() -> NDArray[np.uint8]:
+    """60 small dark images of noise, (60, 8, 8); number 7 is light."""
+    images = np.random.default_rng(0).integers(0, 60, (60, 8, 8), dtype=np.uint8)
+    images[7] = 255 - images[7]
+    return images
+
+
+@pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Which way is up is hardly learned, so that nothing is named turned: for tests that are about other things."""
     monkeypatch.setattr(orientation, "EPOCHS", 0)

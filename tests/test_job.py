@@ -13,13 +13,6 @@ from oddlens.job import Options
 
 
 @pytest.fixture
-def images():
-    images = np.random.default_rng(0).integers(0, 60, (60, 8, 8), dtype=np.uint8)
-    images[7] = 255 - images[7]
-    return images
-
-
-@pytest.fixture
 def features():
     features = np.random.default_rng(0).normal(size=(60, 5)).astype(np.float32)
     features[7] += 9

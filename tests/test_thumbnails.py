@@ -63,13 +63,6 @@ def few_are_kept(monkeypatch):
 
 
 @pytest.fixture
-def images():
-    images = np.random.default_rng(0).integers(0, 60, (60, 8, 8), dtype=np.uint8)
-    images[7] = 255 - images[7]
-    return images
-
-
-@pytest.fixture
 def folder(images, tmp_path):
     (tmp_path / "photos").mkdir()
     for number, image in enumerate(images):

@@ -21,7 +21,7 @@ def grain():
 
 @pytest.fixture(scope="module")
 def fitted(grain):
-    return Alterations(steps=200).fit(grain)
+    return Alterations(steps=300).fit(grain)
 
 
 def test_a_place_is_four_pixels_or_as_many_as_make_about_32_of_the_longer_side(fitted, grain):
@@ -40,8 +40,8 @@ def test_what_it_learned_shows_where_a_piece_was_put_in(fitted, grain):
         return inside * (16 * 16 - 25) / (strange.sum((1, 2)) - 25 * inside)
 
     learned, before = contrast(fitted), contrast(Alterations(steps=1).fit(grain))
-    assert (learned > 1.5).all()
-    assert learned.mean() > 1.25 * before.mean()
+    assert (learned > 2).all()
+    assert (learned > 1.5 * before).all()
     assert fitted.losses_[-1] < 0.6  # an answer by chance loses 0.69
 
 
