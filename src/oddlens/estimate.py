@@ -17,6 +17,7 @@ from sklearn.base import clone
 
 from oddlens import arrays
 from oddlens.budget import bytes_of, within
+from oddlens.encoders.alterations import STEPS_AN_IMAGE, Alterations
 from oddlens.model import AnomalyModel
 from oddlens.passing import Columns, Work
 from oddlens.progress import silent
@@ -35,7 +36,6 @@ FEW = (60, 180)
 TILED = (1500, 4500)  # rows that the scoring is timed on, made from those of the sample; fewer
 TILED_BYTES = 2**28  # where the maps of so many would be larger
 LEARNED_WHOLE = 4000  # images up to which learning takes the longer the more there are
-STEPS_GROW = 120  # the same of encoder alterations, where it learns: most of the time is its
 EXACT = 20_000  # images up to which all pairs are compared; beyond, time grows with the number of images
 LAST = "pictures and tables"  # the last stage; of pictures there are no more in a run of many images
 PAGE = 1024 if sys.platform != "darwin" else 1  # bytes of a unit of ``ru_maxrss``
@@ -101,9 +101,9 @@ def estimate(images: Any, model: AnomalyModel, *, memory: int | str | None = Non
         stream = first.stream(Some(source, _spread(count, FIRST)))
         first.fit(stream, work=work)
         rows = _Rows.of(stream, work.columns)
-        learned = STEPS_GROW if "alterations" in first.encoders_ else LEARNED_WHOLE
+        learned = _learned(first)
         stages = {stage: _grown(stage, few, many, count, learned) for stage in many.seconds if stage != "scoring"}
-        stages["scoring"] = _scoring(first, work.columns, many, count)
+        stages["scoring"] = _scoring(first, work.columns, rows, many, count)
         kept = _kept(few, many, count)
         return Estimate(count, (form.height, form.width, form.channels), stages, _memory(rows, count),
                         _disk(rows, count) + kept, kept)
@@ -154,6 +154,14 @@ def _timed(source: Any, model: AnomalyModel, size: int) -> _Timing:
     return _Timing(len(some), seconds, sum(sizes.values()) - shown, shown, tables)
 
 
+def _learned(fitted: AnomalyModel) -> int:
+    """Images up to which learning takes the longer the more there are."""
+    for encoder in fitted.encoders_.values():
+        if isinstance(encoder, Alterations):  # most of the time is its
+            return encoder.steps // STEPS_AN_IMAGE
+    return LEARNED_WHOLE
+
+
 def _grown(stage: str, few: _Timing, many: _Timing, count: int, learned: int = LEARNED_WHOLE) -> float:
     """Seconds of a stage: what is there anyway, and so much an image; of learning up to ``learned`` images."""
     if many.count == few.count:
@@ -169,12 +177,11 @@ def _grown(stage: str, few: _Timing, many: _Timing, count: int, learned: int = L
     return seconds
 
 
-def _scoring(fitted: AnomalyModel, columns: Columns, many: _Timing, count: int) -> float:
+def _scoring(fitted: AnomalyModel, columns: Columns, row: _Rows, many: _Timing, count: int) -> float:
     """Seconds of the detectors, timed on rows like those of the sample: a part grows with the pairs of images."""
     if count <= many.count:
         return many.seconds["scoring"]
-    largest = max(columns.joined(name)[:1].nbytes for name in columns.blocks.names(0))
-    part = min(1.0, TILED_BYTES / largest / TILED[1])
+    part = min(1.0, TILED_BYTES / max(row.columns.values()) / TILED[1])
     low, high = (max(2, round(part * size)) for size in TILED)
     times = [_judged(fitted, columns, size) for size in (low, high)]
     pairs = max(0.0, (times[1] / high - times[0] / low) / (high - low))

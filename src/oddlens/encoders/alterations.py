@@ -48,7 +48,7 @@ STRIDE = 4  # pixels from one place of these to the next
 SMALLEST_SIDE = 8  # pixels
 PLACES = 32  # along the longer side, about
 CUT = 64  # pixels a side of the pieces that are learned from
-STEPS_AN_IMAGE, FEWEST_STEPS = 10, 300
+STEPS_AN_IMAGE, FEWEST_STEPS = 10, 300  # mini-batches
 UNTOUCHED = 0.25  # of the pieces
 FAINTEST, CERTAIN = 0.005, 0.02  # a change of the mean pixel of a place up to which it is none, from which it is one
 LEARNED_IMAGES = 400  # that the features' middle and scale are taken from
@@ -197,11 +197,12 @@ class Alterations(BaseEstimator):
     def _places(self, images: Tensor) -> Tensor:
         """(n, rows, columns, 64) the features, averaged over as many places as make about 32 along the side."""
         return functional.avg_pool2d(
-            self.network_.features(images), self._side(), ceil_mode=True).permute(0, 2, 3, 1)
+            self.network_.features(images), self.side(), ceil_mode=True).permute(0, 2, 3, 1)
 
-    def _side(self) -> int:
+    def side(self) -> int:
+        """How many places of the layers, along each side, are put together to one of the maps."""
         return max(1, round(max(self.shape_[:2]) / STRIDE / PLACES))
 
     def _grid(self) -> tuple[int, int]:
-        rows, columns = (math.ceil(math.ceil(size / STRIDE) / self._side()) for size in self.shape_[:2])
+        rows, columns = (math.ceil(math.ceil(size / STRIDE) / self.side()) for size in self.shape_[:2])
         return rows, columns

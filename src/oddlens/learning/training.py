@@ -105,7 +105,7 @@ class Halves:
     how many cores there are.
 
     network:  learns; the gradients are left in its weights.
-    second:     another of the same form. Its weights become those of ``network``; running means and random numbers stay
+    second:   another of the same form. Its weights become those of ``network``; running means and random numbers stay
               its own.
     """
 

@@ -34,10 +34,10 @@ def hog(graph: Graph, encoder: Any) -> dict[str, str]:
     line = graph.add("Sub", graph.add("Mul", down, graph.constant(np.cos(bounds).round(12))),
                      graph.add("Mul", across, graph.constant(np.sin(bounds).round(12))))
     beyond = graph.numbers(graph.add("GreaterOrEqual", line, zero))
-    every = graph.add("Add", graph.add("Mul", square, zero), one)
-    from_on = graph.add("Concat", every, beyond, axis=1) if encoder.orientations > 1 else every
-    up_to = (graph.add("Concat", beyond, graph.add("Mul", square, zero), axis=1) if encoder.orientations > 1 else
-             graph.add("Mul", square, zero))
+    up_to = none = graph.add("Mul", square, zero)
+    from_on = every = graph.add("Add", none, one)
+    if encoder.orientations > 1:
+        from_on, up_to = graph.add("Concat", every, beyond, axis=1), graph.add("Concat", beyond, none, axis=1)
     votes = graph.add("Mul", graph.add("Sub", from_on, up_to), graph.add("Sqrt", square))
     cell = encoder.cell_
     cells = graph.add("AveragePool", votes, kernel_shape=[cell, cell], strides=[cell, cell])

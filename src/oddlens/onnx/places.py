@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from oddlens.encoders.alterations import PLACES, SEEN, STRIDE
+from oddlens.encoders.alterations import SEEN, STRIDE
 from oddlens.encoders.patch_maps import LEAST_CONTRAST, STEP
 from oddlens.onnx.graph import Graph
 from oddlens.onnx.parts import answers, as_nodes, weighed, window_mean
@@ -42,8 +42,7 @@ def alterations(graph: Graph, encoder: Any) -> dict[str, str]:
         shown = as_nodes(graph, block, shown)
         layers.append(shown)
     seen = graph.add("Concat", *(layers[layer] for layer in SEEN), axis=1)
-    side = max(1, round(max(sides) / STRIDE / PLACES))
-    seen = weighed(graph, seen, *(_parts(-(-size // STRIDE), side) for size in sides))
+    seen = weighed(graph, seen, *(_parts(-(-size // STRIDE), encoder.side()) for size in sides))
     places = graph.add("Transpose", seen, perm=[0, 2, 3, 1])
     centred = graph.add("Sub", places, graph.constant(encoder.middle_.numpy()))
     return {"maps": graph.add("Div", centred, graph.constant(encoder.scale_.numpy()))}
