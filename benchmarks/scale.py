@@ -4,6 +4,7 @@ python benchmarks/scale.py 1000 10000 100000        the default, beside what is 
 python benchmarks/scale.py --fast 1000 1000000      the best single view
 python benchmarks/scale.py --files 1000 100000      a folder of JPEG files of 160 x 120 instead, made first
 python benchmarks/scale.py --memory 1G 100000       within a budget
+python benchmarks/scale.py --into RUN 1000000       the run stays, for pages_at_scale.py
 python benchmarks/scale.py --table                  what is kept, and the fitted exponents
 
 Images are real: 64 x 64 colour pictures of emoji (EMOJI_DIR: the folder of the npm package emoji-datasource-google),
@@ -14,6 +15,7 @@ that hour, so read them as ratios.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -101,14 +103,14 @@ def size_of(folder: Path) -> int:
     return total
 
 
-def run(count: int, effort: str, of_files: bool, memory: str | None) -> dict[str, Any]:
-    """One run in this process, and what it took."""
+def run(count: int, effort: str, of_files: bool, memory: str | None, into: str | None) -> dict[str, Any]:
+    """One run in this process, and what it took; it stays where ``into`` says."""
     from oddlens import AnomalyModel
     from oddlens.run import rank_into
 
     place = Path(os.environ.get("SCALE_DIR", tempfile.gettempdir()))
     images: Any = files(count, place) if of_files else Augmented(emoji(), count)
-    with tempfile.TemporaryDirectory(dir=place) as out:
+    with contextlib.nullcontext(into) if into else tempfile.TemporaryDirectory(dir=place) as out:
         largest, done = [0], threading.Event()
 
         def watch() -> None:
@@ -119,7 +121,7 @@ def run(count: int, effort: str, of_files: bool, memory: str | None) -> dict[str
         wall, cpu = time.perf_counter(), time.process_time()
         options: dict[str, Any] = {} if memory is None else {"memory": memory}
         with MemoryByStage().watching() as held:
-            result = rank_into(images, Path(out) / "run", AnomalyModel(effort=effort), **options)
+            result = rank_into(images, Path(out) if into else Path(out) / "run", AnomalyModel(effort=effort), **options)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         done.set()
         return {"count": count, "effort": effort, "files": of_files, "memory": memory, "wall": round(wall, 1),
@@ -159,10 +161,11 @@ def main(arguments: list[str]) -> None:
     """Run what is asked for, each size in a process of its own, and keep it."""
     kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
     memory = arguments[arguments.index("--memory") + 1] if "--memory" in arguments else None
+    into = arguments[arguments.index("--into") + 1] if "--into" in arguments else None
     effort, of_files = "fast" if "--fast" in arguments else "default", "--files" in arguments
     counts = [int(text) for text in arguments if text.isdigit()]
     if "--child" in arguments:
-        print(json.dumps(run(counts[0], effort, of_files, memory)))
+        print(json.dumps(run(counts[0], effort, of_files, memory, into)))
         return
     for count in counts:
         options = [option for option in arguments if not option.isdigit()]
