@@ -3,11 +3,11 @@
     python benchmarks/pages_at_scale.py RUN [SCREENSHOTS]
 
 RUN is the folder of a finished run of any size (``python benchmarks/scale.py --into RUN 1000000`` makes one of a
-million); labels are given, so give a copy. Told is, from the start of the command, when the address is printed, when the page is read
-(DOMContentLoaded), when it is first painted and when the first picture is there; then how long each further step takes
-from the key or click to the next picture, of which so many processor seconds in the server; the memory that the server
-holds of its own; how long ranking anew takes; the exports; and the report, opened from the disk. SCREENSHOTS: a folder
-for a picture of each page.
+million); labels are given, so give a copy. Told is, from the start of the command, when the address is printed, when
+the page is read (DOMContentLoaded), when it is first painted and when the first picture is there; then how long each
+further step takes from the key or click to the next picture, of which so many processor seconds in the server; the
+memory that the server holds of its own; how long ranking anew takes; the exports; and the report, opened from the disk.
+SCREENSHOTS: a folder for a picture of each page.
 """
 
 from __future__ import annotations
