@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from oddlens import AnomalyModel, load_model, save_model
+from oddlens.encoders.patch_maps import PatchMaps
 from oddlens.errors import OptionError
 from oddlens.explaining.explainer import Explainer
 from oddlens.pixels import PixelFormat, look, read_pixels
@@ -48,6 +49,29 @@ def test_a_larger_copy_is_read_where_the_images_are_large_and_a_view_wants_it(im
     assert build_model(views=VIEWS[:1]).read(images).detail is None
     with pytest.raises(OptionError, match="detail must be 32 to 1024"):
         build_model(views=VIEWS, settings={"detail": 16}).fit(images)
+
+
+def test_of_few_images_the_copy_is_larger(images, monkeypatch):
+    few = build_model(views=VIEWS, settings=QUICK)
+    assert few.read(images).detail.shape == (40, 120, 160, 1)  # as many as there are, up to 256
+    assert few.read(images.repeat(2, 1).repeat(2, 2)).detail.shape == (40, 192, 256, 1)
+    monkeypatch.setattr(PatchMaps, "detail_images", 39)
+    assert few.read(images[1:]).detail.shape == (39, 120, 160, 1)
+    assert few.read(images).detail.shape == (40, 96, 128, 1)
+
+
+def test_of_many_images_it_sees_no_more_though_another_makes_use_of_more(images, monkeypatch):
+    class Other(PatchMaps):
+        detail_images = 1000
+
+    monkeypatch.setattr(PatchMaps, "detail_images", 39)
+    encoders = PatchMaps(atoms=12, places=16, latent=8), Other(atoms=12, places=16, latent=4)
+    model = AnomalyModel(views=[(encoder, "places") for encoder in encoders]).fit(images)
+    assert model.format_.detail == (120, 160)
+    assert [encoder.shape_ for encoder in model.encoders_.values()] == [(96, 128, 1), (120, 160, 1)]
+    new = images[:5] ^ 1
+    alone = np.concatenate([model.rank(new[row : row + 1]).scores for row in range(5)])  # one is few
+    assert np.array_equal(model.rank(new).scores, alone)
 
 
 def test_both_copies_are_the_same_images(images):

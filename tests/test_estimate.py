@@ -7,8 +7,11 @@ import pytest
 
 from oddlens import AnomalyModel
 from oddlens import estimate as module
+from oddlens.encoders.patch_maps import PatchMaps
 from oddlens.estimate import Estimate, estimate
 from oddlens.run import rank_into
+from oddlens.settings import build_model
+from test_detail import photographs
 
 
 @pytest.fixture
@@ -76,6 +79,17 @@ def test_scoring_is_timed_on_fewer_rows_where_they_are_large(quick, dots, monkey
     estimate(dots, model())
     assert max(sizes) < 60
     assert sizes[0] < sizes[1]
+
+
+def test_pictures_are_timed_as_large_as_all_of_them_are_looked_at(quick, monkeypatch):
+    sizes = []
+    timed = module._timed
+    monkeypatch.setattr(module, "_timed", lambda source, model, size: sizes.append(model.detail) or timed(
+        source, model, size))
+    monkeypatch.setattr(PatchMaps, "detail_images", 69)  # the 15 that are read first are few, all 70 are not
+    module.estimate(photographs(70), build_model(views=["pixels+neighbors", "patch_maps+places"],
+                                                 settings={"atoms": 8, "places": 8, "latent": 4}))
+    assert set(sizes) == {128}
 
 
 def test_it_is_told_in_words():

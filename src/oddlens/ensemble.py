@@ -19,7 +19,17 @@ from oddlens.errors import OptionError
 from oddlens.learning.principal_components import Components
 from oddlens.pixels import DETAIL_SIDE, Copies, reduced, sees_detail, sees_texture
 from oddlens.progress import advance
-from oddlens.protocols import LARGEST_SCORE, Detector, Doubles, Encoded, Encoder, Pixels, ShowsPlaces, WantsDetail
+from oddlens.protocols import (
+    LARGEST_SCORE,
+    Detector,
+    Doubles,
+    Encoded,
+    Encoder,
+    LimitsDetail,
+    Pixels,
+    ShowsPlaces,
+    WantsDetail,
+)
 from oddlens.scoring.structure import alignment, unimodality
 from oddlens.views import View
 
@@ -70,7 +80,7 @@ class Ensemble:
         """Have every encoder learn. Of images without detail the views that are for detail alone go."""
         self.prepare(images)
         for encoder in self.encoders.values():
-            encoder.fit(self.shown(encoder, images))
+            encoder.fit(self.shown(encoder, images, len(images)))
 
     def prepare(self, images: Copies) -> None:
         """Leave out what images without detail have no use for."""
@@ -151,15 +161,17 @@ class Ensemble:
         """The encoders that see the images in more detail than the others: larger, or their texture."""
         return tuple(name for name, encoder in self.encoders.items() if sees_detail(encoder) or sees_texture(encoder))
 
-    @property
-    def detail_side(self) -> int:
-        """The longer side of the larger copy, in pixels, that the encoders make use of."""
-        return max((_wanted(encoder) for encoder in self.encoders.values()), default=DETAIL_SIDE)
+    def detail_side(self, count: int) -> int:
+        """The longer side of the larger copy, in pixels, that the encoders make use of, of so many images."""
+        return max((_wanted(encoder, count) for encoder in self.encoders.values()), default=DETAIL_SIDE)
 
-    def shown(self, encoder: Encoder, images: Copies) -> Pixels:
-        """What an encoder sees of images; the larger copy may be larger than it is used to, for the sake of another."""
+    def shown(self, encoder: Encoder, images: Copies, count: int = 0) -> Pixels:
+        """What an encoder sees of images; the larger copy may be larger than it is used to, for the sake of another.
+
+        count:  of how many images it is to learn; 0: it has learned.
+        """
         seen = images.seen_by(encoder)
-        return reduced(seen, _wanted(encoder)) if seen is images.detail and not self.detail else seen
+        return reduced(seen, _wanted(encoder, count)) if seen is images.detail and not self.detail else seen
 
     def _forget_detail(self) -> None:
         """Take out the views that are for images in more detail alone."""
@@ -199,8 +211,10 @@ def whole(parts: Mapping[str, NDArray[Any]], node_types: Mapping[str, str]) -> E
     return Encoded(**found)
 
 
-def _wanted(encoder: Encoder) -> int:
-    return max(DETAIL_SIDE, encoder.detail_side) if isinstance(encoder, WantsDetail) else DETAIL_SIDE
+def _wanted(encoder: Encoder, count: int) -> int:
+    if not isinstance(encoder, WantsDetail) or (isinstance(encoder, LimitsDetail) and count > encoder.detail_images):
+        return DETAIL_SIDE
+    return max(DETAIL_SIDE, encoder.detail_side)
 
 
 def _require_encoded(name: str, encoded: Encoded, needs: frozenset[str], n: int) -> None:

@@ -94,7 +94,10 @@ def estimate(images: Any, model: AnomalyModel, *, memory: int | str | None = Non
         model = clone(model)
         # All runs bring the images to the size of the first: other samples might find another.
         model.image_size, model.channels = (form.height, form.width), form.channels
-        model.detail = max(form.detail) if form.detail else 0 if form.texture is None else model.detail
+        if form.detail:  # of so few images as were read it may be larger than of all
+            model.detail = model.detail or min(max(form.detail), model.build().detail_side(count))
+        elif form.texture is None:
+            model.detail = 0
         slow = _timed(source, model, FIRST).seconds["encoding"] / min(count, FIRST) > LARGEST
         few, many = (_timed(source, model, size) for size in (FEW if slow else SIZES))
         work, first = Work(measures=(causes_of,)), clone(model)

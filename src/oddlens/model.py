@@ -72,8 +72,9 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
                     pixels; by default taken from the images, at most 64.
     channels:       1 for grey, 3 for colour; by default taken from the images.
     detail:         the longer side, in pixels, of a second, larger copy of the images for views that look at fine
-                    detail; by default 128 where the images' longer side is above 96, otherwise none; 0: none, and the
-                    texture of larger images is not measured either.
+                    detail; by default 128 where the images' longer side is above 96, of up to 1,000 images as
+                    many as they have, up to 256, otherwise none; 0: none, and the texture of larger images is
+                    not measured either.
     resize:         "squash", "pad" or "crop": how images of other shapes are resized.
     fdr:            the false-discovery rate: the expected share of ordinary images among the flagged, at most; above 0
                     and below 0.5.
@@ -216,7 +217,8 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         encoders = ensemble.encoders.values()
         return look(source, self.image_size, self.channels, self.resize, jobs=self.n_jobs,
                     detail=self.detail if any(map(sees_detail, encoders)) else 0,
-                    texture=self.detail != 0 and any(map(sees_texture, encoders)), detail_side=ensemble.detail_side)
+                    texture=self.detail != 0 and any(map(sees_texture, encoders)),
+                    detail_side=ensemble.detail_side(len(source)))
 
     def stream_new(self, images: Any) -> Stream:
         """Images as ``rank`` reads them, in ``format_``: some now, the others of many when their turn comes."""

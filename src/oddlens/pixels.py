@@ -170,8 +170,8 @@ def look(
     ``channels`` are taken instead where given; ``image_size`` is one number for a square or (height, width). ``jobs``
     is as in ``read_pixels``, and changes nothing but the time. ``detail`` is the longer side of the larger copy, in
     pixels; None: 128, where the images' longer side is above 96 in the median, or up to ``detail_side`` where they have
-    as many; 0: no copy. With ``texture`` that of
-    images as large is measured too, at their median size, at most 4,096 pixels on the longer side.
+    as many; 0: no copy. With ``texture`` that of images as large is measured too, at their median size, at most 4,096
+    pixels on the longer side.
     """
     if resize not in RESIZES:
         raise OptionError.unknown("resize", resize, RESIZES)

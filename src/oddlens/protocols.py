@@ -222,7 +222,14 @@ class WantsDetail(Protocol):
 
     @property
     def detail_side(self) -> int:
-        """The longer side in pixels."""
+        """The longer side in pixels; once it is fitted, that of the images that it was fitted to, where they differ."""
+
+
+@runtime_checkable
+class LimitsDetail(Protocol):
+    """Optional, of an encoder that wants detail: of more images than so many the usual copy is enough for it."""
+
+    detail_images: int
 
 
 @runtime_checkable

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 
 from oddlens.detectors.places import Places
 from oddlens.encoders.alterations import FEATURES, FEWEST_STEPS, LEAST_SCALE, STEPS_AN_IMAGE, Alterations
@@ -28,8 +29,23 @@ def test_a_place_is_four_pixels_or_as_many_as_make_about_32_of_the_longer_side(f
     assert fitted.encode(grain, MAPS).maps.shape == (80, 16, 16, 64)
     wide = np.random.default_rng(0).integers(0, 256, (12, 49, 250, 3), dtype=np.uint8)
     maps = Alterations(steps=1).fit(wide).encode(wide, MAPS).maps
-    assert maps.shape == (12, 7, 32, 64)  # 13 x 63 places of the last layer, two a side put together
+    assert maps.shape == (12, 7, 32, 64)  # of 25 x 125 pixels, two a side averaged to one
     assert maps.dtype == np.float16
+
+
+def test_large_images_are_averaged_down_to_about_128_pixels():
+    large = np.random.default_rng(0).integers(0, 256, (12, 256, 250, 1), dtype=np.uint8)
+    encoder = Alterations(steps=1).fit(large)
+    maps = encoder.encode(large, MAPS).maps
+    assert maps.shape == (12, 32, 32, 64)  # the 125 columns make 31 places and a part
+    means = large.reshape(12, 128, 2, 125, 2).mean((2, 4)).astype(np.float32)
+    with torch.inference_mode():
+        seen = encoder.network_.layers(torch.from_numpy(means / 255)[:, None])
+    assert np.allclose(maps[..., -1] * encoder.scale_[-1].numpy() + encoder.middle_[-1].numpy(), seen[-1][:, -1],
+                       atol=0.01)
+    narrow = np.ascontiguousarray(large[:, :16])
+    assert Alterations(steps=1).fit(narrow).encode(narrow, MAPS).maps.shape == (12, 2, 32, 64)
+    assert Alterations(steps=1).fit(narrow[:, :15]).encode(narrow[:, :15], MAPS).maps.shape == (12, 4, 63, 64)
 
 
 def test_what_it_learned_shows_where_a_piece_was_put_in(fitted, grain):

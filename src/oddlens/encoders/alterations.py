@@ -62,8 +62,9 @@ BATCH = 16
 class Network(nn.Module):
     """Five convolutions, and an answer at each place. In training: the loss of telling altered places from others."""
 
-    def __init__(self, channels: int, random_state: int = 0) -> None:
+    def __init__(self, channels: int, random_state: int = 0, side: int = 1) -> None:
         super().__init__()
+        self.side = side
         blocks = []
         layers = zip(pairwise((channels, *CHANNELS)), FILTERS, STRIDES, DILATIONS, strict=True)
         for (before, after), size, stride, dilation in layers:
@@ -74,20 +75,24 @@ class Network(nn.Module):
         self.draws = np.random.default_rng(random_state)
 
     def layers(self, images: Tensor) -> list[Tensor]:
-        """What each layer makes of images in 0..1, (n, its channels, rows, columns)."""
+        """What each layer makes of shrunk images in 0..1, (n, its channels, rows, columns)."""
         made = [(4 * (images - 0.5)).contiguous(memory_format=torch.channels_last)]
         for block in self.blocks:
             made.append(block(made[-1]))
         return made[1:]
 
+    def shrunk(self, images: Tensor) -> Tensor:
+        """Images, ``side`` pixels a side averaged to one."""
+        return functional.avg_pool2d(images, self.side, ceil_mode=True) if self.side > 1 else images
+
     def features(self, images: Tensor) -> Tensor:
         """(n, 64, rows, columns) what the third and the last layer make of images in 0..1."""
-        made = self.layers(images)
+        made = self.layers(self.shrunk(images))
         return torch.cat([made[layer] for layer in SEEN], 1)
 
     def forward(self, batch: Tensor) -> Tensor:
         """The mean cross-entropy of the answers, altered places and others counting equally."""
-        pieces = self._cut(batch)
+        pieces = self._cut(self.shrunk(batch))
         shown = altered(pieces, self.draws)
         shown[: round(UNTOUCHED * len(shown))] = pieces[: round(UNTOUCHED * len(shown))]
         change = functional.avg_pool2d((shown - pieces).abs().amax(1, keepdim=True), STRIDE, ceil_mode=True)
@@ -115,9 +120,9 @@ class Alterations(BaseEstimator):
     learning_rate:  Adam's step size.
     random_state:   fixes the first weights, the order of the images and the alterations.
 
-    Each place is four pixels a side, or more where there would be many more than 32 along the longer side; what is
-    seen there reaches some 25 pixels beyond. It learns on two threads, half of each mini-batch on each, and encodes on
-    one: the same features on any machine with the same libraries. Maps are in half precision.
+    Each place is four pixels a side; what is seen there reaches some 25 pixels beyond. Images with many more than 128
+    pixels on the longer side are averaged down to about as many. It learns on two threads, half of each mini-batch on
+    each, and encodes on one: the same features on any machine with the same libraries. Maps are in half precision.
 
     Fitted: ``most_steps_``, those for a large collection of such pictures; ``losses_``, the mean training loss of each
     100 steps; ``shape_``, (height, width, channels); ``middle_`` and ``scale_``, (64,), of each feature.
@@ -145,7 +150,7 @@ class Alterations(BaseEstimator):
         self._build(tuple(pixels.shape[1:]))
         some = np.sort(np.random.default_rng(self.random_state).permutation(len(pixels))[:LEARNED_IMAGES])
         steps = min(self.steps, max(FEWEST_STEPS, min(self._most_steps(pixels, some), STEPS_AN_IMAGE * len(pixels))))
-        second = seeded(lambda: Network(pixels.shape[3], self.random_state + 1), 0)
+        second = seeded(lambda: Network(pixels.shape[3], self.random_state + 1, self.side()), 0)
         with one_thread(), Halves(self.network_, second) as halves:
             self.losses_ = train(
                 self.network_, pixels, steps=steps, batch_size=self.batch_size, learning_rate=self.learning_rate,
@@ -196,7 +201,7 @@ class Alterations(BaseEstimator):
             raise OptionError(f"Alterations needs images of {SMALLEST_SIDE} pixels or more a side, got {shape[:2]}: "
                               "a larger size (image_size, detail), or another encoder.")
         self.shape_ = shape
-        self.network_ = seeded(lambda: Network(shape[2], self.random_state), self.random_state)
+        self.network_ = seeded(lambda: Network(shape[2], self.random_state, self.side()), self.random_state)
 
     def _most_steps(self, pixels: Pixels, some: NDArray[np.intp]) -> int:
         """The steps for any number of such pictures, by how far some of them show the same thing in the same frame."""
@@ -206,14 +211,13 @@ class Alterations(BaseEstimator):
         return self.most_steps_
 
     def _places(self, images: Tensor) -> Tensor:
-        """(n, rows, columns, 64) the features, averaged over as many places as make about 32 along the side."""
-        return functional.avg_pool2d(
-            self.network_.features(images), self.side(), ceil_mode=True).permute(0, 2, 3, 1)
+        """(n, rows, columns, 64) the features."""
+        return self.network_.features(images).permute(0, 2, 3, 1)
 
     def side(self) -> int:
-        """How many places of the layers, along each side, are put together to one of the maps."""
-        return max(1, round(max(self.shape_[:2]) / STRIDE / PLACES))
+        """How many pixels, along each side, are averaged to one: about 128 are left on the longer side."""
+        return max(1, min(round(max(self.shape_[:2]) / STRIDE / PLACES), min(self.shape_[:2]) // SMALLEST_SIDE))
 
     def _grid(self) -> tuple[int, int]:
-        rows, columns = (math.ceil(math.ceil(size / STRIDE) / self.side()) for size in self.shape_[:2])
+        rows, columns = (math.ceil(math.ceil(size / self.side()) / STRIDE) for size in self.shape_[:2])
         return rows, columns

@@ -57,6 +57,7 @@ class PatchMaps(BaseEstimator):
     gives = frozenset({"maps"})
     looks_at = "fine detail, place by place"
     sees_detail = True
+    detail_images = 1000  # twice as large takes four times as long: for so many images that is not long
 
     def __init__(
         self, atoms: int = 128, patch: int = 7, places: int = 32, latent: int = 64, random_state: int = 0
@@ -66,6 +67,11 @@ class PatchMaps(BaseEstimator):
         self.places = places
         self.latent = latent
         self.random_state = random_state
+
+    @property
+    def detail_side(self) -> int:
+        """Of few images it makes use of a copy of 256 pixels (docs/lab/maps.md); once fitted, of one as it has seen."""
+        return max(self.shape_[:2]) if hasattr(self, "shape_") else 256
 
     def fit(self, pixels: Pixels) -> Self:
         """Learn from (n, height, width, channels) uint8."""

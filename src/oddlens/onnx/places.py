@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from oddlens.encoders.alterations import SEEN, STRIDE
+from oddlens.encoders.alterations import SEEN
 from oddlens.encoders.patch_maps import LEAST_CONTRAST, STEP
 from oddlens.onnx.graph import Graph
 from oddlens.onnx.parts import answers, as_nodes, weighed, window_mean
@@ -36,13 +36,14 @@ def patch_maps(graph: Graph, encoder: Any) -> dict[str, str]:
 
 def alterations(graph: Graph, encoder: Any) -> dict[str, str]:
     """What the network that finds altered places sees at each."""
-    shown = graph.add("Mul", graph.add("Sub", graph.images(), graph.constant(0.5)), graph.constant(4.0))
-    sides, layers = graph.shape[:2], []
+    images, layers = graph.images(), []
+    if encoder.side() > 1:
+        images = weighed(graph, images, *(_parts(size, encoder.side()) for size in graph.shape[:2]))
+    shown = graph.add("Mul", graph.add("Sub", images, graph.constant(0.5)), graph.constant(4.0))
     for block in encoder.network_.blocks:
         shown = as_nodes(graph, block, shown)
         layers.append(shown)
     seen = graph.add("Concat", *(layers[layer] for layer in SEEN), axis=1)
-    seen = weighed(graph, seen, *(_parts(-(-size // STRIDE), encoder.side()) for size in sides))
     places = graph.add("Transpose", seen, perm=[0, 2, 3, 1])
     centred = graph.add("Sub", places, graph.constant(encoder.middle_.numpy()))
     return {"maps": graph.add("Div", centred, graph.constant(encoder.scale_.numpy()))}
