@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import resource
 import sys
 import tempfile
@@ -38,6 +39,7 @@ TILED_BYTES = 2**28  # where the maps of so many would be larger
 LEARNED_WHOLE = 4000  # images up to which learning takes the longer the more there are
 EXACT = 20_000  # images up to which all pairs are compared; beyond, time grows with the number of images
 LAST = "pictures and tables"  # the last stage; of pictures there are no more in a run of many images
+DIGEST = re.compile(r"-[0-9a-f]{16}(?=\.)")  # in the names of a model's files
 PAGE = 1024 if sys.platform != "darwin" else 1  # bytes of a unit of ``ru_maxrss``
 
 
@@ -111,7 +113,7 @@ def estimate(images: Any, model: AnomalyModel, *, memory: int | str | None = Non
 
 @dataclass(frozen=True)
 class _Timing:
-    """A run of some images: how many, seconds by stage, bytes of the run.
+    """A run of some images: how many, seconds by stage, bytes of the run by kind of file.
 
     kept is without the pictures, of which there are no more in a run of many images; shown is these. tables is the
     seconds of the last stage that its tables take, which have a row for each image.
@@ -119,7 +121,7 @@ class _Timing:
 
     count: int
     seconds: dict[str, float]
-    kept: int
+    kept: dict[str, int]
     shown: int
     tables: float = 0.0
 
@@ -145,13 +147,13 @@ def _timed(source: Any, model: AnomalyModel, size: int) -> _Timing:
         result = rank_into(some, Path(folder) / "run", clone(model))
         seconds = dict(result.summary["seconds"])
         seconds[LAST] = time.perf_counter() - start - sum(seconds.values())
-        sizes = {path.name: path.stat().st_size for path in Path(folder).rglob("*") if path.is_file()}
+        sizes = {DIGEST.sub("", path.name): path.stat().st_size for path in Path(folder).rglob("*") if path.is_file()}
         start = time.perf_counter()
         result.ranking.to_csv(Path(folder) / "table.csv")
         result.ranking.to_parquet(Path(folder) / "table.parquet")
         tables = time.perf_counter() - start
-    shown = sum(sizes.get(FILES[name], 0) for name in ("report", "gallery"))
-    return _Timing(len(some), seconds, sum(sizes.values()) - shown, shown, tables)
+    shown = sum(sizes.pop(FILES[name], 0) for name in ("report", "gallery"))
+    return _Timing(len(some), seconds, sizes, shown, tables)
 
 
 def _learned(fitted: AnomalyModel) -> int:
@@ -215,10 +217,18 @@ def _judged(model: AnomalyModel, columns: Columns, size: int) -> float:
 
 
 def _kept(few: _Timing, many: _Timing, count: int) -> float:
-    """Bytes of a finished run."""
-    each = (many.kept - few.kept) / max(1, many.count - few.count)
-    pictures = many.shown * min(count, MOST_SHOWN) / min(many.count, MOST_SHOWN)
-    return max(0.0, many.kept + each * (count - many.count)) + pictures
+    """Bytes of a finished run.
+
+    An encoder learns as much of many images as of some hundred. The other files grow by what they grew between the two
+    runs, and by no more than an image's part of the larger: where so few images had fewer features than many have,
+    each image's room grew too, and would be counted as more images.
+    """
+    kept = float(many.shown) * min(count, MOST_SHOWN) / min(many.count, MOST_SHOWN)
+    for name, size in many.kept.items():
+        each = (size - few.kept.get(name, 0)) / max(1, many.count - few.count)
+        grows = 0.0 if name.startswith("encoder-") else max(0.0, min(each, size / many.count))
+        kept += size + grows * (count - many.count)
+    return kept
 
 
 def _memory(row: _Rows, count: int) -> float:
