@@ -38,6 +38,20 @@ def digits(count: int) -> Any:
     return read_idx(DIGITS)[:count]
 
 
+def clothes(count: int) -> Any:
+    """Of Fashion-MNIST."""
+    from oddlens.evaluation.datasets import load
+
+    return load("fashion")[0][:count]
+
+
+def grass() -> Any:
+    """300 crops of 128 x 128 of one photograph, some of them damaged."""
+    import photographs
+
+    return photographs.make("local/grass/patch/0.05")[0]
+
+
 def emoji(count: int) -> Any:
     """64 x 64 in colour, changed at random as they are read."""
     import scale
@@ -73,6 +87,8 @@ COLLECTIONS: dict[str, tuple[Callable[[], Any], str]] = {
     "digits-2000": (lambda: digits(2000), "default"),
     "digits-2000-fast": (lambda: digits(2000), "fast"),
     "digits-10000-fast": (lambda: digits(10_000), "fast"),
+    "clothes-5000": (lambda: clothes(5000), "default"),
+    "grass-128x128-300": (grass, "default"),
     "emoji-2000": (lambda: emoji(2000), "default"),
     "emoji-20000-fast": (lambda: emoji(20_000), "fast"),
     "jpeg-160x120-2000": (lambda: files(2000), "default"),
