@@ -40,7 +40,7 @@ TOGETHER = {"testing": "test_testing.py"}
 ALONE = {"detectors", "encoders", "scoring.patterns"}
 # And with little beside it: at most so many modules of the package, ``protocols`` and ``errors`` not counted.
 LARGEST_RADIUS = 5
-WIDER = {"detectors.activations": 8, "detectors.neighbors": 8, "encoders.alterations": 7, "encoders.backbone": 7,
+WIDER = {"detectors.activations": 8, "detectors.neighbors": 8, "encoders.alterations": 8, "encoders.backbone": 7,
          "encoders.dictionary": 6, "encoders.patch_maps": 6,
          "encoders.statistics": 6, "encoders.transforms": 10}
 FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}

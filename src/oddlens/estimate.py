@@ -160,7 +160,7 @@ def _learned(fitted: AnomalyModel) -> int:
     """Images up to which learning takes the longer the more there are."""
     for encoder in fitted.encoders_.values():
         if isinstance(encoder, Alterations):  # most of the time is its
-            return encoder.steps // STEPS_AN_IMAGE
+            return encoder.most_steps_ // STEPS_AN_IMAGE
     return LEARNED_WHOLE
 
 

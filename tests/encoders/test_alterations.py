@@ -53,6 +53,25 @@ def test_a_small_collection_takes_fewer_steps(grain):
         assert len(encoder.losses_) == windows
 
 
+def test_pictures_of_one_frame_take_fewer_steps(grain):
+    """The more of what differs from place to place is the same in all; that some are lighter does not count."""
+    rng = np.random.default_rng(0)
+    frame = rng.integers(60, 196, (16, 16))
+    lighter = rng.integers(-40, 40, (80, 1, 1))
+
+    def most(share):
+        own = rng.integers(60, 196, (80, 16, 16))
+        pictures = np.sqrt(share) * (frame - 128) + np.sqrt(1 - share) * (own - 128) + 128 + lighter
+        images = pictures.repeat(4, 1).repeat(4, 2).clip(0, 255).astype(np.uint8)[..., None]
+        encoder = Alterations(steps=900, batch_size=1).fit(images[:30])
+        assert len(encoder.losses_) == FEWEST_STEPS // 100
+        return encoder.most_steps_
+
+    assert most(0) == pytest.approx(900, abs=20)
+    assert most(0.5) == pytest.approx(450, abs=50)
+    assert most(1) == pytest.approx(0, abs=20)
+
+
 def test_what_is_far_away_is_not_seen(fitted, grain):
     changed = grain[5:6].copy()
     changed[0, :4, :4] = 255

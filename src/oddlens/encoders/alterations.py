@@ -8,8 +8,9 @@ others too, so they are what is given, for detectors that find the places where 
 
 Odd images are shown as untouched ones too. They are few, and the steps are far fewer than it takes to learn them by
 heart: so many an image, and never more than a fixed number, however large the collection is. Rough grain takes long to
-learn; the longer, the more the last layer sees the alterations alone, so an earlier one stands beside it
-(docs/lab/maps.md).
+learn; the longer, the more the last layer sees the alterations alone, so an earlier one stands beside it. Where all
+pictures show the same in the same frame, what belongs to a place is seen by comparing them, and the more they do the
+fewer steps are taken (docs/lab/maps.md).
 
 Li, Sohn, Yoon, Pfister, *CutPaste: self-supervised learning for anomaly detection and localization*, 2021; Zavrtanik,
 Kristan, Skocaj, *DRAEM*, 2021 (an answer for each place).
@@ -23,6 +24,7 @@ from typing import Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
@@ -37,6 +39,7 @@ from oddlens.learning.training import Halves, as_batch, filled, one_thread, seed
 from oddlens.options import require_numbers
 from oddlens.progress import advance
 from oddlens.protocols import Encoded, Pixels, State
+from oddlens.scoring.structure import alignment
 
 CHANNELS = (16, 24, 32, 32, 32)  # channels, filter sides, strides and dilations of the five layers
 FILTERS = (5, 3, 3, 3, 3)
@@ -51,7 +54,7 @@ CUT = 64  # pixels a side of the pieces that are learned from
 STEPS_AN_IMAGE, FEWEST_STEPS = 10, 300  # mini-batches
 UNTOUCHED = 0.25  # of the pieces
 FAINTEST, CERTAIN = 0.005, 0.02  # a change of the mean pixel of a place up to which it is none, from which it is one
-LEARNED_IMAGES = 400  # that the features' middle and scale are taken from
+LEARNED_IMAGES = 400  # that the features' middle and scale are taken from, and whether they share a frame
 LEAST_SCALE = 0.01
 BATCH = 16
 
@@ -106,7 +109,8 @@ class Network(nn.Module):
 class Alterations(BaseEstimator):
     """Learns to tell places that were altered on purpose from untouched ones; gives what it sees at each place.
 
-    steps:          mini-batches to train for, at most: ten an image, and 300 at least.
+    steps:          mini-batches to train for, at most: ten an image; the fewer the more the pictures share a frame, in
+                    proportion; 300 at least.
     batch_size:     images in a mini-batch.
     learning_rate:  Adam's step size.
     random_state:   fixes the first weights, the order of the images and the alterations.
@@ -115,8 +119,8 @@ class Alterations(BaseEstimator):
     seen there reaches some 25 pixels beyond. It learns on two threads, half of each mini-batch on each, and encodes on
     one: the same features on any machine with the same libraries. Maps are in half precision.
 
-    Fitted: ``losses_``, the mean training loss of each 100 steps; ``shape_``, (height, width, channels); ``middle_``
-    and ``scale_``, (64,), of each feature.
+    Fitted: ``most_steps_``, those for a large collection of such pictures; ``losses_``, the mean training loss of each
+    100 steps; ``shape_``, (height, width, channels); ``middle_`` and ``scale_``, (64,), of each feature.
 
     >>> images = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 1), dtype=np.uint8)
     >>> Alterations(steps=2).fit(images).encode(images, frozenset({"maps"})).maps.shape
@@ -140,7 +144,7 @@ class Alterations(BaseEstimator):
         require_numbers(self)
         self._build(tuple(pixels.shape[1:]))
         some = np.sort(np.random.default_rng(self.random_state).permutation(len(pixels))[:LEARNED_IMAGES])
-        steps = min(self.steps, max(FEWEST_STEPS, STEPS_AN_IMAGE * len(pixels)))
+        steps = min(self.steps, max(FEWEST_STEPS, min(self._most_steps(pixels, some), STEPS_AN_IMAGE * len(pixels))))
         second = seeded(lambda: Network(pixels.shape[3], self.random_state + 1), 0)
         with one_thread(), Halves(self.network_, second) as halves:
             self.losses_ = train(
@@ -193,6 +197,13 @@ class Alterations(BaseEstimator):
                               "a larger size (image_size, detail), or another encoder.")
         self.shape_ = shape
         self.network_ = seeded(lambda: Network(shape[2], self.random_state), self.random_state)
+
+    def _most_steps(self, pixels: Pixels, some: NDArray[np.intp]) -> int:
+        """The steps for any number of such pictures, by how far some of them show the same thing in the same frame."""
+        seen = [functional.avg_pool2d(as_batch(torch.from_numpy(np.array(pixels[some[at : at + BATCH]]))),
+                                      STRIDE * self.side(), ceil_mode=True) for at in range(0, len(some), BATCH)]
+        self.most_steps_ = round(self.steps * (1 - alignment(torch.cat(seen).permute(0, 2, 3, 1).half().numpy())))
+        return self.most_steps_
 
     def _places(self, images: Tensor) -> Tensor:
         """(n, rows, columns, 64) the features, averaged over as many places as make about 32 along the side."""
