@@ -38,6 +38,16 @@ def test_it_says_what_each_stage_takes_and_leaves_nothing(quick, dots, tmp_path,
     json.dumps(found.to_dict())
 
 
+def test_no_more_is_run_than_is_reckoned_from(quick, dots, monkeypatch):
+    runs = []
+    monkeypatch.setattr(module, "rank_into", lambda source, *rest: runs.append(len(source)) or rank_into(source, *rest))
+    estimate(dots, model())
+    assert sorted(runs) == [15, 40, 60]
+    runs.clear()
+    estimate(dots[:50], model())
+    assert sorted(runs) == [15, 50], "the larger sample is the whole, from which nothing is reckoned"
+
+
 def test_more_images_take_longer_and_more_room(quick, dots):
     some, many = estimate(dots, model()), estimate(np.tile(dots, (300, 1, 1, 1)), model())
     assert many.working > 50 * some.working

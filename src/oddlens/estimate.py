@@ -20,7 +20,7 @@ from oddlens import arrays
 from oddlens.budget import bytes_of, within
 from oddlens.encoders.alterations import STEPS_AN_IMAGE, Alterations
 from oddlens.model import AnomalyModel
-from oddlens.passing import Columns, Work
+from oddlens.passing import Columns, Work, encode
 from oddlens.progress import silent
 from oddlens.protocols import Encoded
 from oddlens.report.contents import MOST_SHOWN
@@ -97,11 +97,12 @@ def estimate(images: Any, model: AnomalyModel, *, memory: int | str | None = Non
         # All runs bring the images to the size of the first: other samples might find another.
         model.image_size, model.channels = (form.height, form.width), form.channels
         model.detail = max(form.detail) if form.detail else 0 if form.texture is None else model.detail
-        slow = _timed(source, model, FIRST).seconds["encoding"] / min(count, FIRST) > LARGEST
-        few, many = (_timed(source, model, size) for size in (FEW if slow else SIZES))
-        work, first = Work(measures=(causes_of,)), clone(model)
-        stream = first.stream(Some(source, _spread(count, FIRST)))
-        first.fit(stream, work=work)
+        loaded, first = _timed(source, model, FIRST)
+        sizes = FEW if loaded.seconds["encoding"] / min(count, FIRST) > LARGEST else SIZES
+        many, _ = _timed(source, model, sizes[1])
+        few = many if many.count == count else _timed(source, model, sizes[0])[0]  # of the whole nothing is reckoned
+        work, stream = Work(measures=(causes_of,)), first.stream(Some(source, _spread(count, FIRST)))
+        encode(first.ensemble_, stream, work, "", first.n_jobs)
         rows = _Rows.of(stream, work.columns)
         learned = _learned(first)
         stages = {stage: _grown(stage, few, many, count, learned) for stage in many.seconds if stage != "scoring"}
@@ -140,7 +141,8 @@ class _Rows:
                    sum(copy[:1].nbytes for copy in copies if copy is not None))
 
 
-def _timed(source: Any, model: AnomalyModel, size: int) -> _Timing:
+def _timed(source: Any, model: AnomalyModel, size: int) -> tuple[_Timing, AnomalyModel]:
+    """A run of so many images, and its model."""
     some = Some(source, _spread(len(source), size))
     with tempfile.TemporaryDirectory(prefix="oddlens-") as folder:
         start = time.perf_counter()
@@ -153,7 +155,7 @@ def _timed(source: Any, model: AnomalyModel, size: int) -> _Timing:
         result.ranking.to_parquet(Path(folder) / "table.parquet")
         tables = time.perf_counter() - start
     shown = sum(sizes.pop(FILES[name], 0) for name in ("report", "gallery"))
-    return _Timing(len(some), seconds, sizes, shown, tables)
+    return _Timing(len(some), seconds, sizes, shown, tables), result.model
 
 
 def _learned(fitted: AnomalyModel) -> int:
