@@ -2,11 +2,13 @@
 
 python benchmarks/dry_run.py                measures what is not in results/dry_run.json yet, and prints the table
 python benchmarks/dry_run.py digits-fast    the collections named
+python benchmarks/dry_run.py --clock        by the clock, on a machine that does nothing else
 python benchmarks/dry_run.py --table        what is kept
 
-Both are processes of their own, one right after the other, for a dry run is timed on a machine as busy as it is then.
-Beside the clock's seconds stand those of the processor, by which other work on the machine can be told. The colour
-collections need EMOJI_DIR: the folder of the npm package emoji-datasource-google.
+Both are processes of their own, one right after the other. A dry run reckons in seconds of the clock, on a machine as
+busy as it is then; where others come and go that is no measure of it, so here it reads the processor's seconds in place
+of the clock's, and is compared with those of the run, unless --clock is given. The colour collections need EMOJI_DIR:
+the folder of the npm package emoji-datasource-google.
 """
 
 from __future__ import annotations
@@ -36,6 +38,20 @@ def digits(count: int) -> Any:
     from oddlens.reading.array_files import read_idx
 
     return read_idx(DIGITS)[:count]
+
+
+def clothes(count: int) -> Any:
+    """Of Fashion-MNIST."""
+    from oddlens.evaluation.datasets import load
+
+    return load("fashion")[0][:count]
+
+
+def grass() -> Any:
+    """300 crops of 128 x 128 of one photograph, some of them damaged."""
+    import photographs
+
+    return photographs.make("local/grass/patch/0.05")[0]
 
 
 def emoji(count: int) -> Any:
@@ -73,6 +89,8 @@ COLLECTIONS: dict[str, tuple[Callable[[], Any], str]] = {
     "digits-2000": (lambda: digits(2000), "default"),
     "digits-2000-fast": (lambda: digits(2000), "fast"),
     "digits-10000-fast": (lambda: digits(10_000), "fast"),
+    "clothes-5000": (lambda: clothes(5000), "default"),
+    "grass-128x128-300": (grass, "default"),
     "emoji-2000": (lambda: emoji(2000), "default"),
     "emoji-20000-fast": (lambda: emoji(20_000), "fast"),
     "jpeg-160x120-2000": (lambda: files(2000), "default"),
@@ -80,8 +98,10 @@ COLLECTIONS: dict[str, tuple[Callable[[], Any], str]] = {
 }
 
 
-def child(name: str, dry: bool) -> dict[str, float]:
+def child(name: str, dry: bool, clock: bool) -> dict[str, float]:
     """A dry run, or a run."""
+    if not clock:
+        time.perf_counter = time.process_time
     from oddlens import AnomalyModel
     from oddlens.estimate import estimate
     from oddlens.run import rank_into
@@ -91,47 +111,55 @@ def child(name: str, dry: bool) -> dict[str, float]:
     if dry:
         start = time.perf_counter()
         said = estimate(images, model)
-        return {"seconds": said.seconds, "memory": said.memory / 2**20, "kept": said.kept / 2**20,
-                "took": time.perf_counter() - start}
+        return {"seconds": said.seconds, "stages": dict(said.stages), "memory": said.memory / 2**20,
+                "kept": said.kept / 2**20, "took": time.perf_counter() - start}
     with tempfile.TemporaryDirectory() as out:
-        start, cpu = time.perf_counter(), time.process_time()
-        rank_into(images, Path(out) / "run", model)
-        seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
+        start = time.perf_counter()
+        result = rank_into(images, Path(out) / "run", model)
+        seconds = time.perf_counter() - start
         kept = sum(path.stat().st_size for path in Path(out).rglob("*") if path.is_file())
-    return {"seconds": seconds, "cpu": cpu, "kept": kept / 2**20,
+    stages = result.summary["seconds"]
+    return {"seconds": seconds, "stages": stages, "kept": kept / 2**20,
             "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
 
 
-def measure(name: str) -> dict[str, dict[str, float]]:
+def measure(name: str, clock: bool) -> dict[str, Any]:
     """The dry run and the run of a collection."""
     COLLECTIONS[name][0]()  # files are made now
-    found = {}
+    found: dict[str, Any] = {"by": "clock" if clock else "processor"}
     for way in ("said", "took"):
-        answer = subprocess.run([sys.executable, __file__, "--child", name, way], capture_output=True, text=True,
-                                check=True)
-        found[way] = {key: round(value, 1) for key, value in json.loads(answer.stdout.splitlines()[-1]).items()}
+        command = [sys.executable, __file__, "--child", name, way, found["by"]]
+        answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        found[way] = rounded(json.loads(answer.stdout.splitlines()[-1]))
     return found
+
+
+def rounded(found: dict[str, Any]) -> dict[str, Any]:
+    """Numbers to a tenth."""
+    return {key: rounded(value) if isinstance(value, dict) else round(value, 1) for key, value in found.items()}
 
 
 def table(content: dict[str, Any]) -> None:
     """Said and taken."""
-    print("| collection | said, s | took, s | ratio | of the processor, s | memory, MiB: said, took "
-          "| finished run, MiB: said, took | the dry run itself, s |\n|" + " --- |" * 8)
+    print("| collection | seconds of the | said | took | ratio | memory, MiB: said, took, ratio "
+          "| finished run, MiB: said, took, ratio | the dry run itself, s |\n|" + " --- |" * 8)
     for name in COLLECTIONS:
         if name in content:
             said, took = content[name]["said"], content[name]["took"]
-            print(f"| {name} | {said['seconds']:.0f} | {took['seconds']:.0f} | "
-                  f"{said['seconds'] / took['seconds']:.2f} | {took['cpu']:.0f} | {said['memory']:,.0f}, "
-                  f"{took['memory']:,.0f} | {said['kept']:.1f}, {took['kept']:.1f} | {said['took']:.0f} |")
+            ratio = {key: said[key] / took[key] for key in ("seconds", "memory", "kept")}
+            print(f"| {name} | {content[name]['by']} | {said['seconds']:.0f} | {took['seconds']:.0f} | "
+                  f"{ratio['seconds']:.2f} | {said['memory']:,.0f}, {took['memory']:,.0f}, {ratio['memory']:.2f} | "
+                  f"{said['kept']:.1f}, {took['kept']:.1f}, {ratio['kept']:.2f} | {said['took']:.0f} |")
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--child"]:
-        print(json.dumps(child(sys.argv[2], sys.argv[3] == "said")))
+        print(json.dumps(child(sys.argv[2], sys.argv[3] == "said", sys.argv[4] == "clock")))
         sys.exit()
     kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    if sys.argv[1:] != ["--table"]:
-        for wanted in sys.argv[1:] or [name for name in COLLECTIONS if name not in kept]:
-            kept[wanted] = measure(wanted)
+    wanted = [name for name in sys.argv[1:] if not name.startswith("--")]
+    if "--table" not in sys.argv:
+        for name in wanted or [name for name in COLLECTIONS if name not in kept]:
+            kept[name] = measure(name, "--clock" in sys.argv)
             write_atomically(RESULTS, (json.dumps(kept, indent=1) + "\n").encode())
     table(kept)

@@ -119,11 +119,14 @@ def test_the_readmes_commands_run_in_their_order(workplace, monkeypatch):
         assert done.exit_code == 0, f"{line}\n{done.output}"
 
 
-def test_the_readmes_python_runs(workplace, monkeypatch):
+@pytest.mark.parametrize("page", ["README.md", "docs/causes.md", "docs/decisions.md"])
+def test_a_pages_python_runs(page, workplace, monkeypatch):
     monkeypatch.chdir(workplace)
-    assert blocks("python")
-    for block in blocks("python"):
-        exec(compile(block, "README.md", "exec"), {})
+    known = {}
+    found = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    assert found
+    for block in found:
+        exec(compile(block, page, "exec"), known)
 
 
 def refused_words():

@@ -41,6 +41,16 @@ def test_it_says_what_each_stage_takes_and_leaves_nothing(quick, dots, tmp_path,
     json.dumps(found.to_dict())
 
 
+def test_no_more_is_run_than_is_reckoned_from(quick, dots, monkeypatch):
+    runs = []
+    monkeypatch.setattr(module, "rank_into", lambda source, *rest: runs.append(len(source)) or rank_into(source, *rest))
+    estimate(dots, model())
+    assert sorted(runs) == [15, 40, 60]
+    runs.clear()
+    estimate(dots[:50], model())
+    assert sorted(runs) == [15, 50], "the larger sample is the whole, from which nothing is reckoned"
+
+
 def test_more_images_take_longer_and_more_room(quick, dots):
     some, many = estimate(dots, model()), estimate(np.tile(dots, (300, 1, 1, 1)), model())
     assert many.working > 50 * some.working
@@ -57,15 +67,24 @@ def test_the_disk_that_a_run_takes_is_about_what_was_said(quick, dots, tmp_path)
 
 
 def test_pictures_are_not_said_to_grow_with_a_collection_of_which_no_more_are_shown():
-    few, many = (module._Timing(count, {module.LAST: seconds, "causes": seconds}, 0, 0, 0.045)
+    few, many = (module._Timing(count, {module.LAST: seconds, "causes": seconds}, {}, 0, 0.045)
                  for count, seconds in ((150, 2.0), (450, 3.0)))
     assert module._grown("causes", few, many, 3450) == pytest.approx(3 + 3000 / 300)
     assert module._grown(module.LAST, few, many, 1000) == pytest.approx(3 + 550 / 300)
     assert module._grown(module.LAST, few, many, 101_000) == pytest.approx(3 + 550 / 300 + 100_000 * 1e-4)
 
 
+def test_room_is_said_to_grow_with_the_images_and_not_with_what_each_has_more_features():
+    few, many = (module._Timing(count, {}, {"encoder-0.safetensors": count * 4000, "run.json": 6000,
+                                            "detector-0.safetensors": count**2 * 4, "scores.csv": 200 + 300 * count}, 0)
+                 for count in (150, 450))
+    grown = module._kept(few, many, 10_000) - module._kept(few, many, 450)
+    assert grown == pytest.approx(9550 * (450 * 4 + 300))
+    assert module._kept(few, many, 450) == sum(many.kept.values())
+
+
 def test_learning_is_not_said_to_grow_where_it_takes_no_more_steps():
-    few, many = (module._Timing(count, {"learning": seconds}, 0, 0) for count, seconds in ((60, 2.0), (180, 5.0)))
+    few, many = (module._Timing(count, {"learning": seconds}, {}, 0) for count, seconds in ((60, 2.0), (180, 5.0)))
     assert module._grown("learning", few, many, 280) == pytest.approx(5 + 100 * 3 / 120)
     assert module._grown("learning", few, many, 10_000, learned=300) == pytest.approx(5 + 120 * 3 / 120)
     assert module._grown("learning", few, many, 10_000, learned=100) == 5

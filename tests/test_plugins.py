@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import tomllib
 
 import numpy as np
 import pytest
@@ -38,7 +39,9 @@ def workplace(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_what_a_page_shows_holds_to_the_contract_and_runs(page, workplace, monkeypatch):
-    install_example(monkeypatch, workplace / "site", page)
+    module = install_example(monkeypatch, workplace / "site", page)
+    # Else setuptools takes a folder of photos beside the module for the package, and the module stays out.
+    assert tomllib.loads(blocks(page, "toml")[0])["tool"]["setuptools"] == {"py-modules": [module]}
     exec(compile(blocks(page, "python")[1], page, "exec"), {})
     for line in blocks(page, "sh")[0].splitlines():
         fast = ["--fast"] if line.endswith("frames:clip.gif") else []

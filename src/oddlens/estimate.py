@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import resource
 import sys
 import tempfile
@@ -19,7 +20,7 @@ from oddlens import arrays
 from oddlens.budget import bytes_of, within
 from oddlens.encoders.alterations import STEPS_AN_IMAGE, Alterations
 from oddlens.model import AnomalyModel
-from oddlens.passing import Columns, Work
+from oddlens.passing import Columns, Work, encode
 from oddlens.progress import silent
 from oddlens.protocols import Encoded
 from oddlens.report.contents import MOST_SHOWN
@@ -38,6 +39,7 @@ TILED_BYTES = 2**28  # where the maps of so many would be larger
 LEARNED_WHOLE = 4000  # images up to which learning takes the longer the more there are
 EXACT = 20_000  # images up to which all pairs are compared; beyond, time grows with the number of images
 LAST = "pictures and tables"  # the last stage; of pictures there are no more in a run of many images
+DIGEST = re.compile(r"-[0-9a-f]{16}(?=\.)")  # in the names of a model's files
 PAGE = 1024 if sys.platform != "darwin" else 1  # bytes of a unit of ``ru_maxrss``
 
 
@@ -98,11 +100,12 @@ def estimate(images: Any, model: AnomalyModel, *, memory: int | str | None = Non
             model.detail = model.detail or min(max(form.detail), model.build().detail_side(count))
         elif form.texture is None:
             model.detail = 0
-        slow = _timed(source, model, FIRST).seconds["encoding"] / min(count, FIRST) > LARGEST
-        few, many = (_timed(source, model, size) for size in (FEW if slow else SIZES))
-        work, first = Work(measures=(causes_of,)), clone(model)
-        stream = first.stream(Some(source, _spread(count, FIRST)))
-        first.fit(stream, work=work)
+        loaded, first = _timed(source, model, FIRST)
+        sizes = FEW if loaded.seconds["encoding"] / min(count, FIRST) > LARGEST else SIZES
+        many, _ = _timed(source, model, sizes[1])
+        few = many if many.count == count else _timed(source, model, sizes[0])[0]  # of the whole nothing is reckoned
+        work, stream = Work(measures=(causes_of,)), first.stream(Some(source, _spread(count, FIRST)))
+        encode(first.ensemble_, stream, work, "", first.n_jobs)
         rows = _Rows.of(stream, work.columns)
         learned = _learned(first)
         stages = {stage: _grown(stage, few, many, count, learned) for stage in many.seconds if stage != "scoring"}
@@ -114,7 +117,7 @@ def estimate(images: Any, model: AnomalyModel, *, memory: int | str | None = Non
 
 @dataclass(frozen=True)
 class _Timing:
-    """A run of some images: how many, seconds by stage, bytes of the run.
+    """A run of some images: how many, seconds by stage, bytes of the run by kind of file.
 
     kept is without the pictures, of which there are no more in a run of many images; shown is these. tables is the
     seconds of the last stage that its tables take, which have a row for each image.
@@ -122,7 +125,7 @@ class _Timing:
 
     count: int
     seconds: dict[str, float]
-    kept: int
+    kept: dict[str, int]
     shown: int
     tables: float = 0.0
 
@@ -141,20 +144,21 @@ class _Rows:
                    sum(copy[:1].nbytes for copy in copies if copy is not None))
 
 
-def _timed(source: Any, model: AnomalyModel, size: int) -> _Timing:
+def _timed(source: Any, model: AnomalyModel, size: int) -> tuple[_Timing, AnomalyModel]:
+    """A run of so many images, and its model."""
     some = Some(source, _spread(len(source), size))
     with tempfile.TemporaryDirectory(prefix="oddlens-") as folder:
         start = time.perf_counter()
         result = rank_into(some, Path(folder) / "run", clone(model))
         seconds = dict(result.summary["seconds"])
         seconds[LAST] = time.perf_counter() - start - sum(seconds.values())
-        sizes = {path.name: path.stat().st_size for path in Path(folder).rglob("*") if path.is_file()}
+        sizes = {DIGEST.sub("", path.name): path.stat().st_size for path in Path(folder).rglob("*") if path.is_file()}
         start = time.perf_counter()
         result.ranking.to_csv(Path(folder) / "table.csv")
         result.ranking.to_parquet(Path(folder) / "table.parquet")
         tables = time.perf_counter() - start
-    shown = sum(sizes.get(FILES[name], 0) for name in ("report", "gallery"))
-    return _Timing(len(some), seconds, sum(sizes.values()) - shown, shown, tables)
+    shown = sum(sizes.pop(FILES[name], 0) for name in ("report", "gallery"))
+    return _Timing(len(some), seconds, sizes, shown, tables), result.model
 
 
 def _learned(fitted: AnomalyModel) -> int:
@@ -218,10 +222,18 @@ def _judged(model: AnomalyModel, columns: Columns, size: int) -> float:
 
 
 def _kept(few: _Timing, many: _Timing, count: int) -> float:
-    """Bytes of a finished run."""
-    each = (many.kept - few.kept) / max(1, many.count - few.count)
-    pictures = many.shown * min(count, MOST_SHOWN) / min(many.count, MOST_SHOWN)
-    return max(0.0, many.kept + each * (count - many.count)) + pictures
+    """Bytes of a finished run.
+
+    An encoder learns as much of many images as of some hundred. The other files grow by what they grew between the two
+    runs, and by no more than an image's part of the larger: where so few images had fewer features than many have,
+    each image's room grew too, and would be counted as more images.
+    """
+    kept = float(many.shown) * min(count, MOST_SHOWN) / min(many.count, MOST_SHOWN)
+    for name, size in many.kept.items():
+        each = (size - few.kept.get(name, 0)) / max(1, many.count - few.count)
+        grows = 0.0 if name.startswith("encoder-") else max(0.0, min(each, size / many.count))
+        kept += size + grows * (count - many.count)
+    return kept
 
 
 def _memory(row: _Rows, count: int) -> float:
