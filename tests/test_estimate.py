@@ -88,7 +88,7 @@ def test_learning_is_not_said_to_grow_where_it_takes_no_more_steps():
     assert module._grown("learning", few, many, 280) == pytest.approx(5 + 100 * 3 / 120)
     assert module._grown("learning", few, many, 10_000, learned=300) == pytest.approx(5 + 120 * 3 / 120)
     assert module._grown("learning", few, many, 10_000, learned=100) == 5
-    assert module._grown("learning", few, many, 10_000) == pytest.approx(5 + 3820 * 3 / 120)
+    assert module._grown("learning", few, many, 10_000) == pytest.approx(5 + (module.LEARNED_WHOLE - 180) * 3 / 120)
 
 
 def test_scoring_is_timed_on_fewer_rows_where_they_are_large(quick, dots, monkeypatch):
@@ -109,6 +109,14 @@ def test_pictures_are_timed_as_large_as_all_of_them_are_looked_at(quick, monkeyp
     module.estimate(photographs(70), build_model(views=["pixels+neighbors", "patch_maps+places"],
                                                  settings={"atoms": 8, "places": 8, "latent": 4}))
     assert set(sizes) == {128}
+
+
+def test_scoring_is_timed_on_the_features_that_the_larger_sample_gives(quick, dots, monkeypatch):
+    features = []
+    monkeypatch.setattr(module, "_judged", lambda model, columns, size: features.append(
+        columns.encoded("dictionary").embedding.shape[1]) or 0.01 * size)
+    estimate(dots, build_model("dictionary", ["neighbors"], {"atoms": 8, "patch": 3}))
+    assert features[0] > module.FIRST, "a dictionary learned from so few gives no more"
 
 
 def test_it_is_told_in_words():

@@ -36,7 +36,7 @@ LARGEST = 0.15  # seconds; where an image takes more, fewer are timed:
 FEW = (60, 180)
 TILED = (1500, 4500)  # rows that the scoring is timed on, made from those of the sample; fewer
 TILED_BYTES = 2**28  # where the maps of so many would be larger
-LEARNED_WHOLE = 4000  # images up to which learning takes the longer the more there are
+LEARNED_WHOLE = 1000  # images up to which learning takes the longer the more there are, about (docs/scale.md)
 EXACT = 20_000  # images up to which all pairs are compared; beyond, time grows with the number of images
 LAST = "pictures and tables"  # the last stage; of pictures there are no more in a run of many images
 DIGEST = re.compile(r"-[0-9a-f]{16}(?=\.)")  # in the names of a model's files
@@ -100,16 +100,17 @@ def estimate(images: Any, model: AnomalyModel, *, memory: int | str | None = Non
             model.detail = model.detail or min(max(form.detail), model.build().detail_side(count))
         elif form.texture is None:
             model.detail = 0
-        loaded, first = _timed(source, model, FIRST)
+        loaded, _ = _timed(source, model, FIRST)
         sizes = FEW if loaded.seconds["encoding"] / min(count, FIRST) > LARGEST else SIZES
-        many, _ = _timed(source, model, sizes[1])
+        many, fitted = _timed(source, model, sizes[1])
         few = many if many.count == count else _timed(source, model, sizes[0])[0]  # of the whole nothing is reckoned
-        work, stream = Work(measures=(causes_of,)), first.stream(Some(source, _spread(count, FIRST)))
-        encode(first.ensemble_, stream, work, "", first.n_jobs)
+        # What the larger sample taught gives as many features as all will teach; a few images show how many.
+        work, stream = Work(measures=(causes_of,)), fitted.stream(Some(source, _spread(count, FIRST)))
+        encode(fitted.ensemble_, stream, work, "", fitted.n_jobs)
         rows = _Rows.of(stream, work.columns)
-        learned = _learned(first)
+        learned = _learned(fitted)
         stages = {stage: _grown(stage, few, many, count, learned) for stage in many.seconds if stage != "scoring"}
-        stages["scoring"] = _scoring(first, work.columns, rows, many, count)
+        stages["scoring"] = _scoring(fitted, work.columns, rows, many, count)
         kept = _kept(few, many, count)
         return Estimate(count, (form.height, form.width, form.channels), stages, _memory(rows, count),
                         _disk(rows, count) + kept, kept)
