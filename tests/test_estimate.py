@@ -75,12 +75,18 @@ def test_pictures_are_not_said_to_grow_with_a_collection_of_which_no_more_are_sh
 
 
 def test_room_is_said_to_grow_with_the_images_and_not_with_what_each_has_more_features():
-    few, many = (module._Timing(count, {}, {"encoder-0.safetensors": count * 4000, "run.json": 6000,
-                                            "detector-0.safetensors": count**2 * 4, "scores.csv": 200 + 300 * count}, 0)
+    few, many = (module._Timing(count, {}, {
+        "encoder-0.safetensors": count * 4000, "detector-0.safetensors": count**2 * 4, "scores.csv": 200 + 300 * count,
+        "run.json": 6000, module.REASONS: count // 2 * 64}, 0) for count in (150, 450))
+    grown = module._kept(few, many, 10_000, (8, 8, 1)) - module._kept(few, many, 450, (8, 8, 1))
+    assert grown == pytest.approx(9550 * (450 * 4 + 300) + (256 - 225) * 64)
+    assert module._kept(few, many, 450, (8, 8, 1)) == sum(many.kept.values())
+
+
+def test_pictures_of_ordinary_images_are_not_said_to_grow_beyond_those_that_are_kept():
+    few, many = (module._Timing(count, {}, {module.REASONS: count * 1000 + count // 2 * 64 * 64 * 3}, 0)
                  for count in (150, 450))
-    grown = module._kept(few, many, 10_000) - module._kept(few, many, 450)
-    assert grown == pytest.approx(9550 * (450 * 4 + 300))
-    assert module._kept(few, many, 450) == sum(many.kept.values())
+    assert module._kept(few, many, 10_000, (64, 64, 3)) == pytest.approx(10_000 * 1000 + 256 * 64 * 64 * 3)
 
 
 def test_learning_is_not_said_to_grow_where_it_takes_no_more_steps():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import resource
 import sys
@@ -19,6 +20,7 @@ from sklearn.base import clone
 from oddlens import arrays
 from oddlens.budget import bytes_of, within
 from oddlens.encoders.alterations import STEPS_AN_IMAGE, Alterations
+from oddlens.explaining.reference_images import kept_at_most
 from oddlens.model import AnomalyModel
 from oddlens.passing import Columns, Work, encode
 from oddlens.progress import silent
@@ -26,7 +28,7 @@ from oddlens.protocols import Encoded
 from oddlens.report.contents import MOST_SHOWN
 from oddlens.report.map import MOST_IMAGES
 from oddlens.run import CAUSES, STORED, causes_of, rank_into
-from oddlens.run_folder import FILES
+from oddlens.run_folder import FILES, REASONS
 from oddlens.sources import open_source
 from oddlens.stream import LEARNED_IMAGES, Some, Stream
 
@@ -111,7 +113,7 @@ def estimate(images: Any, model: AnomalyModel, *, memory: int | str | None = Non
         learned = _learned(fitted)
         stages = {stage: _grown(stage, few, many, count, learned) for stage in many.seconds if stage != "scoring"}
         stages["scoring"] = _scoring(fitted, work.columns, rows, many, count)
-        kept = _kept(few, many, count)
+        kept = _kept(few, many, count, (form.height, form.width, form.channels))
         return Estimate(count, (form.height, form.width, form.channels), stages, _memory(rows, count),
                         _disk(rows, count) + kept, kept)
 
@@ -222,19 +224,27 @@ def _judged(model: AnomalyModel, columns: Columns, size: int) -> float:
     return time.perf_counter() - start
 
 
-def _kept(few: _Timing, many: _Timing, count: int) -> float:
-    """Bytes of a finished run.
+def _kept(few: _Timing, many: _Timing, count: int, shape: tuple[int, int, int]) -> float:
+    """Bytes of a finished run, of images of (height, width, channels).
 
-    An encoder learns as much of many images as of some hundred. The other files grow by what they grew between the two
-    runs, and by no more than an image's part of the larger: where so few images had fewer features than many have,
-    each image's room grew too, and would be counted as more images.
+    Of the reasons the pixels of ordinary images, half of all up to some hundred, are counted by themselves. An encoder
+    learns as much of many images as of some hundred. The other files grow by what they grew between the two runs, and
+    by no more than an image's part of the larger: where so few images had fewer features than many have, each image's
+    room grew too, and would be counted as more images.
     """
-    kept = float(many.shown) * min(count, MOST_SHOWN) / min(many.count, MOST_SHOWN)
-    for name, size in many.kept.items():
-        each = (size - few.kept.get(name, 0)) / max(1, many.count - few.count)
+    kept = float(many.shown) * min(count, MOST_SHOWN) / min(many.count, MOST_SHOWN) + _pictures(count, shape)
+    for name in many.kept:
+        size, before = (run.kept.get(name, 0) - (_pictures(run.count, shape) if name == REASONS else 0)
+                        for run in (many, few))
+        each = (size - before) / max(1, many.count - few.count)
         grows = 0.0 if name.startswith("encoder-") else max(0.0, min(each, size / many.count))
         kept += size + grows * (count - many.count)
     return kept
+
+
+def _pictures(count: int, shape: tuple[int, int, int]) -> int:
+    """Bytes of the ordinary images of which a run keeps the pixels."""
+    return min(kept_at_most(shape), count // 2) * math.prod(shape)
 
 
 def _memory(row: _Rows, count: int) -> float:
