@@ -160,6 +160,7 @@ if __name__ == "__main__":
     wanted = [name for name in sys.argv[1:] if not name.startswith("--")]
     if "--table" not in sys.argv:
         for name in wanted or [name for name in COLLECTIONS if name not in kept]:
-            kept[name] = measure(name, "--clock" in sys.argv)
+            found = measure(name, "--clock" in sys.argv)
+            kept = (json.loads(RESULTS.read_text()) if RESULTS.exists() else {}) | {name: found}
             write_atomically(RESULTS, (json.dumps(kept, indent=1) + "\n").encode())
     table(kept)
