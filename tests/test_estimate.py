@@ -125,6 +125,15 @@ def test_scoring_is_timed_on_the_features_that_the_larger_sample_gives(quick, do
     assert features[0] > module.FIRST, "a dictionary learned from so few gives no more"
 
 
+def test_memory_is_reckoned_before_the_scoring_is_timed(quick, dots, monkeypatch):
+    order = []
+    for name in ("_memory", "_scoring"):
+        asked = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *rest, name=name, asked=asked: order.append(name) or asked(*rest))
+    estimate(dots, model())
+    assert order == ["_memory", "_scoring"], "what is held for the timing is not held by the run"
+
+
 def test_it_is_told_in_words():
     text = Estimate(1_234_567, (48, 64, 3), {"reading": 30.0, "encoding": 7200.0}, 3.2 * 2**30, 2**30 * 11,
                     2**20 * 700).text()

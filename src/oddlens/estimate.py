@@ -110,11 +110,11 @@ def estimate(images: Any, model: AnomalyModel, *, memory: int | str | None = Non
         work, stream = Work(measures=(causes_of,)), fitted.stream(Some(source, _spread(count, FIRST)))
         encode(fitted.ensemble_, stream, work, "", fitted.n_jobs)
         rows = _Rows.of(stream, work.columns)
-        learned = _learned(fitted)
+        learned, memory_needed = _learned(fitted), _memory(rows, count)  # before the scoring is timed on larger columns
         stages = {stage: _grown(stage, few, many, count, learned) for stage in many.seconds if stage != "scoring"}
         stages["scoring"] = _scoring(fitted, work.columns, rows, many, count)
         kept = _kept(few, many, count, (form.height, form.width, form.channels))
-        return Estimate(count, (form.height, form.width, form.channels), stages, _memory(rows, count),
+        return Estimate(count, (form.height, form.width, form.channels), stages, memory_needed,
                         _disk(rows, count) + kept, kept)
 
 
