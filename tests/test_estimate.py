@@ -75,12 +75,18 @@ def test_pictures_are_not_said_to_grow_with_a_collection_of_which_no_more_are_sh
 
 
 def test_room_is_said_to_grow_with_the_images_and_not_with_what_each_has_more_features():
-    few, many = (module._Timing(count, {}, {"encoder-0.safetensors": count * 4000, "run.json": 6000,
-                                            "detector-0.safetensors": count**2 * 4, "scores.csv": 200 + 300 * count}, 0)
+    few, many = (module._Timing(count, {}, {
+        "encoder-0.safetensors": count * 4000, "detector-0.safetensors": count**2 * 4, "scores.csv": 200 + 300 * count,
+        "run.json": 6000, module.REASONS: count // 2 * 64}, 0) for count in (150, 450))
+    grown = module._kept(few, many, 10_000, (8, 8, 1)) - module._kept(few, many, 450, (8, 8, 1))
+    assert grown == pytest.approx(9550 * (450 * 4 + 300) + (256 - 225) * 64)
+    assert module._kept(few, many, 450, (8, 8, 1)) == sum(many.kept.values())
+
+
+def test_pictures_of_ordinary_images_are_not_said_to_grow_beyond_those_that_are_kept():
+    few, many = (module._Timing(count, {}, {module.REASONS: count * 1000 + count // 2 * 64 * 64 * 3}, 0)
                  for count in (150, 450))
-    grown = module._kept(few, many, 10_000) - module._kept(few, many, 450)
-    assert grown == pytest.approx(9550 * (450 * 4 + 300))
-    assert module._kept(few, many, 450) == sum(many.kept.values())
+    assert module._kept(few, many, 10_000, (64, 64, 3)) == pytest.approx(10_000 * 1000 + 256 * 64 * 64 * 3)
 
 
 def test_learning_is_not_said_to_grow_where_it_takes_no_more_steps():
@@ -88,7 +94,7 @@ def test_learning_is_not_said_to_grow_where_it_takes_no_more_steps():
     assert module._grown("learning", few, many, 280) == pytest.approx(5 + 100 * 3 / 120)
     assert module._grown("learning", few, many, 10_000, learned=300) == pytest.approx(5 + 120 * 3 / 120)
     assert module._grown("learning", few, many, 10_000, learned=100) == 5
-    assert module._grown("learning", few, many, 10_000) == pytest.approx(5 + 3820 * 3 / 120)
+    assert module._grown("learning", few, many, 10_000) == pytest.approx(5 + (module.LEARNED_WHOLE - 180) * 3 / 120)
 
 
 def test_scoring_is_timed_on_fewer_rows_where_they_are_large(quick, dots, monkeypatch):
@@ -109,6 +115,14 @@ def test_pictures_are_timed_as_large_as_all_of_them_are_looked_at(quick, monkeyp
     module.estimate(photographs(70), build_model(views=["pixels+neighbors", "patch_maps+places"],
                                                  settings={"atoms": 8, "places": 8, "latent": 4}))
     assert set(sizes) == {128}
+
+
+def test_scoring_is_timed_on_the_features_that_the_larger_sample_gives(quick, dots, monkeypatch):
+    features = []
+    monkeypatch.setattr(module, "_judged", lambda model, columns, size: features.append(
+        columns.encoded("dictionary").embedding.shape[1]) or 0.01 * size)
+    estimate(dots, build_model("dictionary", ["neighbors"], {"atoms": 8, "patch": 3}))
+    assert features[0] > module.FIRST, "a dictionary learned from so few gives no more"
 
 
 def test_it_is_told_in_words():

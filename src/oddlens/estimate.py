@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import resource
 import sys
@@ -19,6 +20,7 @@ from sklearn.base import clone
 from oddlens import arrays
 from oddlens.budget import bytes_of, within
 from oddlens.encoders.alterations import STEPS_AN_IMAGE, Alterations
+from oddlens.explaining.reference_images import kept_at_most
 from oddlens.model import AnomalyModel
 from oddlens.passing import Columns, Work, encode
 from oddlens.progress import silent
@@ -26,7 +28,7 @@ from oddlens.protocols import Encoded
 from oddlens.report.contents import MOST_SHOWN
 from oddlens.report.map import MOST_IMAGES
 from oddlens.run import CAUSES, STORED, causes_of, rank_into
-from oddlens.run_folder import FILES
+from oddlens.run_folder import FILES, REASONS
 from oddlens.sources import open_source
 from oddlens.stream import LEARNED_IMAGES, Some, Stream
 
@@ -36,7 +38,7 @@ LARGEST = 0.15  # seconds; where an image takes more, fewer are timed:
 FEW = (60, 180)
 TILED = (1500, 4500)  # rows that the scoring is timed on, made from those of the sample; fewer
 TILED_BYTES = 2**28  # where the maps of so many would be larger
-LEARNED_WHOLE = 4000  # images up to which learning takes the longer the more there are
+LEARNED_WHOLE = 1000  # images up to which learning takes the longer the more there are, about (docs/scale.md)
 EXACT = 20_000  # images up to which all pairs are compared; beyond, time grows with the number of images
 LAST = "pictures and tables"  # the last stage; of pictures there are no more in a run of many images
 DIGEST = re.compile(r"-[0-9a-f]{16}(?=\.)")  # in the names of a model's files
@@ -100,17 +102,18 @@ def estimate(images: Any, model: AnomalyModel, *, memory: int | str | None = Non
             model.detail = model.detail or min(max(form.detail), model.build().detail_side(count))
         elif form.texture is None:
             model.detail = 0
-        loaded, first = _timed(source, model, FIRST)
+        loaded, _ = _timed(source, model, FIRST)
         sizes = FEW if loaded.seconds["encoding"] / min(count, FIRST) > LARGEST else SIZES
-        many, _ = _timed(source, model, sizes[1])
+        many, fitted = _timed(source, model, sizes[1])
         few = many if many.count == count else _timed(source, model, sizes[0])[0]  # of the whole nothing is reckoned
-        work, stream = Work(measures=(causes_of,)), first.stream(Some(source, _spread(count, FIRST)))
-        encode(first.ensemble_, stream, work, "", first.n_jobs)
+        # What the larger sample taught gives as many features as all will teach; a few images show how many.
+        work, stream = Work(measures=(causes_of,)), fitted.stream(Some(source, _spread(count, FIRST)))
+        encode(fitted.ensemble_, stream, work, "", fitted.n_jobs)
         rows = _Rows.of(stream, work.columns)
-        learned = _learned(first)
+        learned = _learned(fitted)
         stages = {stage: _grown(stage, few, many, count, learned) for stage in many.seconds if stage != "scoring"}
-        stages["scoring"] = _scoring(first, work.columns, rows, many, count)
-        kept = _kept(few, many, count)
+        stages["scoring"] = _scoring(fitted, work.columns, rows, many, count)
+        kept = _kept(few, many, count, (form.height, form.width, form.channels))
         return Estimate(count, (form.height, form.width, form.channels), stages, _memory(rows, count),
                         _disk(rows, count) + kept, kept)
 
@@ -221,19 +224,27 @@ def _judged(model: AnomalyModel, columns: Columns, size: int) -> float:
     return time.perf_counter() - start
 
 
-def _kept(few: _Timing, many: _Timing, count: int) -> float:
-    """Bytes of a finished run.
+def _kept(few: _Timing, many: _Timing, count: int, shape: tuple[int, int, int]) -> float:
+    """Bytes of a finished run, of images of (height, width, channels).
 
-    An encoder learns as much of many images as of some hundred. The other files grow by what they grew between the two
-    runs, and by no more than an image's part of the larger: where so few images had fewer features than many have,
-    each image's room grew too, and would be counted as more images.
+    Of the reasons the pixels of ordinary images, half of all up to some hundred, are counted by themselves. An encoder
+    learns as much of many images as of some hundred. The other files grow by what they grew between the two runs, and
+    by no more than an image's part of the larger: where so few images had fewer features than many have, each image's
+    room grew too, and would be counted as more images.
     """
-    kept = float(many.shown) * min(count, MOST_SHOWN) / min(many.count, MOST_SHOWN)
-    for name, size in many.kept.items():
-        each = (size - few.kept.get(name, 0)) / max(1, many.count - few.count)
+    kept = float(many.shown) * min(count, MOST_SHOWN) / min(many.count, MOST_SHOWN) + _pictures(count, shape)
+    for name in many.kept:
+        size, before = (run.kept.get(name, 0) - (_pictures(run.count, shape) if name == REASONS else 0)
+                        for run in (many, few))
+        each = (size - before) / max(1, many.count - few.count)
         grows = 0.0 if name.startswith("encoder-") else max(0.0, min(each, size / many.count))
         kept += size + grows * (count - many.count)
     return kept
+
+
+def _pictures(count: int, shape: tuple[int, int, int]) -> int:
+    """Bytes of the ordinary images of which a run keeps the pixels."""
+    return min(kept_at_most(shape), count // 2) * math.prod(shape)
 
 
 def _memory(row: _Rows, count: int) -> float:

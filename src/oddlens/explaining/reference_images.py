@@ -23,6 +23,11 @@ MOST_BYTES = 2**26  # bytes of ordinary images that are kept
 FEWEST_KEPT = 16  # ordinary images that are kept however large they are
 
 
+def kept_at_most(shape: tuple[int, ...]) -> int:
+    """Of how many ordinary images of (height, width, channels) the pixels are kept."""
+    return min(REFERENCE_IMAGES, max(FEWEST_KEPT, MOST_BYTES // int(np.prod(shape))))
+
+
 @dataclass(frozen=True, eq=False)
 class Memory:
     """Some ordinary images of a collection and its simple causes.
@@ -39,8 +44,7 @@ class Memory:
     @classmethod
     def of(cls, causes: Causes, scores: Doubles, pixels: Pixels) -> Memory:
         """Keep up to 256 of the less strange half, in 64 MiB."""
-        most = max(FEWEST_KEPT, MOST_BYTES // int(np.prod(pixels.shape[1:])))
-        rows = ordinary(scores, min(REFERENCE_IMAGES, most))
+        rows = ordinary(scores, kept_at_most(pixels.shape[1:]))
         return cls(causes, rows, np.asarray(pixels[rows]))
 
     def picture(self, row: int) -> NDArray[np.uint8]:
