@@ -8,8 +8,8 @@ INSTALLED := .venv/installed
 demo: $(INSTALLED)            ## the paper's experiment on 10,000 bundled digits
 	$(BIN)/oddlens demo --out demo-run --overwrite
 
-test: $(INSTALLED)            ## all tests
-	$(BIN)/python -m pytest
+test: $(INSTALLED)            ## all tests, a file on each core
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 adapters: $(INSTALLED)        ## the libraries whose data sets and formats are opened; without one, its tests are skipped
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --group adapters --group service
