@@ -106,7 +106,7 @@ def estimate(images: Any, model: AnomalyModel, *, memory: int | str | None = Non
         sizes = FEW if loaded.seconds["encoding"] / min(count, FIRST) > LARGEST else SIZES
         many, fitted = _timed(source, model, sizes[1])
         few = many if many.count == count else _timed(source, model, sizes[0])[0]  # of the whole nothing is reckoned
-        # What the larger sample taught gives as many features as all will teach; a few images show how many.
+        # A model of the larger sample has as many features as one of all will have; a few images show how many.
         work, stream = Work(measures=(causes_of,)), fitted.stream(Some(source, _spread(count, FIRST)))
         encode(fitted.ensemble_, stream, work, "", fitted.n_jobs)
         rows = _Rows.of(stream, work.columns)
