@@ -20,6 +20,7 @@ Optional, and used where it is there:
     Seeks         a detector that says in words what it looks for
     SeesDetail    an encoder that takes the larger copy of the images
     WantsDetail   an encoder that says how large a copy it makes use of
+    LimitsDetail  an encoder that wants it of so many images at most
     KnowsFitted   an encoder that knows the fitted images and can tell nothing of others
     SeesTexture   an encoder that takes what was measured of the images' texture
     Explains      a detector that says what made an image strange
