@@ -72,9 +72,9 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
                     pixels; by default taken from the images, at most 64.
     channels:       1 for grey, 3 for colour; by default taken from the images.
     detail:         the longer side, in pixels, of a second, larger copy of the images for views that look at fine
-                    detail; by default 128 where the images' longer side is above 96, of up to 1,000 images as
-                    many as they have, up to 256, otherwise none; 0: none, and the texture of larger images is
-                    not measured either.
+                    detail; by default there is one where the images' longer side is above 96: of 128, and of up
+                    to 1,000 images of as many as they have, but 256 at most; 0: none, and the texture of larger
+                    images is not measured either.
     resize:         "squash", "pad" or "crop": how images of other shapes are resized.
     fdr:            the false-discovery rate: the expected share of ordinary images among the flagged, at most; above 0
                     and below 0.5.

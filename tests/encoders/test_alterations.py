@@ -69,7 +69,7 @@ def test_a_small_collection_takes_fewer_steps(grain):
         assert len(encoder.losses_) == windows
 
 
-def test_pictures_of_one_frame_take_fewer_steps(grain):
+def test_pictures_of_one_frame_take_fewer_steps():
     """The more of what differs from place to place is the same in all; that some are lighter does not count."""
     rng = np.random.default_rng(0)
     frame = rng.integers(60, 196, (16, 16))

@@ -19,6 +19,7 @@ Kristan, Skocaj, *DRAEM*, 2021 (an answer for each place).
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Self
 
@@ -149,15 +150,15 @@ class Alterations(BaseEstimator):
         require_numbers(self)
         self._build(tuple(pixels.shape[1:]))
         some = np.sort(np.random.default_rng(self.random_state).permutation(len(pixels))[:LEARNED_IMAGES])
-        steps = min(self.steps, max(FEWEST_STEPS, min(self._most_steps(pixels, some), STEPS_AN_IMAGE * len(pixels))))
+        self.most_steps_ = round(self.steps * (1 - self._alignment(pixels, some)))
+        steps = min(self.steps, max(FEWEST_STEPS, min(self.most_steps_, STEPS_AN_IMAGE * len(pixels))))
         second = seeded(lambda: Network(pixels.shape[3], self.random_state + 1, self.side()), 0)
         with one_thread(), Halves(self.network_, second) as halves:
             self.losses_ = train(
                 self.network_, pixels, steps=steps, batch_size=self.batch_size, learning_rate=self.learning_rate,
                 random_state=self.random_state, device=torch.device("cpu"), learn=halves.learn)
             with torch.inference_mode():
-                seen = torch.cat([self._places(as_batch(torch.from_numpy(np.array(pixels[some[at : at + BATCH]]))))
-                                  for at in range(0, len(some), BATCH)]).flatten(0, 2).double()
+                seen = torch.cat([self._places(batch) for batch in _batches(pixels, some)]).flatten(0, 2).double()
         self.middle_, self.scale_ = seen.mean(0).float(), seen.std(0).clamp_min(LEAST_SCALE).float()
         return self
 
@@ -203,12 +204,11 @@ class Alterations(BaseEstimator):
         self.shape_ = shape
         self.network_ = seeded(lambda: Network(shape[2], self.random_state, self.side()), self.random_state)
 
-    def _most_steps(self, pixels: Pixels, some: NDArray[np.intp]) -> int:
-        """The steps for any number of such pictures, by how far some of them show the same thing in the same frame."""
-        seen = [functional.avg_pool2d(as_batch(torch.from_numpy(np.array(pixels[some[at : at + BATCH]]))),
-                                      STRIDE * self.side(), ceil_mode=True) for at in range(0, len(some), BATCH)]
-        self.most_steps_ = round(self.steps * (1 - alignment(torch.cat(seen).permute(0, 2, 3, 1).half().numpy())))
-        return self.most_steps_
+    def _alignment(self, pixels: Pixels, some: NDArray[np.intp]) -> float:
+        """How far some of the pictures show the same thing in the same frame, by how light each place is."""
+        light = torch.cat([functional.avg_pool2d(batch, STRIDE * self.side(), ceil_mode=True)
+                           for batch in _batches(pixels, some)])
+        return alignment(light.permute(0, 2, 3, 1).half().numpy())
 
     def _places(self, images: Tensor) -> Tensor:
         """(n, rows, columns, 64) the features."""
@@ -221,3 +221,9 @@ class Alterations(BaseEstimator):
     def _grid(self) -> tuple[int, int]:
         rows, columns = (math.ceil(math.ceil(size / self.side()) / STRIDE) for size in self.shape_[:2])
         return rows, columns
+
+
+def _batches(pixels: Pixels, some: NDArray[np.intp]) -> Iterator[Tensor]:
+    """The images of some rows, as many at a time as are encoded at once."""
+    for at in range(0, len(some), BATCH):
+        yield as_batch(torch.from_numpy(np.array(pixels[some[at : at + BATCH]])))
