@@ -17,7 +17,7 @@ from click.core import ParameterSource
 import oddlens
 from oddlens import registry
 from oddlens.errors import OddlensError, OptionError
-from oddlens.interruption import EXIT_CODE, interruptible, say_interrupted
+from oddlens.interruption import interruptible, say_interrupted
 from oddlens.progress import listening
 from oddlens.report.counts import came_in_words, in_words
 
@@ -460,8 +460,7 @@ def main() -> None:
             code = cli.main(prog_name="oddlens", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except click.Abort:  # Ctrl-C
-        say_interrupted()
-        sys.exit(EXIT_CODE)
+        sys.exit(say_interrupted())
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
