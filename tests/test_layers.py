@@ -35,7 +35,7 @@ FLOORS = [
     {"__main__"},
 ]
 # Rooms whose files are tested together, and where.
-TOGETHER = {"testing": "test_testing.py"}
+TOGETHER = {"cli": "test_cli.py", "testing": "test_testing.py"}
 # Methods are read alone: none imports its sibling.
 ALONE = {"detectors", "encoders", "scoring.patterns"}
 # And with little beside it: at most so many modules of the package, ``protocols`` and ``errors`` not counted.
