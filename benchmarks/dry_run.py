@@ -54,6 +54,20 @@ def grass() -> Any:
     return photographs.make("local/grass/patch/0.05")[0]
 
 
+def cells(count: int) -> Any:
+    """Of the solar cells of 300 x 300 of elpv-dataset, sound and defective, of both kinds."""
+    from elpv_dataset.utils import load_dataset
+
+    return load_dataset()[0][:count, ..., None]
+
+
+def retina() -> Any:
+    """80 pictures of 1024 x 1024, cut from a photograph of the retina."""
+    import photographs
+
+    return photographs.make("objects/retina/coin/0.05")[0]
+
+
 def emoji(count: int) -> Any:
     """64 x 64 in colour, changed at random as they are read."""
     import scale
@@ -86,6 +100,7 @@ def photographs(count: int) -> Any:
 
 #: Name -> the images, the effort.
 COLLECTIONS: dict[str, tuple[Callable[[], Any], str]] = {
+    "digits-1000": (lambda: digits(1000), "default"),
     "digits-2000": (lambda: digits(2000), "default"),
     "digits-2000-fast": (lambda: digits(2000), "fast"),
     "digits-10000-fast": (lambda: digits(10_000), "fast"),
@@ -94,6 +109,8 @@ COLLECTIONS: dict[str, tuple[Callable[[], Any], str]] = {
     "emoji-2000": (lambda: emoji(2000), "default"),
     "emoji-20000-fast": (lambda: emoji(20_000), "fast"),
     "jpeg-160x120-2000": (lambda: files(2000), "default"),
+    "cells-300x300-2000": (lambda: cells(2000), "default"),
+    "retina-1024x1024-80": (retina, "default"),
     "photographs-1600x1200-500": (lambda: photographs(500), "default"),
 }
 

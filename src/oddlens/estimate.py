@@ -191,24 +191,23 @@ def _embedding(stream: Stream, columns: Columns, fitted: AnomalyModel) -> NDArra
 def _kept(few: Timing, many: Timing, count: int, shape: tuple[int, int, int]) -> float:
     """Bytes of a finished run, of images of (height, width, channels).
 
-    Of the reasons the pixels of ordinary images, half of all up to some hundred, are counted by themselves. An encoder
-    learns as much of many images as of some hundred. The other files grow by what they grew between the two runs, and
-    by no more than an image's part of the larger: where so few images had fewer features than many have, each image's
-    room grew too, and would be counted as more images.
+    An array grows with the images if it has as many rows for each in both runs, and then by an image's part of the
+    larger: fewer images have fewer features. Of ordinary images some hundred are kept. Other files grow by what they
+    grew between the two runs.
     """
-    kept = float(many.shown) * min(count, MOST_SHOWN) / min(many.count, MOST_SHOWN) + _pictures(count, shape)
-    for name in many.kept:
-        size, before = (run.kept.get(name, 0) - (_pictures(run.count, shape) if name == REASONS else 0)
-                        for run in (many, few))
-        each = (size - before) / max(1, many.count - few.count)
-        grows = 0.0 if name.startswith("encoder-") else max(0.0, min(each, size / many.count))
-        kept += size + grows * (count - many.count)
+    kept = float(many.shown) * min(count, MOST_SHOWN) / min(many.count, MOST_SHOWN)
+    for name, (size, rows) in many.kept.items():
+        if name == f"{REASONS}/pixels":
+            kept += min(kept_at_most(shape), count // 2) * math.prod(shape)
+            continue
+        before, rows_before = few.kept.get(name, (0, 0))
+        each = size / many.count
+        if not rows:
+            each = max(0.0, min(each, (size - before) / max(1, many.count - few.count)))
+        elif rows * few.count != rows_before * many.count:
+            each = 0.0
+        kept += size + each * (count - many.count)
     return kept
-
-
-def _pictures(count: int, shape: tuple[int, int, int]) -> int:
-    """Bytes of the ordinary images of which a run keeps the pixels."""
-    return min(kept_at_most(shape), count // 2) * math.prod(shape)
 
 
 def _memory(row: _Rows, count: int) -> float:

@@ -6,10 +6,11 @@ explained. How long one of these takes is timed, and the others are added when a
 
 from __future__ import annotations
 
+import json
 import re
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -60,17 +61,17 @@ def brief(model: AnomalyModel) -> Brief:
 
 @dataclass(frozen=True)
 class Timing:
-    """A run of some images: how many, seconds by stage, bytes of the run by kind of file.
+    """A run of some images: how many, seconds by stage, bytes of the run.
 
     top:     how many of the strangest are shown.
-    kept:    without the pictures, of which there are no more in a run of many images.
-    shown:   bytes of these.
+    kept:    by kind of file, and of a file of arrays by array: bytes, and how many rows it has; 0 of other files.
+    shown:   bytes of report and contact sheet, in which there are no more pictures in a run of many images.
     tables:  seconds of the last stage that its tables take, which have a row for each image.
     """
 
     count: int
     seconds: dict[str, float]
-    kept: dict[str, int]
+    kept: dict[str, tuple[int, int]]
     shown: int
     tables: float = 0.0
     top: int = 0
@@ -84,13 +85,27 @@ def timed(source: Any, model: AnomalyModel, size: int, top: int) -> tuple[Timing
         result = rank_into(some, Path(folder) / "run", clone(model), top=top)
         seconds = dict(result.summary["seconds"])
         seconds[LAST] = time.perf_counter() - start - sum(seconds.values())
-        sizes = {DIGEST.sub("", path.name): path.stat().st_size for path in Path(folder).rglob("*") if path.is_file()}
+        sizes = {name: size for path in Path(folder).rglob("*") if path.is_file() for name, size in _sizes(path)}
         start = time.perf_counter()
         result.ranking.to_csv(Path(folder) / "table.csv")
         result.ranking.to_parquet(Path(folder) / "table.parquet")
         tables = time.perf_counter() - start
-    shown = sum(sizes.pop(FILES[name], 0) for name in ("report", "gallery"))
+    shown = sum(sizes.pop(FILES[name], (0, 0))[0] for name in ("report", "gallery"))
     return Timing(len(some), seconds, sizes, shown, tables, top), result.model
+
+
+def _sizes(path: Path) -> Iterator[tuple[str, tuple[int, int]]]:
+    """What a file is called, its bytes and 0; of a file of arrays what each is called, its bytes and its rows."""
+    name = DIGEST.sub("", path.name)
+    if path.suffix != ".safetensors":
+        yield name, (path.stat().st_size, 0)
+        return
+    with path.open("rb") as file:
+        head = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    for array, known in head.items():
+        if array != "__metadata__":
+            start, end = known["data_offsets"]
+            yield f"{name}/{array}", (end - start, known["shape"][0] if known["shape"] else 0)
 
 
 def steps_left(asked: AnomalyModel, fitted: AnomalyModel, stream: Stream, count: int) -> float:

@@ -1,0 +1,94 @@
+"""Runs of some of the images, timed."""
+
+import numpy as np
+import pytest
+
+from oddlens import AnomalyModel, sample_runs
+from oddlens.encoders.alterations import STEPS_AN_IMAGE, Alterations
+from oddlens.encoders.autoencoder import Autoencoder
+from oddlens.sample_runs import FEW_STEPS, LAST, brief, map_seconds, scoring_seconds, spread, steps_left, timed
+from oddlens.sources import open_source
+
+
+@pytest.fixture
+def by_steps(monkeypatch):
+    """A step takes a second, whatever it is of."""
+    monkeypatch.setattr(sample_runs, "_step", lambda *_: 1.0)
+
+
+def test_a_brief_model_learns_in_few_steps_and_the_one_that_it_is_made_from_as_before(dots):
+    asked = AnomalyModel(Autoencoder(steps=300), "reconstruction")
+    short = brief(asked).fit(dots[:30])
+    assert short.encoder_.steps == FEW_STEPS
+    assert len(short.encoder_.losses_) == 1
+    assert asked.build().encoders["autoencoder"].steps == asked.encoder.steps == 300
+    shorter = brief(AnomalyModel(Autoencoder(steps=2), "reconstruction"))
+    assert shorter.build().encoders["autoencoder"].steps == 2
+
+
+def test_the_steps_that_a_brief_model_did_not_take_are_added(by_steps, dots):
+    asked = AnomalyModel(Autoencoder(steps=300), "reconstruction")
+    fitted = brief(asked).fit(dots[:30])
+    assert steps_left(asked, fitted, fitted.stream(dots[:30]), 120) == 300 - FEW_STEPS
+    asked = AnomalyModel("pixels", "neighbors")
+    fitted = brief(asked).fit(dots[:30])
+    assert steps_left(asked, fitted, fitted.stream(dots[:30]), 120) == 0
+
+
+def test_they_are_as_many_as_the_whole_collection_takes(by_steps):
+    images = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 1), dtype=np.uint8)
+    asked = AnomalyModel(Alterations(steps=2000), "places")
+    fitted = brief(asked).fit(images)
+    alignment = fitted.encoder_.alignment_
+    left = {count: steps_left(asked, fitted, fitted.stream(images), count) for count in (40, 100, 10_000)}
+    assert left[100] == 100 * STEPS_AN_IMAGE - FEW_STEPS
+    assert left[40] == 40 * STEPS_AN_IMAGE - FEW_STEPS
+    assert left[10_000] == round(2000 * (1 - alignment)) - FEW_STEPS
+
+
+def test_a_step_is_what_more_of_them_take_longer(dots, monkeypatch):
+    model = AnomalyModel("pixels", "neighbors").fit(dots[:30])
+    stream = model.stream(dots[:30])
+    clock = iter([0.0, 1.0, 1.0, 4.0])
+    monkeypatch.setattr(sample_runs, "TIMED_STEPS", (1, 5))
+    monkeypatch.setattr(sample_runs.time, "perf_counter", lambda: next(clock))
+    assert sample_runs._step(Autoencoder(), model.ensemble_, stream, 100) == (3 - 1) / 4
+
+
+def test_a_timed_run_says_how_large_each_array_is_and_how_many_rows_it_has(dots):
+    found, model = timed(open_source(dots), AnomalyModel("pixels", "neighbors"), 30, 1)
+    assert (found.count, found.top) == (30, 1)
+    assert LAST in found.seconds
+    assert found.kept["reasons.safetensors/pixels"] == (15 * 64, 15)
+    assert found.kept["own.safetensors/neighbors"] == (30 * 8, 30)
+    assert found.kept["scores.csv"][1] == 0 < found.kept["scores.csv"][0]
+    assert "report.html" not in found.kept
+    assert found.shown > 10_000
+    assert len(model.names_) == 30
+
+
+def test_scoring_is_reckoned_from_a_part_that_is_there_anyway_one_an_image_and_one_a_pair(monkeypatch):
+    monkeypatch.setattr(sample_runs, "_judged", lambda model, columns, size: 2 + 0.01 * size + 1e-5 * size**2)
+    found = scoring_seconds(None, None, [100, 200, 400], 2000, 20_000)
+    assert found == pytest.approx(2 + 20 + 40)
+    many = scoring_seconds(None, None, [100, 200, 400], 50_000, 20_000)
+    assert many == pytest.approx(2 + 500 + 1e-5 * 50_000 * 20_000)
+
+
+def test_rows_to_time_on_are_like_those_there_are_and_no_two_alike():
+    array = np.random.default_rng(0).normal(5, 1, (20, 3, 2)).astype(np.float16)
+    rows = sample_runs._like(array, 200)
+    assert rows.shape == (200, 3, 2)
+    assert rows.dtype == array.dtype
+    assert len(np.unique(rows.reshape(200, -1), axis=0)) > 190
+    assert abs(float(rows.mean()) - 5) < 0.3
+    assert array.min() <= rows.min() <= rows.max() <= array.max()
+
+
+def test_maps_of_any_number_of_images_are_timed():
+    assert [seconds >= 0 for seconds in map_seconds(np.eye(30, dtype=np.float32), [20, 50])] == [True, True]
+
+
+def test_a_sample_is_spread_evenly():
+    assert spread(10, 4) == [0, 3, 6, 9]
+    assert spread(3, 10) == [0, 1, 2]
