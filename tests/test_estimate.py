@@ -131,7 +131,7 @@ def test_learning_is_not_said_to_grow_where_it_takes_no_more_images():
 def test_scoring_is_timed_on_fewer_rows_where_they_are_large_and_never_on_nearly_all(monkeypatch):
     rows = module._Rows({"alterations/maps": 1000, "dictionary/embedding": 100}, 10)
     assert module._scored(rows, 100_000) == [module.SCORED // 4, module.SCORED // 2, module.SCORED]
-    assert max(module._scored(rows, 2000)) == 500
+    assert max(module._scored(rows, 2000)) == 1000
     monkeypatch.setattr(module, "SCORED_BYTES", 40_000)
     assert max(module._scored(rows, 2000)) == 40
 
@@ -161,6 +161,17 @@ def test_memory_is_reckoned_before_the_scoring_is_timed(quick, dots, monkeypatch
         monkeypatch.setattr(module, name, lambda *rest, name=name, asked=asked: order.append(name) or asked(*rest))
     estimate(dots, model())
     assert order == ["_memory", "scoring_seconds"], "what is held for the timing is not held by the run"
+
+
+def test_blocks_are_encoded_side_by_side_where_there_are_several(quick, dots, monkeypatch):
+    blocks = []
+    monkeypatch.setattr(module, "resolve_jobs", lambda jobs: 3)
+    monkeypatch.setattr(module, "_grown", lambda *_: 8.0)
+    monkeypatch.setattr(module, "side_by_side", lambda ensemble, images, size: blocks.append(size) or 0.5)
+    assert estimate(np.tile(dots, (5, 1, 1, 1)), model()).stages["encoding"] == 4, "600 images are two blocks"
+    assert estimate(np.tile(dots, (50, 1, 1, 1)), model()).stages["encoding"] == 4
+    assert estimate(dots, model()).stages["encoding"] == 8
+    assert blocks == [2, 3]
 
 
 def test_it_is_told_in_words():

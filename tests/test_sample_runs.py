@@ -1,12 +1,25 @@
 """Runs of some of the images, timed."""
 
+from threading import Barrier
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from oddlens import AnomalyModel, sample_runs
 from oddlens.encoders.alterations import STEPS_AN_IMAGE, Alterations
 from oddlens.encoders.autoencoder import Autoencoder
-from oddlens.sample_runs import FEW_STEPS, LAST, brief, map_seconds, scoring_seconds, spread, steps_left, timed
+from oddlens.sample_runs import (
+    FEW_STEPS,
+    LAST,
+    brief,
+    map_seconds,
+    scoring_seconds,
+    side_by_side,
+    spread,
+    steps_left,
+    timed,
+)
 from oddlens.sources import open_source
 
 
@@ -73,6 +86,24 @@ def test_scoring_is_reckoned_from_a_part_that_is_there_anyway_one_an_image_and_o
     assert found == pytest.approx(2 + 20 + 40)
     many = scoring_seconds(None, None, [100, 200, 400], 50_000, 20_000)
     assert many == pytest.approx(2 + 500 + 1e-5 * 50_000 * 20_000)
+
+
+@pytest.mark.parametrize(("at_once", "share"), [(True, 1 / 3), (False, 1.0)])
+def test_blocks_that_are_encoded_at_the_same_time_take_as_long_as_one_if_there_are_cores(monkeypatch, at_once, share):
+    """Three blocks, of which each takes a second of a clock that goes on for all of them or for one at a time."""
+    ends = iter([1.0] * 3 if at_once else [1.0, 2.0, 3.0])
+    monkeypatch.setattr(sample_runs, "in_order", lambda work, n, jobs, ahead: [next(ends) for _ in range(n)])
+    clock = iter([0.0, 1.0, 0.0])
+    monkeypatch.setattr(sample_runs.time, "perf_counter", lambda: next(clock))
+    ensemble = SimpleNamespace(encode=lambda images: None)
+    assert side_by_side(ensemble, None, 3) == pytest.approx(share)
+
+
+def test_each_block_is_encoded_on_a_thread_of_its_own():
+    waiting = Barrier(2, timeout=60)
+    first = iter([True])
+    ensemble = SimpleNamespace(encode=lambda images: None if next(first, False) else waiting.wait())
+    assert 0 < side_by_side(ensemble, None, 2) <= 1
 
 
 def test_rows_to_time_on_are_like_those_there_are_and_no_two_alike():

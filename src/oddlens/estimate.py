@@ -17,6 +17,7 @@ from oddlens import arrays
 from oddlens.budget import bytes_of, within
 from oddlens.explaining.orientation import FEWEST_LEARNED
 from oddlens.explaining.reference_images import kept_at_most
+from oddlens.kernels import resolve_jobs
 from oddlens.model import AnomalyModel
 from oddlens.passing import Columns, Work, encode
 from oddlens.progress import silent
@@ -31,20 +32,21 @@ from oddlens.sample_runs import (
     brief,
     map_seconds,
     scoring_seconds,
+    side_by_side,
     spread,
     steps_left,
     timed,
 )
 from oddlens.sources import open_source
-from oddlens.stream import LEARNED_IMAGES, Some, Stream
+from oddlens.stream import BLOCK_IMAGES, LEARNED_IMAGES, Some, Stream
 
 LOADED, LOADED_SIDE = 24, 64  # images of the run that has everything loaded and compiled; how large it sees them
 FEW, MANY = 100, 160  # images of the two timed runs, from whose difference it follows what one image costs
 MOST, QUICK = 450, 0.005  # images of the larger where one is encoded in so many seconds or less
 SMALLEST = 40  # images; so few are run as a whole, and of up to some hundred the larger run is half of them
 TOPS, TOP = (1, 6), 20  # of the strangest images that are shown: in the timed runs; in a run
-SCORED = 4500  # rows that the scoring is timed on, at most, and at most a fourth of the images;
-SCORED_BYTES = 2**28  # fewer where the maps of so many would be larger
+SCORED = 4500  # rows that the scoring is timed on, at most, and at most half of the images;
+SCORED_BYTES = 2**26  # fewer where the maps of so many would be larger
 LEARNED_WHOLE = 700  # images up to which learning takes the longer the more there are, about (docs/scale.md)
 EXACT = 20_000  # images up to which all pairs are compared; beyond, time grows with the number of images
 PAGE = 1024 if sys.platform != "darwin" else 1  # bytes of a unit of ``ru_maxrss``
@@ -116,6 +118,9 @@ def estimate(images: Any, model: AnomalyModel, *, memory: int | str | None = Non
         rows = _Rows.of(stream, work.columns)
         memory_needed = _memory(rows, count)  # before the scoring is timed on larger columns
         stages = {stage: _grown(stage, few, many, count) for stage in many.seconds}
+        # A timed run encodes one block, a run of many images several at the same time.
+        if (blocks := min(resolve_jobs(fitted.n_jobs), -(-count // BLOCK_IMAGES))) > 1:
+            stages["encoding"] *= side_by_side(fitted.ensemble_, stream.hand.copies, blocks)
         stages["learning"] += steps_left(model, fitted, stream, count)
         if count > many.count:
             stages["scoring"] = scoring_seconds(fitted, work.columns, _scored(rows, count), count, EXACT)
@@ -177,7 +182,7 @@ def _last(few: Timing, many: Timing, maps: list[float], count: int) -> float:
 
 def _scored(row: _Rows, count: int) -> list[int]:
     """Three numbers of rows that the scoring is timed on."""
-    most = max(8, min(SCORED, count // 4, int(SCORED_BYTES / max(row.columns.values()))))
+    most = max(8, min(SCORED, count // 2, int(SCORED_BYTES / max(row.columns.values()))))
     return [most // 4, most // 2, most]
 
 

@@ -26,13 +26,17 @@ from oddlens.encoders.conv_autoencoder import ConvAutoencoder
 from oddlens.encoders.deep_autoencoder import DeepAutoencoder
 from oddlens.encoders.transforms import Transforms
 from oddlens.ensemble import Ensemble
+from oddlens.kernels import one_blas_thread
+from oddlens.learning.training import one_thread
 from oddlens.model import AnomalyModel
 from oddlens.passing import Columns
+from oddlens.pixels import Copies
 from oddlens.protocols import Encoded, Encoder
 from oddlens.report.map import lay_out
 from oddlens.run import rank_into
 from oddlens.run_folder import FILES
 from oddlens.stream import Some, Stream
+from oddlens.threads import in_order
 
 LEARNERS = (Alterations, Autoencoder, ConvAutoencoder, DeepAutoencoder, Transforms)  # that learn in ``steps``
 FEW_STEPS = 4  # of each learner in a timed run
@@ -137,6 +141,23 @@ def _step(encoder: Encoder, ensemble: Ensemble, stream: Stream, count: int) -> f
         learner.fit(pixels)
         taken.append(time.perf_counter() - start)
     return max(0.0, taken[1] - taken[0]) / (TIMED_STEPS[1] - TIMED_STEPS[0])
+
+
+def side_by_side(ensemble: Ensemble, images: Copies, blocks: int) -> float:
+    """How long it takes to encode so many blocks at the same time, as a share of how long it takes one after the other.
+
+    images:  those of a block to time it by.
+    """
+    def encoded(_: int) -> float:
+        ensemble.encode(images)
+        return time.perf_counter()
+
+    with one_thread(), one_blas_thread():
+        start = time.perf_counter()
+        alone = encoded(0) - start
+        start = time.perf_counter()
+        together = max(in_order(encoded, blocks, blocks, ahead=2)) - start
+    return min(1.0, together / (blocks * alone))
 
 
 def map_seconds(embedding: NDArray[np.float32], sizes: Sequence[int]) -> list[float]:
