@@ -48,6 +48,7 @@ TOPS, TOP = (1, 6), 20  # of the strangest images that are shown: in the timed r
 SCORED = 4500  # rows that the scoring is timed on, at most, and at most half of the images;
 SCORED_BYTES = 2**26  # fewer where the maps of so many would be larger
 LEARNED_WHOLE = 700  # images up to which learning takes the longer the more there are, about (docs/scale.md)
+TOGETHER = 16  # images of the blocks that are encoded side by side, to see how much longer that takes
 EXACT = 20_000  # images up to which all pairs are compared; beyond, time grows with the number of images
 PAGE = 1024 if sys.platform != "darwin" else 1  # bytes of a unit of ``ru_maxrss``
 
@@ -120,7 +121,7 @@ def estimate(images: Any, model: AnomalyModel, *, memory: int | str | None = Non
         stages = {stage: _grown(stage, few, many, count) for stage in many.seconds}
         # A timed run encodes one block, a run of many images several at the same time.
         if (blocks := min(resolve_jobs(fitted.n_jobs), -(-count // BLOCK_IMAGES))) > 1:
-            stages["encoding"] *= side_by_side(fitted.ensemble_, stream.hand.copies, blocks)
+            stages["encoding"] *= side_by_side(fitted.ensemble_, stream.hand.copies[:TOGETHER], blocks)
         stages["learning"] += steps_left(model, fitted, stream, count)
         if count > many.count:
             stages["scoring"] = scoring_seconds(fitted, work.columns, _scored(rows, count), count, EXACT)
