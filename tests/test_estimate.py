@@ -130,10 +130,12 @@ def test_learning_is_not_said_to_grow_where_it_takes_no_more_images():
 
 def test_scoring_is_timed_on_fewer_rows_where_they_are_large_and_never_on_nearly_all(monkeypatch):
     rows = module._Rows({"alterations/maps": 1000, "dictionary/embedding": 100}, 10)
-    assert module._scored(rows, 100_000) == [module.SCORED // 4, module.SCORED // 2, module.SCORED]
-    assert max(module._scored(rows, 2000)) == 1000
+    for encoder in ("alterations", "dictionary"):
+        assert module._scored(rows, encoder, 100_000) == [module.SCORED // 4, module.SCORED // 2, module.SCORED]
+        assert max(module._scored(rows, encoder, 2000)) == 1000
     monkeypatch.setattr(module, "SCORED_BYTES", 40_000)
-    assert max(module._scored(rows, 2000)) == 40
+    assert max(module._scored(rows, "alterations", 2000)) == 40
+    assert max(module._scored(rows, "dictionary", 2000)) == 400
 
 
 def test_pictures_are_timed_as_large_as_all_of_them_are_looked_at(quick, monkeypatch):
@@ -148,7 +150,7 @@ def test_pictures_are_timed_as_large_as_all_of_them_are_looked_at(quick, monkeyp
 
 def test_scoring_is_timed_on_the_features_that_the_larger_sample_gives(quick, dots, monkeypatch):
     features = []
-    monkeypatch.setattr(module, "scoring_seconds", lambda model, columns, *rest: features.append(
+    monkeypatch.setattr(module, "scoring_seconds", lambda ensemble, columns, *rest: features.append(
         columns.encoded("dictionary").embedding.shape[1]) or 1.0)
     estimate(dots, build_model("dictionary", ["neighbors"], {"atoms": 8, "patch": 3}))
     assert features[0] > module.TIMED_IMAGES, "a dictionary learned from so few gives no more"

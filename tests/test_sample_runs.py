@@ -9,6 +9,7 @@ import pytest
 from oddlens import AnomalyModel, sample_runs
 from oddlens.encoders.alterations import STEPS_AN_IMAGE, Alterations
 from oddlens.encoders.autoencoder import Autoencoder
+from oddlens.protocols import Encoded
 from oddlens.sample_runs import (
     FEW_STEPS,
     LAST,
@@ -81,11 +82,37 @@ def test_a_timed_run_says_how_large_each_array_is_and_how_many_rows_it_has(dots)
 
 
 def test_scoring_is_reckoned_from_a_part_that_is_there_anyway_one_an_image_and_one_a_pair(monkeypatch):
-    monkeypatch.setattr(sample_runs, "_judged", lambda model, columns, size: 2 + 0.01 * size + 1e-5 * size**2)
-    found = scoring_seconds(None, None, [100, 200, 400], 2000, 20_000)
-    assert found == pytest.approx(2 + 20 + 40)
-    many = scoring_seconds(None, None, [100, 200, 400], 50_000, 20_000)
-    assert many == pytest.approx(2 + 500 + 1e-5 * 50_000 * 20_000)
+    given = {"pixels": Encoded(embedding=np.zeros((3, 2), np.float32)), "texture": Encoded(maps=np.zeros((3, 1, 1, 2)))}
+    columns = SimpleNamespace(encoded=given.get)
+    monkeypatch.setattr(sample_runs, "_judged", lambda ensemble, name, encoded, size: 2 + 0.01 * size + (
+        1e-5 * size**2 if name == "pixels" else 0))
+    sizes = {"pixels": [100, 200, 400]}
+    assert scoring_seconds(None, columns, sizes, 2000, 20_000) == pytest.approx(2 + 20 + 40)
+    assert scoring_seconds(None, columns, sizes, 50_000, 20_000) == pytest.approx(2 + 500 + 1e-5 * 50_000 * 20_000)
+    sizes["texture"] = [20, 40, 80]
+    assert scoring_seconds(None, columns, sizes, 2000, 20_000) == pytest.approx(2 + 20 + 40 + 2 + 20)
+
+
+def test_noise_of_maps_is_not_taken_for_pairs(monkeypatch):
+    columns = SimpleNamespace(encoded=lambda name: Encoded(maps=np.zeros((3, 1, 1, 2))))
+    taken = {100: 1.0, 200: 2.0, 400: 4.8}  # the last a fifth more
+    monkeypatch.setattr(sample_runs, "_judged", lambda ensemble, name, encoded, size: taken[size])
+    assert 20 <= scoring_seconds(None, columns, {"maps": list(taken)}, 2000, 20_000) < 24
+
+
+def test_each_encoders_detectors_are_timed_by_themselves(dots, monkeypatch):
+    model = AnomalyModel(views=["pixels+neighbors", "hog+forest"]).fit(dots[:30])
+    before = dict(model.ensemble_.detectors)
+    sizes = []
+    for name, column in (("pixels", "pixels+neighbors"), ("hog", "hog+forest")):
+        detector = model.ensemble_.detectors[column]
+        fit = type(detector).fit
+        monkeypatch.setattr(type(detector), "fit", lambda self, encoded, fit=fit: sizes.append(
+            (type(self).__name__.lower(), len(encoded.embedding))) or fit(self, encoded))
+        shown = model.encoders_[name].encode(dots[:30], frozenset({"embedding"}))
+        assert sample_runs._judged(model.ensemble_, name, shown, 50) > 0
+    assert sizes == [("neighbors", 50), ("forest", 50)]
+    assert model.ensemble_.detectors == before
 
 
 @pytest.mark.parametrize(("at_once", "share"), [(True, 1 / 3), (False, 1.0)])

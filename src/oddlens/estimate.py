@@ -124,7 +124,8 @@ def estimate(images: Any, model: AnomalyModel, *, memory: int | str | None = Non
             stages["encoding"] *= side_by_side(fitted.ensemble_, stream.hand.copies[:TOGETHER], blocks)
         stages["learning"] += steps_left(model, fitted, stream, count)
         if count > many.count:
-            stages["scoring"] = scoring_seconds(fitted, work.columns, _scored(rows, count), count, EXACT)
+            stages["scoring"] = scoring_seconds(fitted.ensemble_, work.columns, {
+                name: _scored(rows, name, count) for name in fitted.encoders_}, count, EXACT)
             stages[LAST] = _last(few, many, map_seconds(_embedding(stream, work.columns, fitted), [
                 min(run, MOST_IMAGES) for run in (few.count, many.count, count)]), count)
         kept = _kept(few, many, count, (form.height, form.width, form.channels))
@@ -181,9 +182,10 @@ def _last(few: Timing, many: Timing, maps: list[float], count: int) -> float:
             + many.tables / many.count * (count - many.count))
 
 
-def _scored(row: _Rows, count: int) -> list[int]:
-    """Three numbers of rows that the scoring is timed on."""
-    most = max(8, min(SCORED, count // 2, int(SCORED_BYTES / max(row.columns.values()))))
+def _scored(row: _Rows, encoder: str, count: int) -> list[int]:
+    """Three numbers of rows that the scoring of what an encoder gave is timed on."""
+    largest = max(size for name, size in row.columns.items() if name.startswith(f"{encoder}/"))
+    most = max(8, min(SCORED, count // 2, int(SCORED_BYTES / largest)))
     return [most // 4, most // 2, most]
 
 

@@ -10,7 +10,7 @@ import json
 import re
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -171,32 +171,41 @@ def map_seconds(embedding: NDArray[np.float32], sizes: Sequence[int]) -> list[fl
     return taken
 
 
-def scoring_seconds(model: AnomalyModel, columns: Columns, sizes: Sequence[int], count: int, exact: int) -> float:
+def scoring_seconds(
+    ensemble: Ensemble, columns: Columns, sizes: Mapping[str, Sequence[int]], count: int, exact: int
+) -> float:
     """Seconds of the detectors of ``count`` images, from those of fewer rows like those of a sample.
 
-    A part is there anyway, one grows with the images and one with their pairs, of each image with up to ``exact``.
+    sizes:  encoder -> three numbers of rows. A part is there anyway, one grows with the images and, where no maps are
+            read, one with their pairs, of each image with up to ``exact``: maps are compared place by place, and are
+            timed on so few rows that what is noise would count as pairs.
     """
-    taken = np.array([_judged(model, columns, size) for size in sizes])
-    rows = np.asarray(sizes, float)
-    terms = np.stack([np.ones_like(rows), rows, rows**2], 1) / taken[:, None]  # each is to be met about as closely
-    always, each, pairs = nnls(terms, np.ones_like(rows))[0]
-    return float(always + each * count + pairs * count * min(count, exact))
+    seconds = 0.0
+    for name, timed_sizes in sizes.items():
+        encoded = columns.encoded(name)
+        taken = np.array([_judged(ensemble, name, encoded, size) for size in timed_sizes])
+        rows = np.asarray(timed_sizes, float)
+        terms = [np.ones_like(rows), rows, *([] if encoded.maps is not None else [rows**2])]
+        found = nnls(np.stack(terms, 1) / taken[:, None], np.ones_like(rows))[0]  # each is to be met about as closely
+        seconds += float(found @ [1, count, count * min(count, exact)][: len(terms)])
+    return seconds
 
 
-def _judged(model: AnomalyModel, columns: Columns, size: int) -> float:
+def _judged(ensemble: Ensemble, name: str, encoded: Encoded, size: int) -> float:
+    """Seconds of the detectors of one encoder, of so many rows."""
     def tiled(array: NDArray[Any] | None) -> NDArray[Any] | None:
         return None if array is None else _like(array, size)
 
-    def encoded(name: str) -> Encoded:
-        found = columns.encoded(name)
-        return replace(found, embedding=tiled(found.embedding), residual=tiled(found.residual),
-                       surprise=tiled(found.surprise), maps=tiled(found.maps),
-                       activations={layer: _like(array, size) for layer, array in found.activations.items()},
-                       pathway={layer: _like(array, size) for layer, array in found.pathway.items()})
-
-    given = {name: encoded(name) for name in model.encoders_}
+    given = replace(encoded, embedding=tiled(encoded.embedding), residual=tiled(encoded.residual),
+                    surprise=tiled(encoded.surprise), maps=tiled(encoded.maps),
+                    activations={layer: _like(array, size) for layer, array in encoded.activations.items()},
+                    pathway={layer: _like(array, size) for layer, array in encoded.pathway.items()})
+    own = ensemble.columns(name)
+    part = replace(ensemble, encoders={name: ensemble.encoders[name]}, sees=dict.fromkeys(own, name),
+                   detectors={column: ensemble.detectors[column] for column in own},
+                   views={column: ensemble.views[column] for column in own if column in ensemble.views})
     start = time.perf_counter()
-    model.ensemble_.judge(given.__getitem__, lambda _, detector, features: detector.fit(features).score_own())
+    part.judge(lambda _: given, lambda _, detector, features: detector.fit(features).score_own())
     return time.perf_counter() - start
 
 
