@@ -20,9 +20,8 @@ from test_detail import photographs
 def quick(monkeypatch):
     """Samples of 20 and 40 images, and up to 90 rows for the scoring."""
     monkeypatch.setattr(module, "LOADED", 15)
-    monkeypatch.setattr(module, "FEW", 20)
-    monkeypatch.setattr(module, "MANY", 40)
-    monkeypatch.setattr(module, "MOST", 40)
+    monkeypatch.setattr(module, "SIZES", (20, 40))
+    monkeypatch.setattr(module, "LARGE", (20, 40))
     monkeypatch.setattr(module, "SCORED", 90)
 
 
@@ -68,13 +67,26 @@ def test_no_more_is_run_than_is_reckoned_from(quick, dots, monkeypatch):
 
 def test_more_are_run_where_an_image_takes_little(quick, dots, monkeypatch):
     runs = []
-    monkeypatch.setattr(module, "MOST", 55)
     monkeypatch.setattr(module, "timed", lambda source, model, size, top: runs.append(size) or sample_runs.timed(
         source, model, size, top))
-    for quick_enough, size in ((0.0, 40), (1e9, 55)):
+    monkeypatch.setattr(module, "SIZES", (21, 41))
+    monkeypatch.setattr(module, "PARTS", (2, 2))
+    for quick_enough, sizes in ((0.0, [20, 40]), (1e9, [21, 41])):
         monkeypatch.setattr(module, "QUICK", quick_enough)
+        runs.clear()
         estimate(dots, model())
-        assert runs.pop() == size
+        assert runs[1:] == sizes
+
+
+def test_samples_are_a_small_part_of_a_collection_and_never_more_than_half():
+    for count in (41, 80, 300, 1000, 2000, 10**6):
+        for is_quick in (False, True):
+            few, many = (module._size(count, is_quick, which) for which in (0, 1))
+            assert few < many < count
+            assert many <= max(40, count // 2)
+    assert (module._size(10**6, True, 0), module._size(10**6, True, 1)) == module.SIZES
+    assert (module._size(10**6, False, 0), module._size(10**6, False, 1)) == module.LARGE
+    assert (module._size(1000, True, 0), module._size(1000, True, 1)) == (66, 250)
 
 
 def test_more_images_take_longer_and_more_room(quick, dots):
@@ -132,7 +144,7 @@ def test_scoring_is_timed_on_fewer_rows_where_they_are_large_and_never_on_nearly
     rows = module._Rows({"alterations/maps": 1000, "dictionary/embedding": 100}, 10)
     for encoder in ("alterations", "dictionary"):
         assert module._scored(rows, encoder, 100_000) == [module.SCORED // 4, module.SCORED // 2, module.SCORED]
-        assert max(module._scored(rows, encoder, 2000)) == 1000
+        assert max(module._scored(rows, encoder, 2000)) == 666
     monkeypatch.setattr(module, "SCORED_BYTES", 40_000)
     assert max(module._scored(rows, "alterations", 2000)) == 40
     assert max(module._scored(rows, "dictionary", 2000)) == 400

@@ -41,12 +41,14 @@ from oddlens.sources import open_source
 from oddlens.stream import BLOCK_IMAGES, LEARNED_IMAGES, Some, Stream
 
 LOADED, LOADED_SIDE = 24, 64  # images of the run that has everything loaded and compiled; how large it sees them
-FEW, MANY = 100, 160  # images of the two timed runs, from whose difference it follows what one image costs
-MOST, QUICK = 450, 0.005  # images of the larger where one is encoded in so many seconds or less
-SMALLEST = 40  # images; so few are run as a whole, and of up to some hundred the larger run is half of them
+SIZES = (100, 450)  # images of the two timed runs, from whose difference it follows what one image costs,
+LARGE, QUICK = (60, 160), 0.003  # fewer where an image of the first run took longer to encode, in seconds
+PARTS, LARGE_PARTS = (15, 4), (4, 2)  # at most one in so many of the images each, but
+SMALL = (20, 40)  # so many in any case
+SMALLEST = 40  # so few are run as a whole
 TOPS, TOP = (1, 6), 20  # of the strangest images that are shown: in the timed runs; in a run
-SCORED = 4500  # rows that the scoring is timed on, at most, and at most half of the images;
-SCORED_BYTES = 2**26  # fewer where the maps of so many would be larger
+SCORED = 4500  # rows that the scoring is timed on, at most, and at most a third of the images;
+SCORED_BYTES = 2**25  # fewer where the maps of so many would be larger
 LEARNED_WHOLE = 700  # images up to which learning takes the longer the more there are, about (docs/scale.md)
 TOGETHER = 16  # images of the blocks that are encoded side by side, to see how much longer that takes
 EXACT = 20_000  # images up to which all pairs are compared; beyond, time grows with the number of images
@@ -89,8 +91,8 @@ class Estimate:
         return (f"{self.count:,} images, looked at as {width} x {height} pixels in "
                 f"{'colour' if channels == 3 else 'grey'}.\n"
                 f"Time:     about {_time(self.seconds)} ({stages})\n"
-                f"Memory:   about {_size(self.memory)}\n"
-                f"Disk:     about {_size(self.working)} while it runs, {_size(self.kept)} when it is finished\n"
+                f"Memory:   about {_room(self.memory)}\n"
+                f"Disk:     about {_room(self.working)} while it runs, {_room(self.kept)} when it is finished\n"
                 "Timed on a sample, as busy as this machine is now.")
 
 
@@ -111,8 +113,8 @@ def estimate(images: Any, model: AnomalyModel, *, memory: int | str | None = Non
         elif form.texture is None:
             sample.detail = 0
         small = clone(sample).set_params(detail=min(LOADED_SIDE, sample.detail) if sample.detail else sample.detail)
-        timed(source, small, LOADED, 1)
-        few, many, fitted = _timings(source, sample, count)
+        loaded, _ = timed(source, small, LOADED, 1)
+        few, many, fitted = _timings(source, sample, count, loaded.seconds["encoding"] / loaded.count < QUICK)
         # A model of the larger sample has as many features as one of all will have; a few images show how many.
         work, stream = Work(measures=(causes_of,)), fitted.stream(Some(source, spread(count, TIMED_IMAGES)))
         encode(fitted.ensemble_, stream, work, "", fitted.n_jobs)
@@ -133,16 +135,21 @@ def estimate(images: Any, model: AnomalyModel, *, memory: int | str | None = Non
                         _disk(rows, count) + kept, kept)
 
 
-def _timings(source: Any, sample: AnomalyModel, count: int) -> tuple[Timing, Timing, AnomalyModel]:
+def _timings(source: Any, sample: AnomalyModel, count: int, quick: bool) -> tuple[Timing, Timing, AnomalyModel]:
     """Two timed runs, and the model of the larger; of few images one run of all, from which nothing is reckoned."""
     if count <= SMALLEST:
         whole, fitted = timed(source, sample, count, TOP)
         return whole, whole, fitted
-    half = max(SMALLEST, count // 2)
-    few, _ = timed(source, sample, min(FEW, half // 2), TOPS[0])
-    size = MOST if few.seconds["encoding"] / few.count < QUICK else MANY
-    many, fitted = timed(source, sample, min(size, half), TOPS[1])
+    few, _ = timed(source, sample, _size(count, quick, 0), TOPS[0])
+    many, fitted = timed(source, sample, _size(count, quick, 1), TOPS[1])
     return few, many, fitted
+
+
+def _size(count: int, quick: bool, which: int) -> int:
+    """How many of the images the smaller (0) or the larger (1) timed run has."""
+    if not quick:
+        return min(LARGE[which], max(SMALL[which], count // LARGE_PARTS[which]))
+    return min(SIZES[which], max(SMALL[which], count // PARTS[which]))
 
 
 @dataclass(frozen=True)
@@ -185,7 +192,7 @@ def _last(few: Timing, many: Timing, maps: list[float], count: int) -> float:
 def _scored(row: _Rows, encoder: str, count: int) -> list[int]:
     """Three numbers of rows that the scoring of what an encoder gave is timed on."""
     largest = max(size for name, size in row.columns.items() if name.startswith(f"{encoder}/"))
-    most = max(8, min(SCORED, count // 2, int(SCORED_BYTES / largest)))
+    most = max(8, min(SCORED, count // 3, int(SCORED_BYTES / largest)))
     return [most // 4, most // 2, most]
 
 
@@ -246,5 +253,5 @@ def _time(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
 
 
-def _size(count: float) -> str:
+def _room(count: float) -> str:
     return f"{count / 2**20:,.0f} MiB" if count < 2**30 else f"{count / 2**30:.1f} GiB"
