@@ -85,7 +85,7 @@ DEFAULT = (
     View("texture", "places", detail=True, by_place=True),
     View("texture", "burnout", tail_weight=0.1, detail=True, options={"local": 0.0}),
     View("alterations", "places", lead=2.0, tail_weight=0.1, detail=True),  # what it sees hardly knows of a frame
-    View("lines", "places", detail=True),
+    View("lines", "places", tail_weight=0.1, detail=True),  # a line may run anywhere: that is not a matter of the frame
     View("lines", "burnout", detail=True, options={"local": 0.0}),
     View("hog", "burnout", lead=0, tail_weight=TailWeight(0.05, 0.02, 0.5), options={"local": 0.0}),
 )
