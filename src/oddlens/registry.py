@@ -27,6 +27,7 @@ ENCODERS = {
     "deep_autoencoder": "oddlens.encoders.deep_autoencoder:DeepAutoencoder",
     "dictionary": "oddlens.encoders.dictionary:Dictionary",
     "hog": "oddlens.encoders.hog:Hog",
+    "lines": "oddlens.encoders.lines:Lines",
     "patch_maps": "oddlens.encoders.patch_maps:PatchMaps",
     "texture": "oddlens.encoders.texture:Texture",
     "pixels": "oddlens.encoders.pixels:Pixels",

@@ -36,7 +36,8 @@ FRESH = 0.7  # of inputs are made from a sound one, the others from one that was
 SHARED_MEMORY = Path("/dev/shm")
 COMPILED = ("oddlens.detectors.forest", "oddlens.detectors.neighbors", "oddlens.scoring.activity",
             "oddlens.scoring.neighborhood", "oddlens.scoring.patterns.scan", "oddlens.kernels",
-            "oddlens.reading.texture", "oddlens.scoring.ranked_distances", "oddlens.scoring.sampled_neighbors")
+            "oddlens.learning.lines", "oddlens.reading.texture", "oddlens.scoring.ranked_distances",
+            "oddlens.scoring.sampled_neighbors")
 
 
 def feed(name: str, seconds: float, most: int, seed: int, findings: Path, workplace: Path) -> dict[str, int]:
