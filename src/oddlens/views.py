@@ -138,8 +138,8 @@ def fusion(views: Mapping[str, View], channels: int, unimodality: float, alignme
     total = sum(leads.values())
     if not total > 0:
         raise OptionError("No view leads: give one at least a lead above 0.")
-    # How loud a tail is was found beside the few views that lead in small images. Where those of detail lead too, it is
-    # as loud beside each as it was.
+    # Tail weights were found beside the few views that lead in small images. Where those of detail lead too, a tail
+    # weighs as much beside each of them as it did.
     small = sum(lead for name, lead in leads.items() if not views[name].detail) / total
     tails = {name: view.tail_weights.of(channels, unimodality) * (1.0 if view.detail else small or 1.0)
              for name, view in views.items()}
