@@ -10,12 +10,24 @@ HEEDING = "import signal; signal.signal(signal.SIGINT, signal.default_int_handle
 
 def interrupted(code, begun):
     """The exit code and the errors of a program that prints the line ``begun`` and then never ends by itself."""
+    exit_code, _, errors = ended(code, begun + "\n")
+    return exit_code, errors
+
+
+def ended(code, begun):
+    """The exit code, the output after a line that begins with ``begun``, and the errors of a program like that."""
     with subprocess.Popen([sys.executable, "-c", HEEDING + code], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           text=True) as process:
         try:
-            assert process.stdout.readline() == begun + "\n"
+            line = process.stdout.readline()
+            assert line.startswith(begun), line + process.stderr.read()
             process.send_signal(signal.SIGINT)
-            _, said = process.communicate(timeout=60)
+            output, errors = process.communicate(timeout=60)
         finally:
             process.kill()
-    return process.returncode, said
+    return process.returncode, output, errors
+
+
+def command(*words):
+    """A program that runs a command as from the command line."""
+    return f"import sys\nfrom oddlens.cli import main\nsys.argv = {['oddlens', *map(str, words)]!r}\nmain()\n"

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from oddlens.cli import _printable, main
+from oddlens.cli import main
+from oddlens.cli.terminal import printable
 
 QUICK = ["--encoder", "autoencoder", "--set", "steps=30"]
 
@@ -244,8 +245,8 @@ def test_list_shows_every_option_with_its_default(oddlens):
 
 
 def test_names_cannot_drive_the_terminal():
-    assert _printable("a\x1b[2Jb\nc\u202ed") == "a\\x1b[2Jb\\nc\\u202ed"
-    assert _printable("Füße 猫.png") == "Füße 猫.png"
+    assert printable("a\x1b[2Jb\nc\u202ed") == "a\\x1b[2Jb\\nc\\u202ed"
+    assert printable("Füße 猫.png") == "Füße 猫.png"
 
 
 def test_python_dash_m_is_silent_when_not_a_terminal_and_hash_seed_and_jobs_do_not_matter(oddlens, folder, tmp_path):

@@ -5,22 +5,28 @@ import json
 import numpy as np
 import pytest
 
-from oddlens import AnomalyModel
+from oddlens import AnomalyModel, sample_runs
 from oddlens import estimate as module
 from oddlens.encoders.patch_maps import PatchMaps
 from oddlens.estimate import Estimate, estimate
+from oddlens.explaining.orientation import FEWEST_LEARNED
 from oddlens.run import rank_into
+from oddlens.sample_runs import Timing
 from oddlens.settings import build_model
 from test_detail import photographs
 
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Samples of 40 and 60 images, and 60 and 90 rows for the scoring."""
-    monkeypatch.setattr(module, "FIRST", 15)
-    monkeypatch.setattr(module, "SIZES", (40, 60))
-    monkeypatch.setattr(module, "FEW", (40, 60))
-    monkeypatch.setattr(module, "TILED", (60, 90))
+    """Samples of 20 and 40 images, and up to 90 rows for the scoring."""
+    monkeypatch.setattr(module, "LOADED", 15)
+    monkeypatch.setattr(module, "SIZES", (20, 40))
+    monkeypatch.setattr(module, "LARGE", (20, 40))
+    monkeypatch.setattr(module, "SCORED", 90)
+
+
+def timing(count, seconds=None, kept=None, shown=0, tables=0.0, top=0):
+    return Timing(count, seconds or {}, kept or {}, shown, tables, top)
 
 
 def model():
@@ -28,7 +34,7 @@ def model():
 
 
 def test_it_says_what_each_stage_takes_and_leaves_nothing(quick, dots, tmp_path, monkeypatch):
-    monkeypatch.setattr(module.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(sample_runs.tempfile, "tempdir", str(tmp_path))
     asked = model()
     found = estimate(dots, asked)
     assert (found.count, found.form) == (120, (8, 8, 1))
@@ -43,12 +49,44 @@ def test_it_says_what_each_stage_takes_and_leaves_nothing(quick, dots, tmp_path,
 
 def test_no_more_is_run_than_is_reckoned_from(quick, dots, monkeypatch):
     runs = []
-    monkeypatch.setattr(module, "rank_into", lambda source, *rest: runs.append(len(source)) or rank_into(source, *rest))
+
+    def ranked(source, out, model, top):
+        runs.append((len(source), top))
+        return rank_into(source, out, model, top=top)
+
+    monkeypatch.setattr(sample_runs, "rank_into", ranked)
     estimate(dots, model())
-    assert sorted(runs) == [15, 40, 60]
+    assert runs == [(15, 1), (20, module.TOPS[0]), (40, module.TOPS[1])]
     runs.clear()
-    estimate(dots[:50], model())
-    assert sorted(runs) == [15, 50], "the larger sample is the whole, from which nothing is reckoned"
+    estimate(dots[:60], model())
+    assert runs == [(15, 1), (20, module.TOPS[0]), (40, module.TOPS[1])]
+    runs.clear()
+    estimate(dots[: module.SMALLEST], model())
+    assert runs == [(15, 1), (module.SMALLEST, module.TOP)], "of so few it is the whole, from which nothing is reckoned"
+
+
+def test_more_are_run_where_an_image_takes_little(quick, dots, monkeypatch):
+    runs = []
+    monkeypatch.setattr(module, "timed", lambda source, model, size, top: runs.append(size) or sample_runs.timed(
+        source, model, size, top))
+    monkeypatch.setattr(module, "SIZES", (21, 41))
+    monkeypatch.setattr(module, "PARTS", (2, 2))
+    for quick_enough, sizes in ((0.0, [20, 40]), (1e9, [21, 41])):
+        monkeypatch.setattr(module, "QUICK", quick_enough)
+        runs.clear()
+        estimate(dots, model())
+        assert runs[1:] == sizes
+
+
+def test_samples_are_a_small_part_of_a_collection_and_never_more_than_half():
+    for count in (41, 80, 300, 1000, 2000, 10**6):
+        for is_quick in (False, True):
+            few, many = (module._size(count, is_quick, which) for which in (0, 1))
+            assert few < many < count
+            assert many <= max(40, count // 2)
+    assert (module._size(10**6, True, 0), module._size(10**6, True, 1)) == module.SIZES
+    assert (module._size(10**6, False, 0), module._size(10**6, False, 1)) == module.LARGE
+    assert (module._size(1000, True, 0), module._size(1000, True, 1)) == (66, 250)
 
 
 def test_more_images_take_longer_and_more_room(quick, dots):
@@ -66,72 +104,88 @@ def test_the_disk_that_a_run_takes_is_about_what_was_said(quick, dots, tmp_path)
     assert took / 2 < said.kept < took * 2, "mostly pictures of so few; docs/scale.md measures larger ones"
 
 
-def test_pictures_are_not_said_to_grow_with_a_collection_of_which_no_more_are_shown():
-    few, many = (module._Timing(count, {module.LAST: seconds, "causes": seconds}, {}, 0, 0.045)
-                 for count, seconds in ((150, 2.0), (450, 3.0)))
-    assert module._grown("causes", few, many, 3450) == pytest.approx(3 + 3000 / 300)
-    assert module._grown(module.LAST, few, many, 1000) == pytest.approx(3 + 550 / 300)
-    assert module._grown(module.LAST, few, many, 101_000) == pytest.approx(3 + 550 / 300 + 100_000 * 1e-4)
+def test_causes_grow_by_what_an_image_took_unless_the_smaller_run_did_not_learn_which_way_is_up():
+    few, many = timing(FEWEST_LEARNED, {"causes": 2.0}), timing(400, {"causes": 3.0})
+    assert module._grown("causes", few, many, 3400) == pytest.approx(3 + 3000 / (400 - FEWEST_LEARNED))
+    fewer = timing(FEWEST_LEARNED - 1, {"causes": 0.1})
+    assert module._grown("causes", fewer, many, 3400) == 3
 
 
-def test_room_is_said_to_grow_with_the_images_and_not_with_what_each_has_more_features():
-    few, many = (module._Timing(count, {}, {
-        "encoder-0.safetensors": count * 4000, "detector-0.safetensors": count**2 * 4, "scores.csv": 200 + 300 * count,
-        "run.json": 6000, module.REASONS: count // 2 * 64}, 0) for count in (150, 450))
-    grown = module._kept(few, many, 10_000, (8, 8, 1)) - module._kept(few, many, 450, (8, 8, 1))
-    assert grown == pytest.approx(9550 * (450 * 4 + 300) + (256 - 225) * 64)
-    assert module._kept(few, many, 450, (8, 8, 1)) == sum(many.kept.values())
+def test_pictures_take_longer_for_more_that_are_shown_and_a_larger_map_and_tables_for_each_image():
+    few, many = timing(150, {module.LAST: 2.0}, top=1), timing(450, {module.LAST: 4.5}, tables=0.045, top=6)
+    shown = 0.4 * (module.TOP - 6)  # of the 2.5 s between them half a second is the map's
+    assert module._last(few, many, [0.0, 0.5, 3.0], 10_450) == pytest.approx(4.5 + shown + 2.5 + 1.0)
+
+
+def test_arrays_of_a_row_for_each_image_are_said_to_grow_and_others_not():
+    few, many = (timing(count, kept={
+        "encoder-0.safetensors/whitening": (count * 4000, 300), "detector-0.safetensors/rows": (count**2 * 4, count),
+        "detector-0.safetensors/trees": (count * 5000, count // 30 * 500), "scores.csv": (200 + 300 * count, 0),
+        "detector-1.safetensors/two": (count * 80, 2 * count), "run.json": (6000, 0)}) for count in (150, 460))
+    grown = module._kept(few, many, 10_000, (8, 8, 1)) - module._kept(few, many, 460, (8, 8, 1))
+    assert grown == pytest.approx(9540 * (460 * 4 + 80 + 300))
+    assert module._kept(few, many, 460, (8, 8, 1)) == sum(size for size, _ in many.kept.values())
 
 
 def test_pictures_of_ordinary_images_are_not_said_to_grow_beyond_those_that_are_kept():
-    few, many = (module._Timing(count, {}, {module.REASONS: count * 1000 + count // 2 * 64 * 64 * 3}, 0)
+    few, many = (timing(count, kept={f"{module.REASONS}/thumbs": (count * 1000, count),
+                                     f"{module.REASONS}/pixels": (count // 2 * 64 * 64 * 3, count // 2)})
                  for count in (150, 450))
     assert module._kept(few, many, 10_000, (64, 64, 3)) == pytest.approx(10_000 * 1000 + 256 * 64 * 64 * 3)
 
 
-def test_learning_is_not_said_to_grow_where_it_takes_no_more_steps():
-    few, many = (module._Timing(count, {"learning": seconds}, {}, 0) for count, seconds in ((60, 2.0), (180, 5.0)))
+def test_learning_is_not_said_to_grow_where_it_takes_no_more_images():
+    few, many = timing(60, {"learning": 2.0}), timing(180, {"learning": 5.0})
     assert module._grown("learning", few, many, 280) == pytest.approx(5 + 100 * 3 / 120)
-    assert module._grown("learning", few, many, 10_000, learned=300) == pytest.approx(5 + 120 * 3 / 120)
-    assert module._grown("learning", few, many, 10_000, learned=100) == 5
     assert module._grown("learning", few, many, 10_000) == pytest.approx(5 + (module.LEARNED_WHOLE - 180) * 3 / 120)
 
 
-def test_scoring_is_timed_on_fewer_rows_where_they_are_large(quick, dots, monkeypatch):
-    sizes = []
-    monkeypatch.setattr(module, "_judged", lambda model, columns, size: sizes.append(size) or 0.01 * size)
-    monkeypatch.setattr(module, "TILED_BYTES", 45 * 64)  # of pixels in half precision 22 rows and a half of 8 x 8
-    estimate(dots, model())
-    assert max(sizes) < 60
-    assert sizes[0] < sizes[1]
+def test_scoring_is_timed_on_fewer_rows_where_they_are_large_and_never_on_nearly_all(monkeypatch):
+    rows = module._Rows({"alterations/maps": 1000, "dictionary/embedding": 100}, 10)
+    for encoder in ("alterations", "dictionary"):
+        assert module._scored(rows, encoder, 100_000) == [module.SCORED // 4, module.SCORED // 2, module.SCORED]
+        assert max(module._scored(rows, encoder, 2000)) == 666
+    monkeypatch.setattr(module, "SCORED_BYTES", 40_000)
+    assert max(module._scored(rows, "alterations", 2000)) == 40
+    assert max(module._scored(rows, "dictionary", 2000)) == 400
 
 
 def test_pictures_are_timed_as_large_as_all_of_them_are_looked_at(quick, monkeypatch):
     sizes = []
-    timed = module._timed
-    monkeypatch.setattr(module, "_timed", lambda source, model, size: sizes.append(model.detail) or timed(
-        source, model, size))
+    monkeypatch.setattr(module, "timed", lambda source, model, *rest: sizes.append(model.detail) or sample_runs.timed(
+        source, model, *rest))
     monkeypatch.setattr(PatchMaps, "detail_images", 69)  # the 15 that are read first are few, all 70 are not
     module.estimate(photographs(70), build_model(views=["pixels+neighbors", "patch_maps+places"],
                                                  settings={"atoms": 8, "places": 8, "latent": 4}))
-    assert set(sizes) == {128}
+    assert sizes == [module.LOADED_SIDE, 128, 128], "smaller where nothing is reckoned from it"
 
 
 def test_scoring_is_timed_on_the_features_that_the_larger_sample_gives(quick, dots, monkeypatch):
     features = []
-    monkeypatch.setattr(module, "_judged", lambda model, columns, size: features.append(
-        columns.encoded("dictionary").embedding.shape[1]) or 0.01 * size)
+    monkeypatch.setattr(module, "scoring_seconds", lambda ensemble, columns, *rest: features.append(
+        columns.encoded("dictionary").embedding.shape[1]) or 1.0)
     estimate(dots, build_model("dictionary", ["neighbors"], {"atoms": 8, "patch": 3}))
-    assert features[0] > module.FIRST, "a dictionary learned from so few gives no more"
+    assert features[0] > module.TIMED_IMAGES, "a dictionary learned from so few gives no more"
 
 
 def test_memory_is_reckoned_before_the_scoring_is_timed(quick, dots, monkeypatch):
     order = []
-    for name in ("_memory", "_scoring"):
+    for name in ("_memory", "scoring_seconds"):
         asked = getattr(module, name)
         monkeypatch.setattr(module, name, lambda *rest, name=name, asked=asked: order.append(name) or asked(*rest))
     estimate(dots, model())
-    assert order == ["_memory", "_scoring"], "what is held for the timing is not held by the run"
+    assert order == ["_memory", "scoring_seconds"], "what is held for the timing is not held by the run"
+
+
+def test_blocks_are_encoded_side_by_side_where_there_are_several(quick, dots, monkeypatch):
+    blocks = []
+    monkeypatch.setattr(module, "resolve_jobs", lambda jobs: 3)
+    monkeypatch.setattr(module, "_grown", lambda *_: 8.0)
+    monkeypatch.setattr(module, "side_by_side", lambda ensemble, images, size: blocks.append(size) or 0.5)
+    assert estimate(np.tile(dots, (5, 1, 1, 1)), model()).stages["encoding"] == 4, "600 images are two blocks"
+    assert estimate(np.tile(dots, (50, 1, 1, 1)), model()).stages["encoding"] == 4
+    assert estimate(dots, model()).stages["encoding"] == 8
+    assert blocks == [2, 3]
 
 
 def test_it_is_told_in_words():

@@ -158,7 +158,7 @@ def test_without_images_the_command_line_writes_a_run_without_pictures(features,
         assert json.loads((run / "run.json").read_text())["learned_at"] is None
     assert scores[0] == scores[1]
     page = OpenedRun(run)
-    assert page.images.state(7) == "missing"
+    assert page.images.state(7) == "fileless"
     with pytest.raises(UnreadableImage):
         Pictures(page).thumbnail(7)
 

@@ -1,11 +1,12 @@
-"""Ctrl-C ends the command soon, whatever it is doing, with 130 and a word of how to go on."""
+"""Ctrl-C ends the command soon, whatever it does, with 130 and a word of how to go on; with 0 where it was offered."""
 
 import signal
 import sys
+from dataclasses import replace
 
 import pytest
 
-from interrupts import interrupted
+from interrupts import ended, interrupted
 from oddlens import interruption
 
 BUSY = {
@@ -20,12 +21,41 @@ BUSY = {
 @pytest.mark.parametrize("busy", BUSY)
 def test_an_interrupt_ends_it_even_in_compiled_code(busy):
     code = ("import sys\n"
-            "from oddlens.interruption import interruptible, say_interrupted, EXIT_CODE\n"
+            "from oddlens.interruption import interruptible, say_interrupted\n"
             "try:\n    with interruptible():\n        print('on', flush=True)\n        " + BUSY[busy] + "\n"
-            "except KeyboardInterrupt:\n    say_interrupted()\n    sys.exit(EXIT_CODE)\n")
+            "except KeyboardInterrupt:\n    sys.exit(say_interrupted())\n")
     exit_code, said = interrupted(code, "on")
     assert exit_code == 130
     assert said.count("interrupted. No finished result was changed; the same command goes on") == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are another thing there")
+@pytest.mark.parametrize("busy", BUSY)
+def test_the_end_that_was_offered_is_no_failure(busy):
+    code = ("import sys\n"
+            "from oddlens.interruption import ended_by_interrupt, interruptible, say_interrupted\n"
+            "tell = lambda words: print(words, flush=True)\n"
+            "try:\n    with interruptible(), ended_by_interrupt('all is kept', tell, 1):\n"
+            "        print('on', flush=True)\n        " + BUSY[busy] + "\n"
+            "except KeyboardInterrupt:\n    sys.exit(say_interrupted())\n")
+    assert ended(code, "on\n") == (0, "all is kept\n", "")
+
+
+def test_what_was_offered_holds_within_the_block_alone(capsys, monkeypatch):
+    monkeypatch.setattr(interruption, "_USUAL", replace(interruption._USUAL, said=False))
+    monkeypatch.setattr(interruption, "_way_out", interruption._USUAL)
+    said = []
+    with interruption.ended_by_interrupt("kept", said.append, 1):
+        pass
+    with pytest.raises(OSError), interruption.ended_by_interrupt("kept", said.append, 1):
+        raise OSError
+    assert interruption.say_interrupted() == 130
+    assert said == []
+    with pytest.raises(KeyboardInterrupt), interruption.ended_by_interrupt("kept", said.append, 1):
+        raise KeyboardInterrupt
+    assert [interruption.say_interrupted(), interruption.say_interrupted()] == [0, 0]
+    assert said == ["kept"]
+    assert capsys.readouterr().err.count("interrupted") == 1
 
 
 def test_nothing_is_left_of_it_when_the_block_ends():

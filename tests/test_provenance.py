@@ -166,10 +166,22 @@ def test_an_array_in_memory_can_be_given_again(tmp_path):
     provenance = known(ArraySource(images))
     with pytest.raises(UnreadableImage, match="--images"):
         provenance.open().read(0)
-    assert provenance.open().state(0) == "missing"
+    assert provenance.open().state(0) == "fileless"
     assert np.array_equal(provenance.open(images).read(1)[..., 0], images[1])
     assert provenance.open(images).state(1) == "same"
     assert provenance.open(images + 1).state(1) == "changed"
+    assert provenance.open(images[:2]).state(3) == "missing"
+
+
+def test_what_lay_in_no_file_is_looked_for_in_a_folder_by_its_name(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (4, 9, 12), dtype=np.uint8)
+    provenance = known(ArraySource(images))
+    (tmp_path / "photos").mkdir()
+    Image.fromarray(images[2]).save(tmp_path / "photos" / "other.png")
+    assert provenance.open(tmp_path / "photos").state(2) == "missing"
+    named = Provenance(("a", "other.png"), provenance.origins[1:3]).open(tmp_path / "photos")
+    assert [named.state(row) for row in range(2)] == ["missing", "same"]
+    assert np.array_equal(named.read(1)[..., 0], images[2])
 
 
 def test_a_source_of_ones_own_is_known_by_its_names(dots):
@@ -184,8 +196,9 @@ def test_a_source_of_ones_own_is_known_by_its_names(dots):
             return dots[index]
 
     provenance = known(Own())
-    assert provenance.open().state(0) == "missing"
+    assert provenance.open().state(0) == "fileless"
     assert provenance.open(Own()).state(0) == "unknown"
+    assert provenance.open(dots).state(2) == "missing"
     assert np.array_equal(provenance.open(Own()).read(2), dots[2])
     with pytest.raises(UnreadableImage, match="not among"):
         provenance.open(dots).read(2)

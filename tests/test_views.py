@@ -70,14 +70,16 @@ def test_how_loud_the_default_views_are():
     assert weights("one") == {
         "dictionary+burnout": 0, "dictionary+self_training": 0, "dictionary+subspace": 0.025, "pixels+subspace": 0.025,
         "pixels+forest": 0.05, "hog+burnout": 0.05, "statistics+burnout": 0.0125, "statistics+forest": 0,
-        "patch_maps+places": 0, "texture+places": 0, "texture+burnout": 0.1, "alterations+places": 0.1}
+        "patch_maps+places": 0, "texture+places": 0, "texture+burnout": 0.1, "alterations+places": 0.1,
+        "lines+places": 0.1, "lines+burnout": 0.1}
     assert {view.options["n_estimators"] for view in chosen("default") if view.detector == "forest"} == {500}
     many, colour = weights("many"), weights("colour")
-    of_detail = ("texture", "alterations")
+    of_detail = ("texture", "alterations", "lines")
     assert all(0 <= weight < 0.1 for view, weight in many.items() if not view.startswith(("statistics", *of_detail)))
     assert all(0.1 < many[view] < 0.5 for view in many if view.startswith("statistics"))
     assert many["texture+burnout"] == colour["texture+burnout"] == 0.1  # it leads where it is
-    assert many["alterations+places"] == colour["alterations+places"] == 0.1  # it leads too (docs/lab/maps.md)
+    assert many["alterations+places"] == colour["alterations+places"] == 0.1  # they lead too (docs/lab/maps.md)
+    assert {weights[f"lines+{name}"] for weights in (many, colour) for name in ("places", "burnout")} == {0.1}
     loud = [weight for view, weight in colour.items() if many[view] and not view.startswith(of_detail)]
     assert all(0.5 <= weight <= 1 for weight in loud)
 
@@ -93,8 +95,17 @@ def test_the_dictionary_leads_and_at_most_effort_three_of_them_do():
     assert chosen("thorough")[: len(chosen("default"))] == chosen("default")
     detailed = [view for view in chosen("thorough") if view.detail]
     assert [(view.encoder, view.detector, view.lead) for view in detailed] == [
-        ("patch_maps", "places", 1), ("texture", "places", 1), ("texture", "burnout", 1), ("alterations", "places", 2)]
+        ("patch_maps", "places", 1), ("texture", "places", 1), ("texture", "burnout", 1), ("alterations", "places", 2),
+        ("lines", "places", 1), ("lines", "burnout", 1)]
     assert [(view.encoder, view.detector) for view in chosen("fast")] == [("dictionary", "burnout")]
+
+
+def test_where_views_of_detail_lead_too_the_tails_of_the_others_are_as_loud_beside_each_as_without():
+    small = {"a": View("a", "x", lead=1), "b": View("b", "x", lead=0, tail_weight=0.6)}
+    large = {"c": View("c", "x", lead=2, tail_weight=0.1, detail=True)}
+    assert fusion(small, 1, 1.0).tails == {"b": 0.6}
+    assert fusion(small | large, 1, 1.0).tails == pytest.approx({"b": 0.2, "c": 0.1})
+    assert fusion({"b": small["b"]} | large, 1, 1.0).tails == {"b": 0.6, "c": 0.1}  # none of the small ones leads
 
 
 def test_some_lead_only_where_the_collection_is_of_one_kind():

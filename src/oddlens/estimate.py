@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import math
-import re
 import resource
 import sys
-import tempfile
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,29 +15,43 @@ from sklearn.base import clone
 
 from oddlens import arrays
 from oddlens.budget import bytes_of, within
-from oddlens.encoders.alterations import STEPS_AN_IMAGE, Alterations
+from oddlens.explaining.orientation import FEWEST_LEARNED
 from oddlens.explaining.reference_images import kept_at_most
+from oddlens.kernels import resolve_jobs
 from oddlens.model import AnomalyModel
 from oddlens.passing import Columns, Work, encode
 from oddlens.progress import silent
-from oddlens.protocols import Encoded
 from oddlens.report.contents import MOST_SHOWN
 from oddlens.report.map import MOST_IMAGES
-from oddlens.run import CAUSES, STORED, causes_of, rank_into
-from oddlens.run_folder import FILES, REASONS
+from oddlens.run import CAUSES, STORED, causes_of
+from oddlens.run_folder import REASONS
+from oddlens.sample_runs import (
+    LAST,
+    TIMED_IMAGES,
+    Timing,
+    brief,
+    map_seconds,
+    scoring_seconds,
+    side_by_side,
+    spread,
+    steps_left,
+    timed,
+)
 from oddlens.sources import open_source
-from oddlens.stream import LEARNED_IMAGES, Some, Stream
+from oddlens.stream import BLOCK_IMAGES, LEARNED_IMAGES, Some, Stream
 
-FIRST = 60  # images of the run that has everything loaded and compiled
-SIZES = (150, 450)  # images of the two timed runs, from whose difference it follows what one image costs
-LARGEST = 0.15  # seconds; where an image takes more, fewer are timed:
-FEW = (60, 180)
-TILED = (1500, 4500)  # rows that the scoring is timed on, made from those of the sample; fewer
-TILED_BYTES = 2**28  # where the maps of so many would be larger
-LEARNED_WHOLE = 1000  # images up to which learning takes the longer the more there are, about (docs/scale.md)
+LOADED, LOADED_SIDE = 24, 64  # images of the run that has everything loaded and compiled; how large it sees them
+SIZES = (100, 450)  # images of the two timed runs, from whose difference it follows what one image costs,
+LARGE, QUICK = (60, 160), 0.003  # fewer where an image of the first run took longer to encode, in seconds
+PARTS, LARGE_PARTS = (15, 4), (4, 2)  # at most one in so many of the images each, but
+SMALL = (20, 40)  # so many in any case
+SMALLEST = 40  # so few are run as a whole
+TOPS, TOP = (1, 6), 20  # of the strangest images that are shown: in the timed runs; in a run
+SCORED = 4500  # rows that the scoring is timed on, at most, and at most a third of the images;
+SCORED_BYTES = 2**25  # fewer where the maps of so many would be larger
+LEARNED_WHOLE = 700  # images up to which learning takes the longer the more there are, about (docs/scale.md)
+TOGETHER = 16  # images of the blocks that are encoded side by side, to see how much longer that takes
 EXACT = 20_000  # images up to which all pairs are compared; beyond, time grows with the number of images
-LAST = "pictures and tables"  # the last stage; of pictures there are no more in a run of many images
-DIGEST = re.compile(r"-[0-9a-f]{16}(?=\.)")  # in the names of a model's files
 PAGE = 1024 if sys.platform != "darwin" else 1  # bytes of a unit of ``ru_maxrss``
 
 
@@ -81,56 +91,65 @@ class Estimate:
         return (f"{self.count:,} images, looked at as {width} x {height} pixels in "
                 f"{'colour' if channels == 3 else 'grey'}.\n"
                 f"Time:     about {_time(self.seconds)} ({stages})\n"
-                f"Memory:   about {_size(self.memory)}\n"
-                f"Disk:     about {_size(self.working)} while it runs, {_size(self.kept)} when it is finished\n"
+                f"Memory:   about {_room(self.memory)}\n"
+                f"Disk:     about {_room(self.working)} while it runs, {_room(self.kept)} when it is finished\n"
                 "Timed on a sample, as busy as this machine is now.")
 
 
 def estimate(images: Any, model: AnomalyModel, *, memory: int | str | None = None) -> Estimate:
     """Time runs of some of the images and reckon what one of all will take; nothing is kept.
 
-    images, model, memory:  as in ``run.rank_into``. Of a collection of a few hundred the sample is the whole.
+    images, model, memory:  as in ``run.rank_into``. Of a collection of a few images the sample is the whole.
     """
     source = open_source(images)
     count = len(source)
     with silent(), within(bytes_of(memory) if isinstance(memory, str) else memory):
-        form = model.stream(Some(source, _spread(count, FIRST))).form
-        model = clone(model)
+        form = model.stream(Some(source, spread(count, LOADED))).form
+        sample = brief(model)
         # All runs bring the images to the size of the first: other samples might find another.
-        model.image_size, model.channels = (form.height, form.width), form.channels
+        sample.image_size, sample.channels = (form.height, form.width), form.channels
         if form.detail:  # of so few images as were read it may be larger than of all
-            model.detail = model.detail or min(max(form.detail), model.build().detail_side(count))
+            sample.detail = model.detail or min(max(form.detail), model.build().detail_side(count))
         elif form.texture is None:
-            model.detail = 0
-        loaded, _ = _timed(source, model, FIRST)
-        sizes = FEW if loaded.seconds["encoding"] / min(count, FIRST) > LARGEST else SIZES
-        many, fitted = _timed(source, model, sizes[1])
-        few = many if many.count == count else _timed(source, model, sizes[0])[0]  # of the whole nothing is reckoned
+            sample.detail = 0
+        small = clone(sample).set_params(detail=min(LOADED_SIDE, sample.detail) if sample.detail else sample.detail)
+        loaded, _ = timed(source, small, LOADED, 1)
+        few, many, fitted = _timings(source, sample, count, loaded.seconds["encoding"] / loaded.count < QUICK)
         # A model of the larger sample has as many features as one of all will have; a few images show how many.
-        work, stream = Work(measures=(causes_of,)), fitted.stream(Some(source, _spread(count, FIRST)))
+        work, stream = Work(measures=(causes_of,)), fitted.stream(Some(source, spread(count, TIMED_IMAGES)))
         encode(fitted.ensemble_, stream, work, "", fitted.n_jobs)
         rows = _Rows.of(stream, work.columns)
-        learned, memory_needed = _learned(fitted), _memory(rows, count)  # before the scoring is timed on larger columns
-        stages = {stage: _grown(stage, few, many, count, learned) for stage in many.seconds if stage != "scoring"}
-        stages["scoring"] = _scoring(fitted, work.columns, rows, many, count)
+        memory_needed = _memory(rows, count)  # before the scoring is timed on larger columns
+        stages = {stage: _grown(stage, few, many, count) for stage in many.seconds}
+        # A timed run encodes one block, a run of many images several at the same time.
+        if (blocks := min(resolve_jobs(fitted.n_jobs), -(-count // BLOCK_IMAGES))) > 1:
+            stages["encoding"] *= side_by_side(fitted.ensemble_, stream.hand.copies[:TOGETHER], blocks)
+        stages["learning"] += steps_left(model, fitted, stream, count)
+        if count > many.count:
+            stages["scoring"] = scoring_seconds(fitted.ensemble_, work.columns, {
+                name: _scored(rows, name, count) for name in fitted.encoders_}, count, EXACT)
+            stages[LAST] = _last(few, many, map_seconds(_embedding(stream, work.columns, fitted), [
+                min(run, MOST_IMAGES) for run in (few.count, many.count, count)]), count)
         kept = _kept(few, many, count, (form.height, form.width, form.channels))
         return Estimate(count, (form.height, form.width, form.channels), stages, memory_needed,
                         _disk(rows, count) + kept, kept)
 
 
-@dataclass(frozen=True)
-class _Timing:
-    """A run of some images: how many, seconds by stage, bytes of the run by kind of file.
+def _timings(source: Any, sample: AnomalyModel, count: int, quick: bool) -> tuple[Timing, Timing, AnomalyModel]:
+    """Two timed runs, and the model of the larger; of few images one run of all, from which nothing is reckoned."""
+    if count <= SMALLEST:
+        whole, fitted = timed(source, sample, count, TOP)
+        return whole, whole, fitted
+    few, _ = timed(source, sample, _size(count, quick, 0), TOPS[0])
+    many, fitted = timed(source, sample, _size(count, quick, 1), TOPS[1])
+    return few, many, fitted
 
-    kept is without the pictures, of which there are no more in a run of many images; shown is these. tables is the
-    seconds of the last stage that its tables take, which have a row for each image.
-    """
 
-    count: int
-    seconds: dict[str, float]
-    kept: dict[str, int]
-    shown: int
-    tables: float = 0.0
+def _size(count: int, quick: bool, which: int) -> int:
+    """How many of the images the smaller (0) or the larger (1) timed run has."""
+    if not quick:
+        return min(LARGE[which], max(SMALL[which], count // LARGE_PARTS[which]))
+    return min(SIZES[which], max(SMALL[which], count // PARTS[which]))
 
 
 @dataclass(frozen=True)
@@ -147,104 +166,63 @@ class _Rows:
                    sum(copy[:1].nbytes for copy in copies if copy is not None))
 
 
-def _timed(source: Any, model: AnomalyModel, size: int) -> tuple[_Timing, AnomalyModel]:
-    """A run of so many images, and its model."""
-    some = Some(source, _spread(len(source), size))
-    with tempfile.TemporaryDirectory(prefix="oddlens-") as folder:
-        start = time.perf_counter()
-        result = rank_into(some, Path(folder) / "run", clone(model))
-        seconds = dict(result.summary["seconds"])
-        seconds[LAST] = time.perf_counter() - start - sum(seconds.values())
-        sizes = {DIGEST.sub("", path.name): path.stat().st_size for path in Path(folder).rglob("*") if path.is_file()}
-        start = time.perf_counter()
-        result.ranking.to_csv(Path(folder) / "table.csv")
-        result.ranking.to_parquet(Path(folder) / "table.parquet")
-        tables = time.perf_counter() - start
-    shown = sum(sizes.pop(FILES[name], 0) for name in ("report", "gallery"))
-    return _Timing(len(some), seconds, sizes, shown, tables), result.model
-
-
-def _learned(fitted: AnomalyModel) -> int:
-    """Images up to which learning takes the longer the more there are."""
-    for encoder in fitted.encoders_.values():
-        if isinstance(encoder, Alterations):  # most of the time is its
-            return encoder.most_steps_ // STEPS_AN_IMAGE
-    return LEARNED_WHOLE
-
-
-def _grown(stage: str, few: _Timing, many: _Timing, count: int, learned: int = LEARNED_WHOLE) -> float:
-    """Seconds of a stage: what is there anyway, and so much an image; of learning up to ``learned`` images."""
-    if many.count == few.count:
-        return many.seconds[stage]
+def _grown(stage: str, few: Timing, many: Timing, count: int) -> float:
+    """Seconds of a stage: what is there anyway, and so much an image; of learning up to some hundred images."""
+    if many.count == count or (stage == "causes" and few.count < FEWEST_LEARNED <= many.count):
+        return many.seconds[stage]  # which way is up is not learned from so few
     each = max(0.0, (many.seconds[stage] - few.seconds.get(stage, 0.0)) / (many.count - few.count))
-    grows = {"learning": max(many.count, min(count, learned)), "reading": min(count, LEARNED_IMAGES),
-             LAST: min(count, MOST_IMAGES)}.get(stage, count)
+    grows = {"learning": max(many.count, min(count, LEARNED_WHOLE)), "reading": min(count, LEARNED_IMAGES)}.get(
+        stage, count)
     seconds = many.seconds[stage] + each * (grows - many.count)
-    if stage == LAST:
-        seconds += many.tables / many.count * (count - grows)
     if stage == "encoding" and count > LEARNED_IMAGES:  # in which the others are read
         seconds += many.seconds["reading"] / many.count * (count - LEARNED_IMAGES)
     return seconds
 
 
-def _scoring(fitted: AnomalyModel, columns: Columns, row: _Rows, many: _Timing, count: int) -> float:
-    """Seconds of the detectors, timed on rows like those of the sample: a part grows with the pairs of images."""
-    if count <= many.count:
-        return many.seconds["scoring"]
-    part = min(1.0, TILED_BYTES / max(row.columns.values()) / TILED[1])
-    low, high = (max(2, round(part * size)) for size in TILED)
-    times = [_judged(fitted, columns, size) for size in (low, high)]
-    pairs = max(0.0, (times[1] / high - times[0] / low) / (high - low))
-    each = max(0.0, times[0] / low - pairs * low)
-    return count * (each + pairs * min(count, EXACT))
+def _last(few: Timing, many: Timing, maps: list[float], count: int) -> float:
+    """Seconds of pictures and tables: more images are shown than in the timed runs, the map is larger, tables longer.
+
+    maps:  seconds of the maps of the two runs and of one of all.
+    """
+    each = max(0.0, (many.seconds[LAST] - maps[1]) - (few.seconds[LAST] - maps[0])) / (many.top - few.top)
+    return (many.seconds[LAST] + each * (TOP - many.top) + max(0.0, maps[2] - maps[1])
+            + many.tables / many.count * (count - many.count))
 
 
-def _judged(model: AnomalyModel, columns: Columns, size: int) -> float:
-    rng = np.random.default_rng(0)
-
-    def tiled(array: NDArray[Any] | None) -> NDArray[Any] | None:
-        if array is None:
-            return None
-        rows = array[rng.integers(0, len(array), size)].astype(np.float32)
-        noise = rng.standard_normal(rows.shape, np.float32)
-        noise *= array.std(0, dtype=np.float32) * 0.3
-        rows += noise
-        return rows.astype(array.dtype)
-
-    def encoded(name: str) -> Encoded:
-        found = columns.encoded(name)
-        return replace(found, embedding=tiled(found.embedding), residual=tiled(found.residual),
-                       surprise=tiled(found.surprise), maps=tiled(found.maps),
-                       activations={layer: np.asarray(tiled(array)) for layer, array in found.activations.items()},
-                       pathway={layer: np.asarray(tiled(array)) for layer, array in found.pathway.items()})
-
-    given = {name: encoded(name) for name in model.encoders_}
-    start = time.perf_counter()
-    model.ensemble_.judge(given.__getitem__, lambda _, detector, features: detector.fit(features).score_own())
-    return time.perf_counter() - start
+def _scored(row: _Rows, encoder: str, count: int) -> list[int]:
+    """Three numbers of rows that the scoring of what an encoder gave is timed on."""
+    largest = max(size for name, size in row.columns.items() if name.startswith(f"{encoder}/"))
+    most = max(8, min(SCORED, count // 3, int(SCORED_BYTES / largest)))
+    return [most // 4, most // 2, most]
 
 
-def _kept(few: _Timing, many: _Timing, count: int, shape: tuple[int, int, int]) -> float:
+def _embedding(stream: Stream, columns: Columns, fitted: AnomalyModel) -> NDArray[np.float32]:
+    """By what a map lays images out: what the first encoder gave, or else their pixels."""
+    found = columns.encoded(next(iter(fitted.encoders_))).embedding
+    pixels = stream.hand.pixels
+    return np.asarray(pixels.reshape(len(pixels), -1) if found is None else found, np.float32)
+
+
+def _kept(few: Timing, many: Timing, count: int, shape: tuple[int, int, int]) -> float:
     """Bytes of a finished run, of images of (height, width, channels).
 
-    Of the reasons the pixels of ordinary images, half of all up to some hundred, are counted by themselves. An encoder
-    learns as much of many images as of some hundred. The other files grow by what they grew between the two runs, and
-    by no more than an image's part of the larger: where so few images had fewer features than many have, each image's
-    room grew too, and would be counted as more images.
+    An array grows with the images if it has as many rows for each in both runs, and then by an image's part of the
+    larger: fewer images have fewer features. Of ordinary images some hundred are kept. Other files grow by what they
+    grew between the two runs.
     """
-    kept = float(many.shown) * min(count, MOST_SHOWN) / min(many.count, MOST_SHOWN) + _pictures(count, shape)
-    for name in many.kept:
-        size, before = (run.kept.get(name, 0) - (_pictures(run.count, shape) if name == REASONS else 0)
-                        for run in (many, few))
-        each = (size - before) / max(1, many.count - few.count)
-        grows = 0.0 if name.startswith("encoder-") else max(0.0, min(each, size / many.count))
-        kept += size + grows * (count - many.count)
+    kept = float(many.shown) * min(count, MOST_SHOWN) / min(many.count, MOST_SHOWN)
+    for name, (size, rows) in many.kept.items():
+        if name == f"{REASONS}/pixels":
+            kept += min(kept_at_most(shape), count // 2) * math.prod(shape)
+            continue
+        before, rows_before = few.kept.get(name, (0, 0))
+        each = size / many.count
+        if not rows:
+            each = max(0.0, min(each, (size - before) / max(1, many.count - few.count)))
+        elif rows * few.count != rows_before * many.count:
+            each = 0.0
+        kept += size + each * (count - many.count)
     return kept
-
-
-def _pictures(count: int, shape: tuple[int, int, int]) -> int:
-    """Bytes of the ordinary images of which a run keeps the pixels."""
-    return min(kept_at_most(shape), count // 2) * math.prod(shape)
 
 
 def _memory(row: _Rows, count: int) -> float:
@@ -269,16 +247,11 @@ def _disk(row: _Rows, count: int) -> float:
     return columns + row.pixels * min(count, LEARNED_IMAGES) + max(files, default=0.0)
 
 
-def _spread(count: int, size: int) -> list[int]:
-    """Places of at most ``size`` of ``count`` images, spread evenly."""
-    return [int(place) for place in np.unique(np.linspace(0, count - 1, min(size, count)).astype(int))]
-
-
 def _time(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
 
 
-def _size(count: float) -> str:
+def _room(count: float) -> str:
     return f"{count / 2**20:,.0f} MiB" if count < 2**30 else f"{count / 2**30:.1f} GiB"

@@ -1,4 +1,4 @@
-"""Ctrl-C ends the command within a second, whatever it is doing."""
+"""Ctrl-C ends the command within a second, whatever it is doing, and a page or service that it is offered to end."""
 
 from __future__ import annotations
 
@@ -7,22 +7,66 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 EXIT_CODE = 130  # as shells give it
 GRACE_SECONDS = 0.8  # for the usual way out, which takes unfinished results away
 INTERRUPTED = ("oddlens: interrupted. No finished result was changed; the same command goes on where it was.")
-_said = threading.Event()
 
 
-def say_interrupted() -> None:
-    """Say it, once."""
-    if not _said.is_set():
-        _said.set()
-        with suppress(OSError, ValueError):
-            sys.stderr.write(INTERRUPTED + "\n")
-            sys.stderr.flush()
+def _complain(words: str) -> None:
+    sys.stderr.write(words + "\n")
+    sys.stderr.flush()
+
+
+@dataclass
+class _WayOut:
+    """What an interrupt leads to: what is said, and how; the exit code; how long the usual way out may take."""
+
+    words: str
+    say: Callable[[str], None]
+    code: int
+    seconds: float
+    said: bool = False
+
+    def tell(self) -> None:
+        """Say it, once, whichever thread comes first."""
+        with _telling:
+            if not self.said:
+                self.said = True
+                with suppress(OSError, ValueError):
+                    self.say(self.words)
+
+
+_telling = threading.Lock()
+_USUAL = _WayOut(INTERRUPTED, _complain, EXIT_CODE, GRACE_SECONDS)
+_way_out = _USUAL  # the thread that waits for an interrupt goes by it
+
+
+def say_interrupted() -> int:
+    """Say it, once; give the exit code."""
+    _way_out.tell()
+    return _way_out.code
+
+
+@contextmanager
+def ended_by_interrupt(words: str, say: Callable[[str], None], seconds: float) -> Iterator[None]:
+    """Within the block an interrupt is the end that a person was offered, and no failure: ``words``, and exit code 0.
+
+    seconds:  that work under way may take to end, before the process leaves without it.
+    """
+    global _way_out
+    _way_out, interrupted = _WayOut(words, say, 0, seconds), False
+    try:
+        yield
+    except KeyboardInterrupt:  # what was offered holds for what is closed on the way out too
+        interrupted = True
+        raise
+    finally:
+        if not interrupted:
+            _way_out = _USUAL
 
 
 @contextmanager
@@ -51,7 +95,8 @@ def _leave(listen: int) -> None:
     with suppress(OSError):
         while received := os.read(listen, 1):
             if received[0] == signal.SIGINT:
-                time.sleep(GRACE_SECONDS)
-                say_interrupted()
-                os._exit(EXIT_CODE)
+                way_out = _way_out
+                time.sleep(way_out.seconds)
+                way_out.tell()
+                os._exit(way_out.code)
         os.close(listen)

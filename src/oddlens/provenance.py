@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, TypeAlias
@@ -35,8 +36,9 @@ from oddlens.sources.joined import JoinedSource
 from oddlens.sources.path import open_path
 
 Kind: TypeAlias = Literal["file", "row", "inside", "array", "source"]
-State: TypeAlias = Literal["same", "changed", "missing", "unknown"]
+State: TypeAlias = Literal["same", "changed", "missing", "fileless", "unknown"]
 KINDS: tuple[Kind, ...] = ("file", "row", "inside", "array", "source")
+FILELESS: tuple[Kind, ...] = ("array", "source")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,7 @@ class FoundImages:
                 self._folder = Path(images)
             else:
                 self._given = open_source(images, limits=limits)
-                self._by_name = {self._given.name(i): i for i in range(len(self._given))}
+                self._by_name = _numbers_of(self._given)
 
     def __len__(self) -> int:
         return len(self.provenance.names)
@@ -151,6 +153,12 @@ class FoundImages:
     def moved(self) -> bool:
         """Whether the images were given again."""
         return self._given is not None or self._folder is not None
+
+    @cached_property
+    def _in_folder(self) -> tuple[ImageSource, Mapping[str, int]]:
+        """The folder that was given, by names: images that lay in no file have no path to look for there."""
+        source = open_source(self._folder, limits=self.limits)
+        return source, _numbers_of(source)
 
     def name(self, row: int) -> str:
         """The name of a row."""
@@ -184,14 +192,20 @@ class FoundImages:
         return image, (image.shape[0], image.shape[1])
 
     def state(self, row: int) -> State:
-        """Whether the image is what was ranked: "same", "changed", "missing", or "unknown" where none can say."""
+        """Whether the image is what was ranked: "same", "changed", "missing", or "unknown" where none can say.
+
+        "fileless": it lay in no file of this machine, and the images were not given again.
+        """
         origin = self.provenance.origins[row]
         try:
             if origin.kind == "file":
                 path = self.path(row)
                 return "missing" if path is None or not path.is_file() else self._compared(row, path, origin)
+            if origin.kind in FILELESS and not self.moved:
+                return "fileless"
             if origin.kind == "source":
-                return "missing" if self._given is None else "unknown"
+                self._place(row)
+                return "unknown"
             if origin.kind in ("row", "inside") and self._given is None:
                 self._place(row)
                 return self._compared(row, Path(origin.path), origin)
@@ -224,11 +238,12 @@ class FoundImages:
     def _place(self, row: int) -> tuple[ImageSource, int]:
         """The source that a row is read from, and its number there."""
         origin, name = self.provenance.origins[row], self.name(row)
-        if self._given is not None:
-            index = self._by_name.get(name)
+        if self._given is not None or (self._folder is not None and origin.kind in FILELESS):
+            given, by_name = (self._given, self._by_name) if self._given is not None else self._in_folder
+            index = by_name.get(name)
             if index is None:
                 raise UnreadableImage(name, "it is not among the images that were given")
-            return self._given, index
+            return given, index
         if origin.kind == "file":
             path = self.path(row)
             if path is None:
@@ -253,6 +268,10 @@ class FoundImages:
             except SourceError as error:
                 raise UnreadableImage(name, str(error)) from error
         return self._opened[key]
+
+
+def _numbers_of(source: ImageSource) -> dict[str, int]:
+    return {source.name(i): i for i in range(len(source))}
 
 
 def content_digest(content: bytes | Path) -> str:

@@ -85,8 +85,8 @@ DEFAULT = (
     View("texture", "places", detail=True, by_place=True),
     View("texture", "burnout", tail_weight=0.1, detail=True, options={"local": 0.0}),
     View("alterations", "places", lead=2.0, tail_weight=0.1, detail=True),  # what it sees hardly knows of a frame
-    View("lines", "places", detail=True),
-    View("lines", "burnout", detail=True, options={"local": 0.0}),
+    View("lines", "places", tail_weight=0.1, detail=True),  # a line may run anywhere: that is not a matter of the frame
+    View("lines", "burnout", tail_weight=0.1, detail=True, options={"local": 0.0}),
     View("hog", "burnout", lead=0, tail_weight=TailWeight(0.05, 0.02, 0.5), options={"local": 0.0}),
 )
 # Dictionaries of other patches find no more on average, but what they find depends less on the seed
@@ -138,7 +138,11 @@ def fusion(views: Mapping[str, View], channels: int, unimodality: float, alignme
     total = sum(leads.values())
     if not total > 0:
         raise OptionError("No view leads: give one at least a lead above 0.")
-    tails = {name: view.tail_weights.of(channels, unimodality) for name, view in views.items()}
+    # How loud a tail is was found beside the few views that lead in small images. Where those of detail lead too, it is
+    # as loud beside each as it was.
+    small = sum(lead for name, lead in leads.items() if not views[name].detail) / total
+    tails = {name: view.tail_weights.of(channels, unimodality) * (1.0 if view.detail else small or 1.0)
+             for name, view in views.items()}
     return Fusion({name: lead / total for name, lead in leads.items() if lead},
                   {name: tail for name, tail in tails.items() if tail})
 

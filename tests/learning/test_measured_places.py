@@ -21,7 +21,7 @@ class Rows(MeasuredPlaces):
         return shape[0], 1
 
     def summed(self, measures):
-        lowest, highest = self._ends(measures)
+        lowest, highest = self.ends(measures)
         return np.concatenate([lowest, highest], 1)
 
 

@@ -182,7 +182,7 @@ def test_an_image_that_is_gone_or_changed_is_said_so(finished, run, tmp_path):
         ada = server.client()
         names = Ranking.from_csv(run / "scores.csv").names
         assert "has changed since it was ranked" in ada.get(f"?row={names.index('00.png')}").text
-        assert "not where it was" in ada.get(f"?row={names.index('04.png')}").text
+        assert "not among those that were given" in ada.get(f"?row={names.index('04.png')}").text
         assert ada.get(f"picture/{names.index('04.png')}").status == 404
         assert ada.get(f"picture/{names.index('06.png')}").status == 200
 

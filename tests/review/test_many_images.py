@@ -158,5 +158,7 @@ def test_pictures_that_lay_in_no_file_are_shown_from_what_is_kept(tmp_path):
     run = OpenedRun(tmp_path / "run")
     assert Pictures(run).thumbnail(3).kind == "image/png"
     with Server(tmp_path / "run") as server:
-        assert "small grey copy" in server.client().get("").text
+        text = server.client().get("").text
+        assert "lay in no file on this machine. What is shown is the small grey copy" in text
+        assert "not where it was" not in text
     assert OpenedRun(tmp_path / "run", images).images.state(3) == "same"

@@ -1,11 +1,13 @@
 import builtins
 import resource
 import socket
+import sys
 import threading
 import time
 
 import pytest
 
+from interrupts import command, ended
 from oddlens.errors import MissingExtra, OptionError
 from oddlens.review import server as module
 from oddlens.review.labels import LabelStore
@@ -51,6 +53,16 @@ def test_another_address_is_warned_of(opened, tmp_path, monkeypatch, host, warne
     review(elsewhere(opened, tmp_path), said.append, host=host)
     assert any("Warning" in line for line in said) == warned
     assert sum(line.startswith("Open http://") for line in said) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are another thing there")
+def test_ctrl_c_ends_it_with_a_word_of_what_is_kept(run):
+    code, told, complaint = ended(command("review", run), "Open http://")
+    assert code == 0
+    assert told.splitlines()[-1] == (f"The review has ended. Labels are saved in {run / 'review.sqlite'}; the same "
+                                     "command goes on with it.")
+    assert complaint.strip() == ""
+    LabelStore(run / "review.sqlite").close()
 
 
 def test_each_start_has_a_token_of_its_own(opened, tmp_path):

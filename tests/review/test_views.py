@@ -1,7 +1,16 @@
-import pytest
+import zipfile
+from contextlib import closing
 
+import numpy as np
+import pytest
+from PIL import Image
+
+from oddlens.model import AnomalyModel
 from oddlens.review import views
-from oddlens.review.queue import Filter, Learned, Progress
+from oddlens.review.labels import LabelStore
+from oddlens.review.opened_run import OpenedRun
+from oddlens.review.queue import Filter, Learned, Progress, Queue
+from oddlens.run import rank_into
 from oddlens.statement import Reviewed
 
 
@@ -76,3 +85,44 @@ def test_the_stage_says_what_is_known_of_an_image(queue, opened):
     assert len(stage.ordinary) == 4
     assert stage.state == ""
     assert row not in [tile.row for tile in stage.ordinary]
+
+
+def told(run, images=None):
+    """What the page says of the file of the first image of a run."""
+    with closing(LabelStore(run / "review.sqlite")) as store:
+        opened = OpenedRun(run, images)
+        with closing(Queue(opened, store)) as queue:
+            return views.stage(opened, queue, store, "1", Filter(), 0).state
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_an_image_that_lay_in_no_file_is_not_said_to_have_moved(tmp_path, kept):
+    images = np.random.default_rng(0).integers(0, 200, (40, 16, 16), np.uint8)
+    rank_into(images, tmp_path / "run", AnomalyModel("pixels", "forest"), save_model=kept)
+    assert told(tmp_path / "run") == "This image lay in no file on this machine" + (
+        ". What is shown is the small grey copy that the run keeps. To see it whole, give the images again with "
+        "--images." if kept else
+        ", and the run keeps no copy of it. To see it, give the images again with --images.")
+    assert told(tmp_path / "run", images) == ""
+    assert told(tmp_path / "run", images + 1).startswith("This image has changed since it was ranked")
+
+
+def test_where_an_image_was_is_said_by_what_it_lay_in(tmp_path):
+    images = np.random.default_rng(0).integers(0, 200, (40, 16, 16), np.uint8)
+    (tmp_path / "photos").mkdir()
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        for number, image in enumerate(images):
+            Image.fromarray(image).save(tmp_path / "photos" / f"{number}.png")
+            archive.write(tmp_path / "photos" / f"{number}.png", f"{number}.png")
+    for given, moved, words in (
+            ("photos", "elsewhere", "This image is not where it was. If its folder was moved, start the review with "
+             "--images FOLDER."),
+            ("photos.zip", "elsewhere.zip", "The file that holds this image is not where it was, or holds it no more. "
+             "If it was moved, start the review with --images FILE.")):
+        run = tmp_path / f"run of {given}"
+        rank_into(tmp_path / given, run, AnomalyModel("pixels", "forest"))
+        assert told(run) == ""
+        (tmp_path / given).rename(tmp_path / moved)
+        assert told(run) == words
+        assert told(run, tmp_path / moved) == ""
+        assert told(run, images) == "This image is not among those that were given with --images."

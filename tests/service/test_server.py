@@ -2,12 +2,14 @@ import builtins
 import http.client
 import json
 import socket
+import sys
 import threading
 from contextlib import ExitStack
 from urllib.parse import urlsplit
 
 import pytest
 
+from interrupts import command, ended
 from oddlens.errors import MissingExtra, OptionError, SavedModelError
 from oddlens.service.scorer import Upload
 from oddlens.service.server import serve, serving
@@ -49,6 +51,13 @@ def test_another_address_is_warned_of(finished, monkeypatch, options, words):
     assert words in said[0]
     assert any("Warning" in line for line in said) == (len(options) == 1)
     assert sum(line.startswith("Send images to http://") for line in said) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are another thing there")
+def test_ctrl_c_ends_it_and_is_no_failure(finished):
+    code, told, complaint = ended(command("serve", finished / "run", "--port", "0"), "Send images to http://")
+    assert (code, told) == (0, "The service has ended. No image was kept; the same command starts it again.\n")
+    assert complaint.strip() == ""
 
 
 def test_it_answers_over_a_socket_and_leaves_no_thread(finished, scorer, photos):

@@ -125,8 +125,8 @@ class Alterations(BaseEstimator):
     pixels on the longer side are averaged down to about as many. It learns on two threads, half of each mini-batch on
     each, and encodes on one: the same features on any machine with the same libraries. Maps are in half precision.
 
-    Fitted: ``most_steps_``, those for a large collection of such pictures; ``losses_``, the mean training loss of each
-    100 steps; ``shape_``, (height, width, channels); ``middle_`` and ``scale_``, (64,), of each feature.
+    Fitted: ``alignment_``, 0 to 1, how far the pictures share a frame; ``losses_``, the mean training loss of each 100
+    steps; ``shape_``, (height, width, channels); ``middle_`` and ``scale_``, (64,), of each feature.
 
     >>> images = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 1), dtype=np.uint8)
     >>> Alterations(steps=2).fit(images).encode(images, frozenset({"maps"})).maps.shape
@@ -150,8 +150,8 @@ class Alterations(BaseEstimator):
         require_numbers(self)
         self._build(tuple(pixels.shape[1:]))
         some = np.sort(np.random.default_rng(self.random_state).permutation(len(pixels))[:LEARNED_IMAGES])
-        self.most_steps_ = round(self.steps * (1 - self._alignment(pixels, some)))
-        steps = min(self.steps, max(FEWEST_STEPS, min(self.most_steps_, STEPS_AN_IMAGE * len(pixels))))
+        self.alignment_ = self._alignment(pixels, some)
+        steps = self.steps_for(len(pixels), self.alignment_)
         second = seeded(lambda: Network(pixels.shape[3], self.random_state + 1, self.side()), 0)
         with one_thread(), Halves(self.network_, second) as halves:
             self.losses_ = train(
@@ -161,6 +161,11 @@ class Alterations(BaseEstimator):
                 seen = torch.cat([self._places(batch) for batch in _batches(pixels, some)]).flatten(0, 2).double()
         self.middle_, self.scale_ = seen.mean(0).float(), seen.std(0).clamp_min(LEAST_SCALE).float()
         return self
+
+    def steps_for(self, count: int, alignment: float) -> int:
+        """How many mini-batches it takes to learn from so many pictures that share a frame so far."""
+        most = round(self.steps * (1 - alignment))
+        return min(self.steps, max(FEWEST_STEPS, min(most, STEPS_AN_IMAGE * count)))
 
     def encode(self, pixels: Pixels, needs: frozenset[str]) -> Encoded:
         """The maps, (n, rows, columns, 64) float16."""

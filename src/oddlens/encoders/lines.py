@@ -59,4 +59,4 @@ class Lines(MeasuredPlaces):
 
     def summed(self, measures: Floats) -> Floats:
         """(n, 32) the means over the strongest places."""
-        return self._ends(measures)[1]
+        return self.ends(measures)[1]

@@ -55,5 +55,5 @@ class Texture(MeasuredPlaces):
 
     def summed(self, measures: Floats) -> Floats:
         """(n, 4 d) the mean, the spread, and the means over the highest and the lowest places."""
-        lowest, highest = self._ends(measures)
+        lowest, highest = self.ends(measures)
         return np.concatenate([measures.mean(1), measures.std(1), highest, lowest], axis=1)

@@ -118,7 +118,7 @@ class MeasuredPlaces(BaseEstimator):
         if not 0 < self.extreme_share <= 0.5:
             raise OptionError(f"extreme_share must be above 0 and at most 0.5, got {self.extreme_share!r}.")
 
-    def _ends(self, measures: Floats) -> tuple[Floats, Floats]:
+    def ends(self, measures: Floats) -> tuple[Floats, Floats]:
         """(n, d) each of (n, places, d): the means over the lowest and over the highest places."""
         count = max(1, round(self.extreme_share * measures.shape[1]))
         inner = np.partition(measures, (count - 1, measures.shape[1] - count), axis=1)

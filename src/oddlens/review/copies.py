@@ -22,7 +22,8 @@ from oddlens.review.opened_run import OpenedRun
 Way: TypeAlias = Literal["copy", "link", "move"]
 DOINGS = {"copy": "copied", "link": "linked", "move": "moved"}
 WHY: dict[State, str] = {"missing": "it is not where it was", "changed": "it has changed since it was ranked",
-                         "unknown": "whether it has changed cannot be told", "same": "it is no file of its own"}
+                         "unknown": "whether it has changed cannot be told", "same": "it is no file of its own",
+                         "fileless": "it is no file of its own"}
 
 
 @dataclass(frozen=True)

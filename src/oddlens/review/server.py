@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from oddlens import run_folder
 from oddlens.errors import MissingExtra, OptionError
+from oddlens.interruption import ended_by_interrupt
 from oddlens.reading.limits import Limits
 from oddlens.review.labels import LabelStore
 from oddlens.review.opened_run import OpenedRun
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 LOCAL = ("127.0.0.1", "localhost", "::1")
 MOST_AT_ONCE = 200  # requests that are answered at a time; others are told to come back
 WAITING = 2048  # connections that wait to be taken
+FINISHING_SECONDS = 2  # that requests under way have once the review is ended
+LEAVING_SECONDS = 4  # the process is gone by then, whatever still runs: labels are on the disk already
 
 
 @contextmanager
@@ -57,7 +60,8 @@ def serving(
             token = secrets.token_urlsafe(24)
             config = uvicorn.Config(
                 review.application(token, hosts(host)), log_level="error", access_log=False, http="h11", ws="none",
-                limit_concurrency=MOST_AT_ONCE, backlog=WAITING, timeout_graceful_shutdown=2, server_header=False)
+                limit_concurrency=MOST_AT_ONCE, backlog=WAITING, timeout_graceful_shutdown=FINISHING_SECONDS,
+                server_header=False)
             shown = f"[{host}]" if ":" in host else host
             try:
                 yield (uvicorn.Server(config), listening,
@@ -78,9 +82,12 @@ def review(folder: str | Path, say: Callable[[str], None], **options: Any) -> No
             say(f"Warning: everybody who can reach {host} and knows the address below can see the images and label "
                 "them, and what is sent is not encrypted. On a machine of your own, leave --host away; from another, "
                 "use a tunnel: ssh -L.")
-        say(f"Open {address}")
-        say("Each label is saved as it is given. Ctrl-C ends the review; the same command goes on with it.")
-        server.run(sockets=[listening])
+        labels = folder.folder if isinstance(folder, OpenedRun) else Path(folder)
+        with ended_by_interrupt(f"The review has ended. Labels are saved in {labels / run_folder.LABELS}; the same "
+                                "command goes on with it.", say, LEAVING_SECONDS):
+            say(f"Open {address}")
+            say("Each label is saved as it is given. Ctrl-C ends the review; the same command goes on with it.")
+            server.run(sockets=[listening])
 
 
 def listen(host: str, port: int) -> socket.socket:

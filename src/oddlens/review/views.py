@@ -14,7 +14,6 @@ from urllib.parse import urlencode
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from oddlens.provenance import State
 from oddlens.report.counts import heading, split
 from oddlens.report.html import called, number, short, visible
 from oddlens.review.labels import LabelStore, Said
@@ -25,10 +24,12 @@ STRIP_BEFORE, STRIP_AFTER = 3, 9  # images of the filmstrip before and after the
 RECENT = 12  # images last labelled that one can go back to
 CHART = (240, 56)  # width and height of the curve of what was found
 WORDS = {"odd": "odd", "normal": "normal", "skip": "skipped", "": "not looked at"}
-STATES: dict[State, str] = {
-    "changed": "This image has changed since it was ranked: its score and reasons are of the earlier picture.",
-    "missing": "This image is not where it was. If its folder was moved, start the review with --images FOLDER.",
-}
+CHANGED = "This image has changed since it was ranked: its score and reasons are of the earlier picture."
+FILE_MOVED = "This image is not where it was. If its folder was moved, start the review with --images FOLDER."
+HOLDER_MOVED = ("The file that holds this image is not where it was, or holds it no more. If it was moved, start the "
+                "review with --images FILE.")
+NOT_GIVEN = "This image is not among those that were given with --images."
+IN_NO_FILE = "This image lay in no file on this machine"
 KEPT = " What is shown is the small grey copy that the run keeps."
 
 
@@ -139,8 +140,14 @@ def stage(run: OpenedRun, queue: Queue, store: LabelStore, session: str, asked: 
 
 def _told(run: OpenedRun, row: int) -> str:
     """What there is to say of the file of an image."""
-    state = run.images.state(row)
-    return STATES.get(state, "") + (KEPT if state == "missing" and run.keeps(row) else "")
+    state, kept = run.images.state(row), run.keeps(row)
+    if state == "fileless":
+        return (f"{IN_NO_FILE}.{KEPT} To see it whole, give the images again with --images." if kept else
+                f"{IN_NO_FILE}, and the run keeps no copy of it. To see it, give the images again with --images.")
+    if state == "missing":
+        moved = FILE_MOVED if run.provenance.origins[row].kind == "file" else HOLDER_MOVED
+        return (NOT_GIVEN if run.images.moved else moved) + (KEPT if kept else "")
+    return CHANGED if state == "changed" else ""
 
 
 def learned_words(learned: Learned | None) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oddlens.errors import MissingExtra, OptionError
+from oddlens.interruption import ended_by_interrupt
 from oddlens.reading.limits import Limits
 from oddlens.review.server import hosts, is_local, listen
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 PORT = 8000
 MOST_CONNECTIONS = 256  # beyond them uvicorn itself says 503
 BACKLOG = 2048  # connections that wait to be taken
+FINISHING_SECONDS = 5  # that requests under way have once the service is ended
+LEAVING_SECONDS = 8  # the process is gone by then, whatever still runs
 
 
 @contextmanager
@@ -54,7 +57,7 @@ def serving(
             config = uvicorn.Config(
                 service.application(token, hosts(host) if is_local(host) else None), log_level="error",
                 access_log=False, http="h11", ws="none", limit_concurrency=MOST_CONNECTIONS, backlog=BACKLOG,
-                timeout_graceful_shutdown=5, server_header=False)
+                timeout_graceful_shutdown=FINISHING_SECONDS, server_header=False)
             shown = f"[{host}]" if ":" in host else host
             yield uvicorn.Server(config), listening, f"http://{shown}:{listening.getsockname()[1]}/"
         finally:
@@ -72,5 +75,7 @@ def serve(path: str | Path, say: Callable[[str], None], **options: Any) -> None:
                 say(f"Warning: everybody who can reach {host} can have images scored: give a token with --token or "
                     "ODDLENS_TOKEN.")
             say("What is sent is not encrypted: put a proxy with TLS before it where the network is not your own.")
-        say(f"Send images to {address}score; {address}openapi.json says how. Ctrl-C ends it.")
-        server.run(sockets=[listening])
+        with ended_by_interrupt("The service has ended. No image was kept; the same command starts it again.", say,
+                                LEAVING_SECONDS):
+            say(f"Send images to {address}score; {address}openapi.json says how. Ctrl-C ends it.")
+            server.run(sockets=[listening])

@@ -50,8 +50,8 @@ class FrameSource:
 
     @property
     def folders(self) -> set[Path]:
-        """The folder that the file lies in; results are never written there."""
-        return {self.path.parent}
+        """The folder of an animation, as of any picture; that a video lies in one makes it no folder of images."""
+        return {self.path.parent} if isinstance(self._reel, Animation) else set()
 
     def __len__(self) -> int:
         return self._reel.count
