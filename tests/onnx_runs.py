@@ -48,3 +48,13 @@ def photos():
         image[row : row + 12, column : column + 16] += 150
     images[3] = 0
     return images
+
+
+def slopes(shape):
+    """30 grey pictures of which much is smooth, with sides that no step divides."""
+    rng = np.random.default_rng(0)
+    rows, columns = np.ogrid[: shape[0], : shape[1]]
+    slope = 120 + 60 * np.sin(rows / 7) + 50 * np.cos(columns / 9)
+    images = (slope[..., None] + rng.normal(0, 3, (30, *shape, 1))).clip(0, 255).astype(np.uint8)
+    images[0] = 201  # of one colour throughout: its contrast is what rounding left
+    return images

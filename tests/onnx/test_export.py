@@ -46,12 +46,12 @@ def profiles(batch):
 def test_a_model_of_photos_is_exported_whole_with_all_that_it_sees(tmp_path):
     rng = np.random.default_rng(0)
     photos = rng.integers(0, rng.integers(40, 256, (40, 1, 1, 1)), (40, 140, 110, 3)).astype(np.uint8)
-    model = AnomalyModel(views=["patch_maps+places", "texture+subspace", "hog+neighbors", "statistics+burnout"],
-                         n_jobs=1).fit(photos)
+    model = AnomalyModel(views=["patch_maps+places", "texture+subspace", "lines+places", "hog+neighbors",
+                                "statistics+burnout"], n_jobs=1).fit(photos)
     written = export(model, tmp_path / "m.onnx")
     assert written.outputs == (
         "patch_maps.maps", "patch_maps+places.score", "texture.embedding", "texture.maps", "texture+subspace.score",
-        "hog.embedding", "statistics.embedding")
+        "lines.embedding", "lines.maps", "lines+places.score", "hog.embedding", "statistics.embedding")
     new = model.read_new(photos[::-1].copy()[:9] // 2)
     session = onnxruntime.InferenceSession(str(written.path), providers=["CPUExecutionProvider"])
     seen = {"images": new.pixels, "detail": new.detail, "texture": new.texture}
@@ -59,7 +59,7 @@ def test_a_model_of_photos_is_exported_whole_with_all_that_it_sees(tmp_path):
         name: images.shape[1:] for name, images in seen.items()}
     found = dict(zip(written.outputs, session.run(None, seen), strict=True))
     ranking = model.rank(new)
-    for column in ("patch_maps+places", "texture+subspace"):
+    for column in ("patch_maps+places", "texture+subspace", "lines+places"):
         np.testing.assert_allclose(found[f"{column}.score"], ranking.members[column], rtol=1e-4)
         assert np.ptp(ranking.members[column]) > 0.1
 

@@ -5,7 +5,7 @@ from torch import nn
 from torch.nn import functional
 
 from oddlens.learning import patches
-from oddlens.onnx.parts import answers, as_nodes, averages, padded, weighed, window_mean
+from oddlens.onnx.parts import answers, as_nodes, averages, padded, scaled, weighed, window_mean
 from onnx_runs import Graph, session_of
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 13, 10, 3), dtype=np.uint8)
@@ -44,6 +44,14 @@ def test_a_rim_repeats_the_edge_where_it_is_asked_to():
 def test_axes_are_averaged_down():
     np.testing.assert_allclose(given(lambda graph, images: weighed(graph, images, averages(13, 5), averages(10, 4)),
                                      3, 5, 4), functional.adaptive_avg_pool2d(BATCH, (5, 4)), atol=1e-6)
+
+
+def test_numbers_are_brought_to_a_scale():
+    middle, scale = np.array([0.5, 0.2, 0.9]), np.array([0.1, 2, 0.5])
+    found = given(lambda graph, images: scaled(graph, images, *(part[:, None, None] for part in (middle, scale))),
+                  3, 13, 10)
+    np.testing.assert_allclose(found, ((BATCH.permute(0, 2, 3, 1).numpy() - middle) / scale).transpose(0, 3, 1, 2),
+                               atol=1e-5)
 
 
 def test_layers_are_what_they_are_and_another_kind_is_an_error():

@@ -7,17 +7,7 @@ from oddlens.encoders.patch_maps import PatchMaps
 from oddlens.encoders.texture import Texture
 from oddlens.onnx.places import places_score
 from oddlens.protocols import Encoded
-from onnx_runs import Graph, apart, photos, session_of
-
-
-def slopes(shape):
-    """Pictures of which much is smooth, with sides that no step divides."""
-    rng = np.random.default_rng(0)
-    rows, columns = np.ogrid[: shape[0], : shape[1]]
-    slope = 120 + 60 * np.sin(rows / 7) + 50 * np.cos(columns / 9)
-    images = (slope[..., None] + rng.normal(0, 3, (30, *shape, 1))).clip(0, 255).astype(np.uint8)
-    images[0] = 201  # of one colour throughout: its contrast is what rounding left
-    return images
+from onnx_runs import Graph, apart, photos, session_of, slopes
 
 
 @pytest.mark.parametrize(("encoder", "most"), [

@@ -35,7 +35,7 @@ REACH = len(BINOMIAL) // 2 + 1  # pixels that the smoothing and the differences 
 
 def grid_of(height: int, width: int) -> tuple[int, int]:
     """(rows, columns) of the places of pictures of that size: two cells by two each, overlapping by one."""
-    rows, columns = _cells(height, width)
+    rows, columns = cells_of(height, width)
     return max(1, rows - 1), max(1, columns - 1)
 
 
@@ -45,13 +45,12 @@ def lines_of(image: Pixels) -> Floats:
     1 where the strongest line is as strong, in the mean along it, as the detail around is at a pixel.
     """
     height, width = image.shape[:2]
-    doublings = max(1, int(math.log2(max(height, width) / PART)))
-    shifts = _shifts(doublings)
+    shifts = shifts_of(height, width)
     margin = int(np.abs(shifts).max(2).sum(1).max()) + REACH
     light = np.pad(image.mean(2, dtype=np.float32) / 255, margin, mode="symmetric")
     angles = np.arange(DIRECTIONS) * math.pi / DIRECTIONS
     turned = np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32)
-    cells = np.zeros((*_cells(height, width), KINDS * DIRECTIONS), np.float32)
+    cells = np.zeros((*cells_of(height, width), KINDS * DIRECTIONS), np.float32)
     _fill(light, margin, turned, shifts, cells)
     if len(cells) > 1:
         cells = np.maximum(cells[:-1], cells[1:])
@@ -60,13 +59,15 @@ def lines_of(image: Pixels) -> Floats:
     return cells
 
 
-def _cells(height: int, width: int) -> tuple[int, int]:
+def cells_of(height: int, width: int) -> tuple[int, int]:
+    """(rows, columns) of the cells of pictures of that size, as square as whole pixels allow."""
     side = max(1.0, max(height, width) / CELLS)
     return max(1, round(height / side)), max(1, round(width / side))
 
 
-def _shifts(doublings: int) -> NDArray[np.int64]:
+def shifts_of(height: int, width: int) -> NDArray[np.int64]:
     """(DIRECTIONS, doublings, 4) how far down and across the two means lie that each doubling takes the mean of."""
+    doublings = max(1, int(math.log2(max(height, width) / PART)))
     found = np.empty((DIRECTIONS, doublings, 4), np.int64)
     for direction in range(DIRECTIONS):
         down, across = (f(direction * math.pi / DIRECTIONS) for f in (math.sin, math.cos))

@@ -1,6 +1,7 @@
 """Encoders as parts of a graph: the same numbers as ``encode`` gives, but for the last digits.
 
-What an encoder measures without learning is in ``measures.py``, what it says of each place in ``places.py``.
+What an encoder measures without learning is in ``measures.py``, what it says of each place in ``places.py`` and
+``lines.py``.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from oddlens.encoders.conv_autoencoder import ConvAutoencoder
 from oddlens.encoders.deep_autoencoder import DeepAutoencoder
 from oddlens.encoders.dictionary import SECOND_PATCH, Dictionary, scales
 from oddlens.encoders.hog import Hog
+from oddlens.encoders.lines import Lines
 from oddlens.encoders.patch_maps import PatchMaps
 from oddlens.encoders.pixels import Pixels
 from oddlens.encoders.statistics import Statistics
 from oddlens.encoders.texture import Texture
 from oddlens.encoders.transforms import Transforms
 from oddlens.onnx.graph import Graph
+from oddlens.onnx.lines import lines
 from oddlens.onnx.measures import hog, statistics
 from oddlens.onnx.parts import answers, as_nodes, averages, flat, pooled, residual, resized, weighed
 from oddlens.onnx.places import alterations, patch_maps, texture
@@ -81,5 +84,5 @@ def stacked_autoencoder(graph: Graph, encoder: Any) -> Given:
 ENCODERS: dict[type, Callable[[Graph, Any], Given]] = {
     Pixels: pixels, Dictionary: dictionary, Autoencoder: autoencoder, DeepAutoencoder: stacked_autoencoder,
     ConvAutoencoder: stacked_autoencoder, Hog: hog, Statistics: statistics, PatchMaps: patch_maps, Texture: texture,
-    Alterations: alterations, Transforms: transforms,
+    Alterations: alterations, Transforms: transforms, Lines: lines,
 }

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import nn
 from torch.nn import functional
 
@@ -60,6 +60,11 @@ def _numbers(tensor: Any) -> NDArray[np.float32]:
 def flat(graph: Graph, value: str, width: int) -> str:
     """(n, width) all numbers of an image in a row."""
     return graph.add("Reshape", value, graph.constant([-1, width], np.int64))
+
+
+def scaled(graph: Graph, value: str, middle: ArrayLike, scale: ArrayLike) -> str:
+    """How far each number is from its middle, in units of its scale."""
+    return graph.add("Div", graph.add("Sub", value, graph.constant(middle)), graph.constant(scale))
 
 
 def residual(graph: Graph, before: str, after: str) -> str:

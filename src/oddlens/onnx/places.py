@@ -12,7 +12,7 @@ from torch.nn import functional
 from oddlens.encoders.alterations import SEEN
 from oddlens.encoders.patch_maps import LEAST_CONTRAST, STEP
 from oddlens.onnx.graph import Graph
-from oddlens.onnx.parts import answers, as_nodes, weighed, window_mean
+from oddlens.onnx.parts import answers, as_nodes, scaled, weighed, window_mean
 
 
 def patch_maps(graph: Graph, encoder: Any) -> dict[str, str]:
@@ -45,8 +45,7 @@ def alterations(graph: Graph, encoder: Any) -> dict[str, str]:
         layers.append(shown)
     seen = graph.add("Concat", *(layers[layer] for layer in SEEN), axis=1)
     places = graph.add("Transpose", seen, perm=[0, 2, 3, 1])
-    centred = graph.add("Sub", places, graph.constant(encoder.middle_.numpy()))
-    return {"maps": graph.add("Div", centred, graph.constant(encoder.scale_.numpy()))}
+    return {"maps": scaled(graph, places, encoder.middle_.numpy(), encoder.scale_.numpy())}
 
 
 def texture(graph: Graph, encoder: Any) -> dict[str, str]:
@@ -62,10 +61,8 @@ def texture(graph: Graph, encoder: Any) -> dict[str, str]:
                                                   largest=largest)[0], over, keepdims=1) for largest in (1, 0)]
     summed = graph.add("Reshape", graph.add("Concat", mean, spread, *ends, axis=2),
                        graph.constant([-1, 4 * d], np.int64))
-    embedding = graph.add("Div", graph.add("Sub", summed, graph.constant(encoder.embedding_middle_)),
-                          graph.constant(encoder.embedding_scale_))
-    maps = graph.add("Div", graph.add("Sub", places, graph.constant(encoder.middle_)), graph.constant(encoder.scale_))
-    return {"embedding": embedding,
+    maps = scaled(graph, places, encoder.middle_, encoder.scale_)
+    return {"embedding": scaled(graph, summed, encoder.embedding_middle_, encoder.embedding_scale_),
             "maps": graph.add("Reshape", maps, graph.constant([-1, rows, columns, d], np.int64))}
 
 
