@@ -28,8 +28,8 @@ CELLS = 32  # along the longer side
 PART = 4  # a line's mean is taken over the longer side divided by this
 AROUND = 2  # cells on each side whose detail a place is compared with
 FAINTEST = 0.002  # in units of the pixel range, added to the detail around: fainter is noise of rounding
-BINOMIAL = np.array([1, 6, 15, 20, 15, 6, 1], np.float32) / 64  # as wide as a Gaussian of 1.2 pixels
-WIDTH = np.float32(1.2)  # pixels; slopes and curvatures are of a step and a line so wide
+BINOMIAL = np.array([1, 6, 15, 20, 15, 6, 1], np.float32)  # sixty-fourths; as wide as a Gaussian of 1.2 pixels
+WIDTH = 1.2  # pixels; slopes and curvatures are of a step and a line so wide
 REACH = len(BINOMIAL) // 2 + 1  # pixels that the smoothing and the differences look beyond
 
 
@@ -47,11 +47,9 @@ def lines_of(image: Pixels) -> Floats:
     height, width = image.shape[:2]
     shifts = shifts_of(height, width)
     margin = int(np.abs(shifts).max(2).sum(1).max()) + REACH
-    light = np.pad(image.mean(2, dtype=np.float32) / 255, margin, mode="symmetric")
-    angles = np.arange(DIRECTIONS) * math.pi / DIRECTIONS
-    turned = np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32)
+    light = np.pad(image.sum(2, dtype=np.float32), margin, mode="symmetric")
     cells = np.zeros((*cells_of(height, width), KINDS * DIRECTIONS), np.float32)
-    _fill(light, margin, turned, shifts, cells)
+    _fill(light, margin, turned(image.shape[2]).astype(np.float32), shifts, cells)
     if len(cells) > 1:
         cells = np.maximum(cells[:-1], cells[1:])
     if cells.shape[1] > 1:
@@ -78,21 +76,31 @@ def shifts_of(height: int, width: int) -> NDArray[np.int64]:
     return found
 
 
+def turned(channels: int) -> NDArray[np.float64]:
+    """(KINDS, DIRECTIONS, 3) what makes the three curvatures, or the two slopes, that across a direction, in 0..1.
+
+    Curvatures and slopes are sums of whole numbers below 2 to the 24th, which float32 holds: so what is flat is flat.
+    """
+    angles = np.arange(DIRECTIONS) * math.pi / DIRECTIONS
+    across, down = np.cos(angles), np.sin(angles)
+    found = np.array([[WIDTH**2 * down**2, -(WIDTH**2) / 2 * down * across, WIDTH**2 * across**2],
+                      [-WIDTH / 2 * down, WIDTH / 2 * across, np.zeros(DIRECTIONS)]])
+    return np.asarray(found.transpose(0, 2, 1) / (255 * channels * BINOMIAL.sum(dtype=np.float64) ** 2))
+
+
 @vector_kernel
-def _fill(light: Floats, margin: int, turned: Floats, shifts: NDArray[np.int64], cells: Floats) -> None:
+def _fill(light: Floats, margin: int, weights: Floats, shifts: NDArray[np.int64], cells: Floats) -> None:
     """Fill (rows, columns, 2 x directions) with the strongest of each cell; rows are views, so they become vectors."""
     tall, wide = light.shape
     height, width = tall - 2 * margin, wide - 2 * margin
-    rows, columns, directions = cells.shape[0], cells.shape[1], len(turned)
+    rows, columns, directions = cells.shape[0], cells.shape[1], weights.shape[1]
     parts = _derivatives(light)
     old, new = np.empty_like(light), np.empty_like(light)
     square = np.empty((rows, columns), np.float32)
     for kind in range(KINDS):
         square[:] = 0
         for direction in range(directions):
-            across, down = turned[direction]
-            one, two, three = ((down * down, -2 * down * across, across * across) if kind == 0
-                               else (-down, across, np.float32(0)))
+            one, two, three = weights[kind, direction]
             first = 0 if kind == 0 else 3
             for y in range(REACH, tall - REACH):
                 line, a, b, c = old[y], parts[first, y], parts[first + 1, y], parts[2, y]
@@ -135,7 +143,7 @@ def _fill(light: Floats, margin: int, turned: Floats, shifts: NDArray[np.int64],
 
 @vector_kernel
 def _derivatives(light: Floats) -> Floats:
-    """(5, tall, wide) of the smoothed light: curvature across, slanting and down, slope across and down."""
+    """(5, tall, wide) of the smoothed light, in whole numbers: curvature across, slanting, down, slope across, down."""
     tall, wide = light.shape
     found = np.zeros((5, tall, wide), np.float32)
     smooth, passed = np.zeros_like(light), np.zeros_like(light)
@@ -152,16 +160,15 @@ def _derivatives(light: Floats) -> Floats:
             source = passed[y, tap : tap + len(line)]
             for x in range(len(line)):
                 line[x] += BINOMIAL[tap] * source[x]
-    slope, curve = WIDTH / 2, WIDTH * WIDTH
     for y in range(1, tall - 1):
         above, here, below = smooth[y - 1], smooth[y], smooth[y + 1]
         left, middle, right = here[: wide - 2], here[1 : wide - 1], here[2:]
         for x in range(wide - 2):
-            found[0, y, x + 1] = curve * (left[x] - 2 * middle[x] + right[x])
-            found[1, y, x + 1] = curve / 4 * (below[x + 2] - below[x] - above[x + 2] + above[x])
-            found[2, y, x + 1] = curve * (above[x + 1] - 2 * middle[x] + below[x + 1])
-            found[3, y, x + 1] = slope * (right[x] - left[x])
-            found[4, y, x + 1] = slope * (below[x + 1] - above[x + 1])
+            found[0, y, x + 1] = left[x] - 2 * middle[x] + right[x]
+            found[1, y, x + 1] = below[x + 2] - below[x] - above[x + 2] + above[x]
+            found[2, y, x + 1] = above[x + 1] - 2 * middle[x] + below[x + 1]
+            found[3, y, x + 1] = right[x] - left[x]
+            found[4, y, x + 1] = below[x + 1] - above[x + 1]
     return found
 
 

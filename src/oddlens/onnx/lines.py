@@ -1,7 +1,7 @@
-"""Long lines and edges, as a part of a graph: ``learning.lines`` in whole numbers for as long as it can be.
+"""Long lines and edges, as a part of a graph.
 
-Up to the slopes and curvatures everything is a sum of products of whole numbers below 2 to the 24th, which float32
-holds: a flat place stays flat in any runtime, in whatever order it adds up. Only then they are brought to 0..1.
+As in ``learning.lines`` everything up to the slopes and curvatures is a sum of whole numbers that float32 holds: a flat
+place stays flat in any runtime, in whatever order it adds up.
 """
 
 from __future__ import annotations
@@ -18,15 +18,14 @@ from oddlens.learning.lines import (
     FAINTEST,
     KINDS,
     REACH,
-    WIDTH,
     cells_of,
     grid_of,
     shifts_of,
+    turned,
 )
 from oddlens.onnx.graph import Graph
 from oddlens.onnx.parts import scaled, weighed
 
-TAPS = BINOMIAL / BINOMIAL[0]  # whole numbers
 CURVED, SLOPING = [1, -2, 1], [-1, 0, 1]
 DIFFERENCES = np.zeros((5, 1, 3, 3), np.float32)  # as ``learning.lines``: curvature across, slanting, down, then slopes
 DIFFERENCES[0, 0, 1] = DIFFERENCES[2, 0, :, 1] = CURVED
@@ -52,12 +51,12 @@ def _measures(graph: Graph) -> str:
     shifts = shifts_of(height, width).reshape(DIRECTIONS, -1, 2, 2)  # doublings, means, axes
     rims = np.abs(shifts).max(2)[:, ::-1].cumsum(1)[:, ::-1]  # how far each doubling and those after it look beyond
     margins = rims[:, 0].max(0)
-    slopes, turned = _derivatives(graph, margins + REACH), _turned(channels)
-    around = _around(graph, slopes, turned, margins)
+    slopes, weights = _derivatives(graph, margins + REACH), _weights(channels)
+    around = _around(graph, slopes, weights, margins)
     strongest = []
     for direction in range(DIRECTIONS):
-        weights = turned[:, direction] / 2 ** len(shifts[direction])  # the halves of all doublings at once
-        across = graph.add("Conv", slopes, graph.constant(weights[:, :, None, None]))
+        halved = weights[:, direction] / 2 ** len(shifts[direction])  # by all doublings at once
+        across = graph.add("Conv", slopes, graph.constant(halved[:, :, None, None]))
         along = _summed(graph, across, margins, shifts[direction], rims[direction])
         strongest.append(_strongest(graph, graph.add("Abs", along)))
     rows, columns = cells_of(height, width)
@@ -79,28 +78,25 @@ def _derivatives(graph: Graph, margins: NDArray[np.int64]) -> str:
         mirrored = np.pad(np.arange(side), int(margin), mode="symmetric")
         light = graph.add("Gather", light, graph.constant(mirrored, np.int64), axis=axis + 2)
     for shape in ((1, 1, -1, 1), (1, 1, 1, -1)):
-        light = graph.add("Conv", light, graph.constant(TAPS.reshape(shape)))
+        light = graph.add("Conv", light, graph.constant(BINOMIAL.reshape(shape)))
     return graph.add("Conv", light, graph.constant(DIFFERENCES))
 
 
-def _turned(channels: int) -> NDArray[np.float64]:
-    """(KINDS, DIRECTIONS, 5) what makes curvatures and slopes, as they are in whole numbers, those in a direction."""
-    angles = np.arange(DIRECTIONS) * np.pi / DIRECTIONS
-    across, down, none = np.cos(angles), np.sin(angles), np.zeros(DIRECTIONS)
-    curve, slope = WIDTH**2, WIDTH / 2
-    turned = np.array([[curve * down**2, -curve / 2 * down * across, curve * across**2, none, none],
-                       [none, none, none, -slope * down, slope * across]]).transpose(0, 2, 1)
-    return np.asarray(turned / (255 * channels * TAPS.sum() ** 2))
+def _weights(channels: int) -> NDArray[np.float64]:
+    """(KINDS, DIRECTIONS, 5) what makes curvatures and slopes those in a direction."""
+    three, found = turned(channels), np.zeros((KINDS, DIRECTIONS, len(DIFFERENCES)))
+    found[0, :, :3], found[1, :, 3:] = three[0], three[1, :, :2]
+    return found
 
 
-def _around(graph: Graph, slopes: str, turned: NDArray[np.float64], margins: NDArray[np.int64]) -> str:
+def _around(graph: Graph, slopes: str, weights: NDArray[np.float64], margins: NDArray[np.int64]) -> str:
     """(n, KINDS, rows, columns) how strong lines and edges are in the cells around, at a pixel and in any direction."""
     height, width, _ = graph.shape
     inner = _part(graph, slopes, {axis + 2: (int(margins[axis]), graph.shape[axis]) for axis in (0, 1)})
     # A square in one direction is a sum of products of two derivatives; so is the mean over all directions.
-    pairs = np.einsum("kda,kdb->ab", turned, turned) / DIRECTIONS
+    pairs = np.einsum("kda,kdb->ab", weights, weights) / DIRECTIONS
     products = graph.add("Mul", inner, graph.add("Conv", inner, graph.constant(pairs[:, :, None, None])))
-    used = np.abs(turned).max(1) > 0  # by kind
+    used = np.abs(weights).max(1) > 0  # by kind
     square = graph.add("Conv", products, graph.constant(used[:, :, None, None]))
     means = (_means(side, cells) for side, cells in zip((height, width), cells_of(height, width), strict=True))
     nearby = graph.add("AveragePool", weighed(graph, square, *means), kernel_shape=[2 * AROUND + 1] * 2,
