@@ -33,7 +33,7 @@ WITH = {
     "autoencoder": "reconstruction", "deep_autoencoder": "reconstruction", "conv_autoencoder": "reconstruction",
     "transforms": "surprise", "patch_maps": "places", "backbone": "places", "statistics": "burnout",
     "texture": "burnout", "activations": "autoencoder", "reconstruction": "autoencoder", "surprise": "transforms",
-    "alterations": "places", "places": "patch_maps", "patch_bank": "patch_maps",
+    "alterations": "places", "lines": "burnout", "places": "patch_maps", "patch_bank": "patch_maps",
 }
 
 
