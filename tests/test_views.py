@@ -100,12 +100,16 @@ def test_the_dictionary_leads_and_at_most_effort_three_of_them_do():
     assert [(view.encoder, view.detector) for view in chosen("fast")] == [("dictionary", "burnout")]
 
 
-def test_where_views_of_detail_lead_too_the_tails_of_the_others_are_as_loud_beside_each_as_without():
-    small = {"a": View("a", "x", lead=1), "b": View("b", "x", lead=0, tail_weight=0.6)}
+def test_where_views_of_detail_lead_too_a_tail_is_as_loud_beside_each_as_without_them():
+    small = {"a": View("a", "x"), "b": View("b", "x", lead=0, tail_weight=TailWeight(0.6, 0.3, 0.9))}
     large = {"c": View("c", "x", lead=2, tail_weight=0.1, detail=True)}
     assert fusion(small, 1, 1.0).tails == {"b": 0.6}
     assert fusion(small | large, 1, 1.0).tails == pytest.approx({"b": 0.2, "c": 0.1})
+    framed = large | {"d": View("d", "x", lead=1, detail=True, by_place=True)}
+    assert fusion(small | framed, 3, 1.0, 1.0).tails == pytest.approx({"b": 0.225, "c": 0.1})  # whatever the frame
     assert fusion({"b": small["b"]} | large, 1, 1.0).tails == {"b": 0.6, "c": 0.1}  # none of the small ones leads
+    number = {"a": View("a", "x"), "b": View("b", "x", lead=0, tail_weight=0.6)}
+    assert fusion(number | large, 1, 1.0).tails == {"b": 0.6, "c": 0.1}  # as asked for
 
 
 def test_some_lead_only_where_the_collection_is_of_one_kind():

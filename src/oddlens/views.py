@@ -45,8 +45,8 @@ class View:
     encoder, detector:  names (``oddlens list`` shows them) or objects.
     lead:               its share in the leading score, relative to the other leads; 0: it does not lead.
     unimodal:           it leads in proportion to the collection's unimodality.
-    tail_weight:        the weight of its squared surprisal beside the lead, a number or a ``TailWeight``; squared, it
-                        counts only in its far tail.
+    tail_weight:        the weight of its squared surprisal beside the lead; squared, it counts only in its far tail. A
+                        number, or a ``TailWeight``, which is less where views of detail lead too.
     detail:             it is for images in more detail alone; where they have none, it is left out.
     by_place:           it compares each place with the same place in the others; in a collection of pictures in one
                         frame the other views lead the less for it.
@@ -133,16 +133,16 @@ def fusion(views: Mapping[str, View], channels: int, unimodality: float, alignme
     alignment:    0 to 1 (the same thing in the same frame), as ``structure.alignment`` finds it.
     """
     frame = 1 - alignment if any(view.by_place and view.lead for view in views.values()) else 1.0
-    leads = {name: view.lead * (unimodality if view.unimodal else 1.0) * (1.0 if view.by_place else frame)
-             for name, view in views.items()}
+    asked = {name: view.lead * (unimodality if view.unimodal else 1.0) for name, view in views.items()}
+    leads = {name: lead * (1.0 if views[name].by_place else frame) for name, lead in asked.items()}
     total = sum(leads.values())
     if not total > 0:
         raise OptionError("No view leads: give one at least a lead above 0.")
-    # Tail weights were found beside the few views that lead in small images. Where those of detail lead too, a tail
-    # weighs as much beside each of them as it did.
-    small = sum(lead for name, lead in leads.items() if not views[name].detail) / total
-    tails = {name: view.tail_weights.of(channels, unimodality) * (1.0 if view.detail else small or 1.0)
-             for name, view in views.items()}
+    # Weights by kind of collection were found beside the few views that lead in small images. Where those of detail
+    # lead too, a tail weighs as much beside each of them as it did.
+    few = sum(lead for name, lead in asked.items() if not views[name].detail) / sum(asked.values())
+    tails = {name: view.tail_weight.of(channels, unimodality) * (few or 1.0) if isinstance(view.tail_weight, TailWeight)
+             else view.tail_weight for name, view in views.items()}
     return Fusion({name: lead / total for name, lead in leads.items() if lead},
                   {name: tail for name, tail in tails.items() if tail})
 
