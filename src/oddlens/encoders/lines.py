@@ -39,6 +39,7 @@ class Lines(MeasuredPlaces):
     detail_images = 1000  # as patch_maps: it looks at what there is
     name = "lines"
     least_scale = 0.02  # of the strength of the detail around
+    learned_images = 1000  # measuring takes time, and a scale is known by then
 
     def __init__(self, extreme_share: float = 0.02) -> None:
         self.extreme_share = extreme_share

@@ -15,15 +15,15 @@ from oddlens.options import require_numbers
 from oddlens.progress import advance
 from oddlens.protocols import Encoded, Floats, Pixels, State
 
-LEARNED_IMAGES = 20_000  # that the scales are learned from
 BATCH = 256
 
 
 class MeasuredPlaces(BaseEstimator):
     """An encoder that gives measures: the parts that encoders of several kinds of measure share.
 
-    A class made of it sets ``name``, by which it is registered, and ``least_scale``, so that what hardly varies is not
-    blown up, in units of a measure; and says in ``grid``, ``measured`` and ``summed`` what is measured.
+    A class made of it sets ``name``, by which it is registered; ``least_scale``, in units of a measure, so that what
+    hardly varies is not blown up; and ``learned_images``, from how many the scales are learned. In ``grid``,
+    ``measured`` and ``summed`` it says what is measured.
 
     Fitted: ``middle_`` and ``scale_``, (d,), of each measure over all places, and of each number of the embedding
     ``embedding_middle_`` and ``embedding_scale_``.
@@ -32,6 +32,7 @@ class MeasuredPlaces(BaseEstimator):
     gives = frozenset({"embedding", "maps"})
     name: ClassVar[str]
     least_scale: ClassVar[float]
+    learned_images: ClassVar[int] = 20_000
     extreme_share: float
 
     def measured(self, pixels: Pixels) -> Floats:
@@ -51,7 +52,7 @@ class MeasuredPlaces(BaseEstimator):
         require_numbers(self)
         self._check()
         self.shape_ = tuple(pixels.shape[1:])
-        some = np.sort(np.random.default_rng(0).permutation(len(pixels))[:LEARNED_IMAGES])
+        some = np.sort(np.random.default_rng(0).permutation(len(pixels))[: self.learned_images])
         total, square, count, summed = 0.0, 0.0, 0, []
         for start in range(0, len(some), BATCH):
             measures = self.measured(pixels[some[start : start + BATCH]])
