@@ -49,7 +49,8 @@ def lines_of(image: Pixels) -> Floats:
     margin = int(np.abs(shifts).max(2).sum(1).max()) + REACH
     light = np.pad(image.sum(2, dtype=np.float32), margin, mode="symmetric")
     cells = np.zeros((*cells_of(height, width), KINDS * DIRECTIONS), np.float32)
-    _fill(light, margin, turned(image.shape[2]).astype(np.float32), shifts, cells)
+    tops, lefts = (margin + starts_of(side, count) for side, count in zip(image.shape, cells.shape[:2], strict=False))
+    _fill(light, tops, lefts, turned(image.shape[2]).astype(np.float32), shifts, cells)
     if len(cells) > 1:
         cells = np.maximum(cells[:-1], cells[1:])
     if cells.shape[1] > 1:
@@ -61,6 +62,11 @@ def cells_of(height: int, width: int) -> tuple[int, int]:
     """(rows, columns) of the cells of pictures of that size, as square as whole pixels allow."""
     side = max(1.0, max(height, width) / CELLS)
     return max(1, round(height / side)), max(1, round(width / side))
+
+
+def starts_of(side: int, cells: int) -> NDArray[np.int64]:
+    """(cells + 1,) where along an axis each cell begins, and where the last one ends."""
+    return np.arange(cells + 1) * side // cells
 
 
 def shifts_of(height: int, width: int) -> NDArray[np.int64]:
@@ -89,10 +95,12 @@ def turned(channels: int) -> NDArray[np.float64]:
 
 
 @vector_kernel
-def _fill(light: Floats, margin: int, weights: Floats, shifts: NDArray[np.int64], cells: Floats) -> None:
+def _fill(
+    light: Floats, tops: NDArray[np.int64], lefts: NDArray[np.int64], weights: Floats, shifts: NDArray[np.int64],
+    cells: Floats,
+) -> None:
     """Fill (rows, columns, 2 x directions) with the strongest of each cell; rows are views, so they become vectors."""
     tall, wide = light.shape
-    height, width = tall - 2 * margin, wide - 2 * margin
     rows, columns, directions = cells.shape[0], cells.shape[1], weights.shape[1]
     parts = _derivatives(light)
     old, new = np.empty_like(light), np.empty_like(light)
@@ -106,7 +114,7 @@ def _fill(light: Floats, margin: int, weights: Floats, shifts: NDArray[np.int64]
                 line, a, b, c = old[y], parts[first, y], parts[first + 1, y], parts[2, y]
                 for x in range(wide):
                     line[x] = one * a[x] + two * b[x] + three * c[x]
-            _add_squares(old, margin, height, width, square)
+            _add_squares(old, tops, lefts, square)
             edge = REACH
             for step in range(shifts.shape[1]):
                 y1, x1, y2, x2 = shifts[direction, step]
@@ -119,16 +127,7 @@ def _fill(light: Floats, margin: int, weights: Floats, shifts: NDArray[np.int64]
                     for x in range(count):
                         line[x] = (a[x] + b[x]) * np.float32(0.5)
                 old, new = new, old
-            at = kind * directions + direction
-            for row in range(rows):
-                top, bottom = margin + row * height // rows, margin + (row + 1) * height // rows
-                for column in range(columns):
-                    left, right = margin + column * width // columns, margin + (column + 1) * width // columns
-                    most = np.float32(0)
-                    for y in range(top, bottom):
-                        for value in old[y, left:right]:
-                            most = max(most, abs(value))
-                    cells[row, column, at] = most
+            _put_strongest(old, tops, lefts, cells[:, :, kind * directions + direction])
         for row in range(rows):
             for column in range(columns):
                 total, count = np.float32(0), 0
@@ -173,15 +172,25 @@ def _derivatives(light: Floats) -> Floats:
 
 
 @vector_kernel
-def _add_squares(values: Floats, margin: int, height: int, width: int, square: Floats) -> None:
+def _add_squares(values: Floats, tops: NDArray[np.int64], lefts: NDArray[np.int64], square: Floats) -> None:
     """Add to each cell the mean square of the values in it."""
-    rows, columns = square.shape
-    for row in range(rows):
-        top, bottom = margin + row * height // rows, margin + (row + 1) * height // rows
-        for column in range(columns):
-            left, right = margin + column * width // columns, margin + (column + 1) * width // columns
+    for row in range(len(tops) - 1):
+        for column in range(len(lefts) - 1):
+            cell = values[tops[row] : tops[row + 1], lefts[column] : lefts[column + 1]]
             total = np.float32(0)
-            for y in range(top, bottom):
-                for value in values[y, left:right]:
+            for line in cell:
+                for value in line:
                     total += value * value
-            square[row, column] += total / ((bottom - top) * (right - left))
+            square[row, column] += total / cell.size
+
+
+@vector_kernel
+def _put_strongest(values: Floats, tops: NDArray[np.int64], lefts: NDArray[np.int64], found: Floats) -> None:
+    """Put into each cell the largest of the values in it, whatever its sign."""
+    for row in range(len(tops) - 1):
+        for column in range(len(lefts) - 1):
+            most = np.float32(0)
+            for line in values[tops[row] : tops[row + 1], lefts[column] : lefts[column + 1]]:
+                for value in line:
+                    most = max(most, abs(value))
+            found[row, column] = most

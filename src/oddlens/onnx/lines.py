@@ -21,6 +21,7 @@ from oddlens.learning.lines import (
     cells_of,
     grid_of,
     shifts_of,
+    starts_of,
     turned,
 )
 from oddlens.onnx.graph import Graph
@@ -121,7 +122,7 @@ def _strongest(graph: Graph, value: str) -> str:
     """(n, KINDS, rows, columns) the largest of each cell."""
     longest = []
     for axis, (side, cells) in enumerate(zip(graph.shape, cells_of(*graph.shape[:2]), strict=False)):
-        start = np.arange(cells + 1) * side // cells
+        start = starts_of(side, cells)
         counts = np.diff(start)
         longest.append(int(counts.max()))
         if counts.min() < counts.max():  # its last pixel once more
@@ -133,7 +134,7 @@ def _strongest(graph: Graph, value: str) -> str:
 
 def _means(side: int, cells: int) -> NDArray[np.float32]:
     """(cells, side) the weights that average an axis over each cell."""
-    start = np.arange(cells + 1) * side // cells
+    start = starts_of(side, cells)
     places = np.arange(side)
     within = (start[:-1, None] <= places) & (places < start[1:, None])
     return (within / np.diff(start)[:, None]).astype(np.float32)
