@@ -52,21 +52,45 @@ def say_interrupted() -> int:
 
 
 @contextmanager
-def ended_by_interrupt(words: str, say: Callable[[str], None], seconds: float) -> Iterator[None]:
+def ended_by_interrupt(
+    words: str, say: Callable[[str], None], seconds: float, end: Callable[[], None],
+) -> Iterator[None]:
     """Within the block an interrupt is the end that a person was offered, and no failure: ``words``, and exit code 0.
 
+    An interrupt is noted, ``end`` makes the block end, and ``KeyboardInterrupt`` is raised then; the next one at once.
+    At once it may come where Python passes none on (in a destructor, say), but prints it and drops it.
+
     seconds:  that work under way may take to end, before the process leaves without it.
+    end:      has what runs in the block come to its end soon; called between any two steps.
     """
     global _way_out
     _way_out, interrupted = _WayOut(words, say, 0, seconds), False
+
+    def hear(*_: object) -> None:
+        nonlocal interrupted
+        if interrupted:  # asked for again: at once
+            raise KeyboardInterrupt
+        interrupted = True
+        end()
+
+    heard_before = signal.signal(signal.SIGINT, hear) if _hears() else None
     try:
         yield
+        if interrupted:
+            raise KeyboardInterrupt
     except KeyboardInterrupt:  # what was offered holds for what is closed on the way out too
         interrupted = True
         raise
     finally:
         if not interrupted:
             _way_out = _USUAL
+        if heard_before is not None:
+            signal.signal(signal.SIGINT, heard_before)
+
+
+def _hears() -> bool:
+    """Whether signals are this thread's to hear."""
+    return threading.current_thread() is threading.main_thread()
 
 
 @contextmanager
@@ -76,7 +100,7 @@ def interruptible() -> Iterator[None]:
     Python hears of a signal between two steps of its own; the system writes it into a pipe at once, and a thread
     that waits there gives the usual way out a moment, then leaves.
     """
-    if os.name == "nt" or threading.current_thread() is not threading.main_thread():  # no pipe may be waited for there
+    if os.name == "nt" or not _hears():  # no pipe may be waited for there
         yield
         return
     listen, tell = os.pipe()

@@ -8,6 +8,7 @@ import secrets
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +85,8 @@ def review(folder: str | Path, say: Callable[[str], None], **options: Any) -> No
                 "use a tunnel: ssh -L.")
         labels = folder.folder if isinstance(folder, OpenedRun) else Path(folder)
         with ended_by_interrupt(f"The review has ended. Labels are saved in {labels / run_folder.LABELS}; the same "
-                                "command goes on with it.", say, LEAVING_SECONDS):
+                                "command goes on with it.", say, LEAVING_SECONDS,
+                                partial(setattr, server, "should_exit", True)):
             say(f"Open {address}")
             say("Each label is saved as it is given. Ctrl-C ends the review; the same command goes on with it.")
             server.run(sockets=[listening])

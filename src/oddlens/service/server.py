@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +77,6 @@ def serve(path: str | Path, say: Callable[[str], None], **options: Any) -> None:
                     "ODDLENS_TOKEN.")
             say("What is sent is not encrypted: put a proxy with TLS before it where the network is not your own.")
         with ended_by_interrupt("The service has ended. No image was kept; the same command starts it again.", say,
-                                LEAVING_SECONDS):
+                                LEAVING_SECONDS, partial(setattr, server, "should_exit", True)):
             say(f"Send images to {address}score; {address}openapi.json says how. Ctrl-C ends it.")
             server.run(sockets=[listening])
