@@ -1,11 +1,15 @@
 """Photographs are also read larger, and views of fine detail see that copy, through the whole of the product."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from oddlens import AnomalyModel, load_model, save_model
+from oddlens.calibration import Fusion
+from oddlens.encoders.alterations import Alterations
 from oddlens.encoders.patch_maps import PatchMaps
 from oddlens.errors import OptionError
 from oddlens.explaining.explainer import Explainer
@@ -172,3 +176,54 @@ def test_the_heat_is_where_the_view_says(model, images):
     row, column = np.unravel_index(heat.argmax(), heat.shape)
     assert 60 < row * 120 / heat.shape[0] < 82
     assert 20 < column * 160 / heat.shape[1] < 70
+
+
+def test_of_an_ordinary_picture_too_the_view_says_where(model, images, monkeypatch):
+    ranking = model.rank()
+    explainer = Explainer(model, model.read(images), ranking)
+    monkeypatch.setattr(model, "score_pixels", None)  # no part of it is exchanged
+    row = int(ranking.order()[len(images) // 2])
+    heat, _ = explainer.heat(row)
+    places = model.detectors_["patch_maps+places"].places_own(row)
+    smooth = gaussian_filter(np.maximum(places - np.median(places), 0), 0.045 * np.array(places.shape), mode="nearest")
+    assert np.allclose((np.array(np.unravel_index(heat.argmax(), heat.shape)) + 0.5) / heat.shape,
+                       (np.array(np.unravel_index(smooth.argmax(), smooth.shape)) + 0.5) / smooth.shape, atol=0.05)
+
+
+@pytest.fixture(scope="module")
+def altered(images):
+    """Fitted with a view by lines and one by the network that finds altered places, in few steps."""
+    return AnomalyModel(views=[View("lines", "places"), View("alterations", "places", lead=3.0,
+                                                             encoder_options={"steps": 2})]).fit(images)
+
+
+def peak(model, images, row):
+    heat = Explainer(model, model.read(images), model.rank()).heat(row)[0]
+    return tuple((np.array(np.unravel_index(heat.argmax(), heat.shape)) + 0.5) / heat.shape)
+
+
+def test_the_network_itself_says_where_beside_the_view_of_its_features(altered, images, monkeypatch):
+    def told(self, pixels):
+        found = np.zeros((len(pixels), 24, 32), np.float32)
+        found[:, 18, 8] = 1
+        return found
+
+    monkeypatch.setattr(Alterations, "tell_places", told)
+    assert peak(altered, images, 7) == pytest.approx((18.5 / 24, 8.5 / 32), abs=0.03)
+
+
+def test_a_view_that_leads_more_has_more_say_where(altered, images, monkeypatch):
+    def spike(down, across):
+        places = np.zeros((24, 32))
+        places[down, across] = 1
+        return lambda row: places
+
+    monkeypatch.setattr(Alterations, "tell_places", lambda self, pixels: np.zeros((1, 24, 32), np.float32))
+    monkeypatch.setattr(altered.detectors_["lines+places"], "places_own", spike(5, 5), raising=False)
+    monkeypatch.setattr(altered.detectors_["alterations+places"], "places_own", spike(18, 26), raising=False)
+    rare = {column: SimpleNamespace(raw=lambda scores: np.array([0.1])) for column in altered.detectors_}
+    monkeypatch.setattr(Explainer, "_nulls", rare)  # both find it as rare
+    assert peak(altered, images, 7) == pytest.approx((18.5 / 24, 26.5 / 32), abs=0.03)
+    swapped = Fusion({"lines+places": 0.75, "alterations+places": 0.25}, {})
+    monkeypatch.setattr(altered, "fusion_", swapped)
+    assert peak(altered, images, 7) == pytest.approx((5.5 / 24, 5.5 / 32), abs=0.03)

@@ -23,6 +23,7 @@ Optional, and used where it is there:
     LimitsDetail  an encoder that wants it of so many images at most
     KnowsFitted   an encoder that knows the fitted images and can tell nothing of others
     SeesTexture   an encoder that takes what was measured of the images' texture
+    TellsPlaces   an encoder that says itself where in the picture an image is strange
     Explains      a detector that says what made an image strange
     ShowsPlaces   a detector that says where in the picture an image is strange
     ReadsNear     a source that can read an image reduced
@@ -350,6 +351,14 @@ class ShowsPlaces(Protocol):
 
     def places_new(self, encoded: Encoded) -> NDArray[np.float32]:
         """(m, rows, columns) the same of other images."""
+
+
+@runtime_checkable
+class TellsPlaces(Protocol):
+    """Optional, of an encoder that gives maps: it says itself where in the picture an image is strange."""
+
+    def tell_places(self, pixels: Pixels) -> NDArray[np.float32]:
+        """(m, rows, columns) how strange each place of images is."""
 
 
 @runtime_checkable

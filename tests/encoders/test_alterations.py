@@ -48,6 +48,19 @@ def test_large_images_are_averaged_down_to_about_128_pixels():
     assert Alterations(steps=1).fit(narrow[:, :15]).encode(narrow[:, :15], MAPS).maps.shape == (12, 4, 63, 64)
 
 
+def test_it_tells_itself_which_places_were_altered(fitted, grain):
+    told = fitted.tell_places(grain)
+    assert told.shape == (80, 16, 16)
+    assert told.dtype == np.float32
+    for row in range(4):
+        down, across = np.unravel_index(told[row].argmax(), (16, 16))
+        assert 4 <= down <= 10
+        assert 5 <= across <= 11
+    assert np.array_equal(fitted.tell_places(grain[1:2])[0], told[1])
+    again = Alterations(steps=300).set_state(fitted.get_state())
+    assert np.array_equal(again.tell_places(grain), told)
+
+
 def test_what_it_learned_shows_where_a_piece_was_put_in(fitted, grain):
     def contrast(encoder):
         """How much stranger the square is than the rest, in each of the four."""

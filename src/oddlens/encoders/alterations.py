@@ -4,7 +4,8 @@ What is odd in a photograph is often a piece that does not belong: a blob, a cut
 looks like, but pictures of the collection itself can be altered in many ways, and a network that sees some 50 pixels
 at once learns to tell altered places from untouched ones. It learns what fits together in these pictures: how an edge
 goes on, how grain meets grain. Its answers are good only for alterations like those that it saw; its features serve for
-others too, so they are what is given, for detectors that find the places where they are unusual.
+others too, so they are what is given, for detectors that find the places where they are unusual. In which place of an
+odd picture the oddity lies is what the answers say as well as these, and together they say it better.
 
 Odd images are shown as untouched ones too. They are few, and the steps are far fewer than it takes to learn them by
 heart: so many an image, and never more than a fixed number, however large the collection is. Rough grain takes long to
@@ -90,6 +91,11 @@ class Network(nn.Module):
         """(n, 64, rows, columns) what the third and the last layer make of images in 0..1."""
         made = self.layers(self.shrunk(images))
         return torch.cat([made[layer] for layer in SEEN], 1)
+
+    def answers(self, images: Tensor) -> Tensor:
+        """(n, rows, columns) the log odds that each place of images in 0..1 was altered."""
+        found: Tensor = self.answer(self.layers(self.shrunk(images))[-1])[:, 0]
+        return found
 
     def forward(self, batch: Tensor) -> Tensor:
         """The mean cross-entropy of the answers, altered places and others counting equally."""
@@ -181,6 +187,17 @@ class Alterations(BaseEstimator):
                 maps[rows] = found[: rows.stop - start].half().numpy()
                 advance("encoding", rows.stop, len(pixels))
         return Encoded(maps=maps)
+
+    def tell_places(self, pixels: Pixels) -> NDArray[np.float32]:
+        """(m, rows, columns) the network's answers: the log odds that each place of images was altered."""
+        check_is_fitted(self, "losses_")
+        check_images(pixels, self.shape_)
+        found = np.empty((len(pixels), *self._grid()), np.float32)
+        with torch.inference_mode(), one_thread():
+            for start in range(0, len(pixels), BATCH):
+                rows = slice(start, min(start + BATCH, len(pixels)))
+                found[rows] = self.network_.answers(filled(pixels[rows], BATCH))[: rows.stop - start].numpy()
+        return found
 
     def get_state(self) -> State:
         """The weights, the image shape, the training loss, and the features' middle and scale."""

@@ -23,7 +23,7 @@ from oddlens.explaining.orientation import ROTATIONS
 from oddlens.explaining.reference_images import Memory
 from oddlens.model import AnomalyModel
 from oddlens.pixels import Collection
-from oddlens.protocols import Doubles, KnowsFitted, Pixels, Reason, ShowsPlaces, Why
+from oddlens.protocols import Doubles, KnowsFitted, Pixels, Reason, ShowsPlaces, TellsPlaces, Why
 from oddlens.ranking import Ranking
 
 MOST_GROUPED = 2000  # strangest images that are grouped
@@ -31,7 +31,6 @@ SEARCHED_ORDINARY = 5000  # ordinary images that the nearest are searched among
 SHOWN_NEAREST = 3  # nearest ordinary images that are shown
 FAST_WINDOWS = 12  # windows that are tried for a heat map of a fast run
 HEAT_SIDE = 160  # pixels on the longer side of a heat map
-RARE = 0.03  # share of ordinary images: a view by place that finds so few stranger says where
 LEAST_RARITY = 1e-9  # below which a view counts no more
 LEAST_SPREAD = 1e-6  # of the places of one image
 
@@ -236,32 +235,37 @@ class Explainer:
         return framed(heat, height, width, self.model.format_.resize), PLACES[differs]
 
     def _places(self, row: int) -> Doubles | None:
-        """Where an image is strange by the views that say so themselves, if one of them finds it rare.
+        """Where an image is strange by the views that say so themselves; None where there is none, or none minds.
 
-        Each says it in units of its own picture, and counts the more the rarer it finds it (as minus the log of the
-        share of ordinary images): a view to which a picture is ordinary has a strangest place in it, too.
+        Each says it in units of its own picture. It counts as it leads in the score, and the more the rarer it finds
+        the picture (as minus the log of the share of ordinary images): a view to which a picture is ordinary has a
+        strangest place in it, too.
         """
         showing = {column: detector for column, detector in self.model.detectors_.items()
                    if isinstance(detector, ShowsPlaces)}
-        rarity = [float(self._nulls[column].raw(self.ranking.members[column][row : row + 1])[0]) for column in showing]
-        if not rarity or min(rarity) > RARE:
-            return None
+        leads = self.model.fusion_.leads
+        if not leads.keys() & showing.keys():
+            leads = dict.fromkeys(showing, 1.0)
         height, width = self.collection.pixels.shape[1:3]
         heat = np.zeros((height, width))
-        for (column, detector), rare in zip(showing.items(), rarity, strict=True):
-            found = self._places_by(column, detector, row)
-            above = np.maximum(found - np.median(found), 0) / max(float(found.std()), LEAST_SPREAD)
-            heat += -np.log(max(rare, LEAST_RARITY)) * framed(smoothed(above), height, width)
-        return heat
+        for column, detector in showing.items():
+            rare = float(self._nulls[column].raw(self.ranking.members[column][row : row + 1])[0])
+            weight = leads.get(column, 0.0) * -np.log(max(rare, LEAST_RARITY))
+            for found in self._places_by(column, detector, row):
+                above = np.maximum(found - np.median(found), 0) / max(float(found.std()), LEAST_SPREAD)
+                heat += weight * framed(smoothed(above), height, width)
+        return heat if heat.any() else None
 
-    def _places_by(self, column: str, detector: ShowsPlaces, row: int) -> Doubles:
-        """(rows, columns) how strange each place of an image is by one view."""
-        found = detector.places_own(row) if self.remembered is None else None
-        if found is None:
-            encoder = self.model.encoders_[self.model.sees_[column]]
-            shown = self.model.ensemble_.shown(encoder, self.collection.copies[row : row + 1])
-            found = np.asarray(detector.places_new(encoder.encode(shown, frozenset({"maps"})))[0], np.float64)
-        return found
+    def _places_by(self, column: str, detector: ShowsPlaces, row: int) -> list[Doubles]:
+        """(rows, columns) how strange each place of an image is by one view, and by its encoder where that says so."""
+        encoder = self.model.encoders_[self.model.sees_[column]]
+        own = detector.places_own(row) if self.remembered is None else None
+        if own is not None and not isinstance(encoder, TellsPlaces):
+            return [own]
+        shown = self.model.ensemble_.shown(encoder, self.collection.copies[row : row + 1])
+        seen = detector.places_new(encoder.encode(shown, frozenset({"maps"})))[0] if own is None else own
+        told = [encoder.tell_places(shown)[0]] if isinstance(encoder, TellsPlaces) else []
+        return [np.asarray(places, np.float64) for places in (seen, *told)]
 
 
 class NewExplainer(Explainer):
