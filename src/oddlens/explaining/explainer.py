@@ -7,6 +7,7 @@ ones. New images are explained beside the fitted ones that the run remembers.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -18,8 +19,9 @@ from numpy.typing import NDArray
 from oddlens.decisions import Null, fit_null
 from oddlens.explaining.causes import Causes, parts_of
 from oddlens.explaining.groups import Groups, group_alike
-from oddlens.explaining.heatmap import WINDOWS, change, framed, ground_of, heat_map, ordinary, smoothed, steepness
+from oddlens.explaining.heatmap import WINDOWS, change, framed, ground_of, heat_map, ordinary, steepness
 from oddlens.explaining.orientation import ROTATIONS
+from oddlens.explaining.place_heat import heat_of_places
 from oddlens.explaining.reference_images import Memory
 from oddlens.model import AnomalyModel
 from oddlens.pixels import Collection
@@ -32,7 +34,6 @@ SHOWN_NEAREST = 3  # nearest ordinary images that are shown
 FAST_WINDOWS = 12  # windows that are tried for a heat map of a fast run
 HEAT_SIDE = 160  # pixels on the longer side of a heat map
 LEAST_RARITY = 1e-9  # below which a view counts no more
-LEAST_SPREAD = 1e-6  # of the places of one image
 
 # The caption of a heat map, by what the image has at its peak.
 PLACES = {"missing": "where it is strange: something is missing here that others have",
@@ -237,24 +238,20 @@ class Explainer:
     def _places(self, row: int) -> Doubles | None:
         """Where an image is strange by the views that say so themselves; None where there is none, or none minds.
 
-        Each says it in units of its own picture. It counts as it leads in the score, and the more the rarer it finds
-        the picture (as minus the log of the share of ordinary images): a view to which a picture is ordinary has a
-        strangest place in it, too.
+        Each counts as it leads in the score, and the more the rarer it finds the picture (as minus the log of the share
+        of ordinary images): a view to which a picture is ordinary has a strangest place in it, too.
         """
         showing = {column: detector for column, detector in self.model.detectors_.items()
                    if isinstance(detector, ShowsPlaces)}
         leads = self.model.fusion_.leads
         if not leads.keys() & showing.keys():
             leads = dict.fromkeys(showing, 1.0)
-        height, width = self.collection.pixels.shape[1:3]
-        heat = np.zeros((height, width))
+        found: list[tuple[float, Doubles]] = []
         for column, detector in showing.items():
             rare = float(self._nulls[column].raw(self.ranking.members[column][row : row + 1])[0])
-            weight = leads.get(column, 0.0) * -np.log(max(rare, LEAST_RARITY))
-            for found in self._places_by(column, detector, row):
-                above = np.maximum(found - np.median(found), 0) / max(float(found.std()), LEAST_SPREAD)
-                heat += weight * framed(smoothed(above), height, width)
-        return heat if heat.any() else None
+            weight = leads.get(column, 0.0) * -math.log(max(rare, LEAST_RARITY))
+            found += [(weight, places) for places in self._places_by(column, detector, row)]
+        return heat_of_places(found, *self.collection.pixels.shape[1:3])
 
     def _places_by(self, column: str, detector: ShowsPlaces, row: int) -> list[Doubles]:
         """(rows, columns) how strange each place of an image is by one view, and by its encoder where that says so."""
