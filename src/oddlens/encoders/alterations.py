@@ -4,8 +4,8 @@ What is odd in a photograph is often a piece that does not belong: a blob, a cut
 looks like, but pictures of the collection itself can be altered in many ways, and a network that sees some 50 pixels
 at once learns to tell altered places from untouched ones. It learns what fits together in these pictures: how an edge
 goes on, how grain meets grain. Its answers are good only for alterations like those that it saw; its features serve for
-others too, so they are what is given, for detectors that find the places where they are unusual. In which place of an
-odd picture the oddity lies is what the answers say as well as these, and together they say it better.
+others too, so they are what is given, for detectors that find the places where they are unusual. Where in a picture it
+is odd the answers say as well as these do, and both together say it better.
 
 Odd images are shown as untouched ones too. They are few, and the steps are far fewer than it takes to learn them by
 heart: so many an image, and never more than a fixed number, however large the collection is. Rough grain takes long to

@@ -29,7 +29,7 @@ def heat_of_places(found: Iterable[tuple[float, Doubles]], height: int, width: i
     >>> places[2, 5] = 1
     >>> heat = heat_of_places([(1.0, places), (0.5, np.zeros((4, 4)))], 32, 32)
     >>> row, column = np.unravel_index(heat.argmax(), heat.shape)
-    >>> 8 <= row < 12 and 20 <= column < 24
+    >>> bool(8 <= row < 12 and 20 <= column < 24)
     True
     """
     heat = np.zeros((height, width))
