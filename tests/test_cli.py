@@ -208,14 +208,19 @@ def test_a_bug_keeps_its_traceback_and_exits_with_1(tmp_path):
     assert "ZeroDivisionError" in done.stderr
 
 
-@pytest.mark.parametrize("error", ["MemoryError()", "RuntimeError('DefaultCPUAllocator: can\\'t allocate memory: 9')"])
-def test_too_little_memory_is_one_sentence_that_says_what_to_do(tmp_path, error):
+@pytest.mark.parametrize(("error", "says"), [
+    ("MemoryError()", "there is not enough memory for this. Free some, or ask for less: --fast"),
+    ("RuntimeError('DefaultCPUAllocator: can\\'t allocate memory: 9')", "there is not enough memory for this. Free"),
+    ("RuntimeError('CUDA out of memory. Tried to allocate 2.00 GiB.')", "there is not enough memory on the GPU for "
+                                                                        "this. --device cpu does without it."),
+])
+def test_too_little_memory_is_one_sentence_that_says_what_to_do(tmp_path, error, says):
     code = ("import sys, oddlens.cli, oddlens.registry\n"
             f"def greedy(*a, **k): raise {error}\n"
             "oddlens.registry.names = greedy\nsys.argv = ['oddlens', 'list']\noddlens.cli.main()")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 2
-    assert done.stderr.startswith("oddlens: there is not enough memory")
+    assert done.stderr.startswith(f"oddlens: {says}")
     assert "Traceback" not in done.stderr
 
 

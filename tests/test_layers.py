@@ -41,9 +41,9 @@ TOGETHER = {"cli": "test_cli.py", "testing": "test_testing.py"}
 ALONE = {"detectors", "encoders", "scoring.patterns"}
 # And with little beside it: at most so many modules of the package, ``protocols`` and ``errors`` not counted.
 LARGEST_RADIUS = 5
-WIDER = {"detectors.activations": 8, "detectors.neighbors": 8, "encoders.alterations": 8, "encoders.backbone": 7,
-         "encoders.dictionary": 6, "encoders.patch_maps": 6,
-         "encoders.statistics": 6, "encoders.transforms": 10}
+WIDER = {"detectors.activations": 8, "detectors.neighbors": 8, "encoders.alterations": 9, "encoders.autoencoder": 6,
+         "encoders.backbone": 8, "encoders.conv_autoencoder": 6, "encoders.deep_autoencoder": 6,
+         "encoders.dictionary": 7, "encoders.patch_maps": 7, "encoders.statistics": 6, "encoders.transforms": 11}
 FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}
 
 

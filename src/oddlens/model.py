@@ -183,7 +183,7 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         if not 0 < self.fdr < 0.5:
             raise OptionError(f"fdr must be above 0 and below 0.5, got {self.fdr!r}.")
         if self.device != "auto":  # "auto" always works; a GPU is not woken up where no view needs one
-            from oddlens.learning.training import choose_device
+            from oddlens.learning.devices import choose_device
 
             choose_device(self.device)
         return self._made(self._chosen())

@@ -118,3 +118,17 @@ class TestPooled:
 
     def test_nothing_stays_nothing(self):
         assert not pooled(torch.zeros(2, 3, 6, 6), 2).any()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("side", [5, 7])
+def test_where_a_picture_is_flat_nothing_answers_though_its_light_is_no_round_number(channels, side):
+    atoms = torch.randn(8, channels * side**2, generator=torch.Generator().manual_seed(0))
+    maps = torch.full((1, channels, 20, 20), 0.7)
+    maps[0, :, :, 14:] += 1e-6 * torch.randn(channels, 20, 6, generator=torch.Generator().manual_seed(1))  # rounding
+    found = answers(maps, atoms, side)
+    rim = side // 2
+    assert not found[..., rim:-rim, rim:-rim].any()
+    assert found[..., 0, :].any(), "what lies beyond the rim is black"
+    maps[0, 0, 10, 10] += 1 / 255
+    assert answers(maps, atoms, side)[0, :, 10, 10].sum() > 0.01, "the least that a picture can hold is seen"

@@ -10,7 +10,6 @@ from oddlens.errors import OptionError
 from oddlens.learning.training import (
     Halves,
     as_batch,
-    choose_device,
     filled,
     in_batches,
     learned,
@@ -120,15 +119,6 @@ def test_one_thread_is_undone_even_after_an_error():
     with contextlib.suppress(RuntimeError), one_thread():
         raise RuntimeError
     assert torch.get_num_threads() == before
-
-
-def test_a_device_that_is_not_there_is_named():
-    assert choose_device("cpu") == CPU
-    with pytest.raises(OptionError, match="try 'auto'"):
-        choose_device("cuda:99")
-    for nonsense in ("quantum", "", "meta", None):
-        with pytest.raises(OptionError, match="'auto', 'cpu', 'cuda', 'mps'"):
-            choose_device(nonsense)
 
 
 class Watched(Mean):

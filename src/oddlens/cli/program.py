@@ -46,7 +46,11 @@ def main() -> None:
         click.echo(f"oddlens: {printable(str(error))}", err=True)
         sys.exit(2)
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "allocate memory" not in str(error):  # torch's words for the same
+        if "CUDA out of memory" in str(error):  # torch's words for it
+            click.echo("oddlens: there is not enough memory on the GPU for this. --device cpu does without it. No "
+                       "finished result was changed.", err=True)
+            sys.exit(2)
+        if isinstance(error, RuntimeError) and "allocate memory" not in str(error):  # and for this
             raise
         click.echo("oddlens: there is not enough memory for this. Free some, or ask for less: --fast, a smaller "
                    "--image-size, --set detail=0, or fewer images. No finished result was changed.", err=True)

@@ -35,6 +35,7 @@ from torch.nn import functional
 from oddlens.arrays import allocate
 from oddlens.errors import OptionError
 from oddlens.learning.alterations import altered
+from oddlens.learning.devices import at_once, computing_on, encoding_device
 from oddlens.learning.network_state import load_weights, network_state
 from oddlens.learning.saved_state import check_images, refusing, saved_shape
 from oddlens.learning.training import Halves, as_batch, filled, one_thread, seeded, train
@@ -125,11 +126,14 @@ class Alterations(BaseEstimator):
                     proportion; 300 at least.
     batch_size:     images in a mini-batch.
     learning_rate:  Adam's step size.
+    device:         where features are computed: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1". It learns on
+                    the processor.
     random_state:   fixes the first weights, the order of the images and the alterations.
 
     Each place is four pixels a side; what is seen there reaches some 25 pixels beyond. Images with many more than 128
     pixels on the longer side are averaged down to about as many. It learns on two threads, half of each mini-batch on
-    each, and encodes on one: the same features on any machine with the same libraries. Maps are in half precision.
+    each, and encodes on one: the same features on any machine with the same libraries; on a GPU the last digits are
+    others. Maps are in half precision.
 
     Fitted: ``alignment_``, 0 to 1, how far the pictures share a frame; ``losses_``, the mean training loss of each 100
     steps; ``shape_``, (height, width, channels); ``middle_`` and ``scale_``, (64,), of each feature.
@@ -144,11 +148,13 @@ class Alterations(BaseEstimator):
     sees_detail = True
 
     def __init__(
-        self, steps: int = 1200, batch_size: int = 32, learning_rate: float = 0.003, random_state: int = 0
+        self, steps: int = 1200, batch_size: int = 32, learning_rate: float = 0.003, device: str = "auto",
+        random_state: int = 0,
     ) -> None:
         self.steps = steps
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.device = device
         self.random_state = random_state
 
     def fit(self, pixels: Pixels) -> Self:
@@ -166,6 +172,7 @@ class Alterations(BaseEstimator):
             with torch.inference_mode():
                 seen = torch.cat([self._places(batch) for batch in _batches(pixels, some)]).flatten(0, 2).double()
         self.middle_, self.scale_ = seen.mean(0).float(), seen.std(0).clamp_min(LEAST_SCALE).float()
+        self.network_.to(encoding_device(self.device))
         return self
 
     def steps_for(self, count: int, alignment: float) -> int:
@@ -180,11 +187,13 @@ class Alterations(BaseEstimator):
         if "maps" not in needs:
             return Encoded()
         maps = allocate((len(pixels), *self._grid(), FEATURES), np.float16)
-        with torch.inference_mode(), one_thread():
-            for start in range(0, len(pixels), BATCH):
-                rows = slice(start, min(start + BATCH, len(pixels)))
-                found = (self._places(filled(pixels[rows], BATCH)) - self.middle_) / self.scale_
-                maps[rows] = found[: rows.stop - start].half().numpy()
+        device = next(self.network_.parameters()).device
+        middle, scale, size = self.middle_.to(device), self.scale_.to(device), at_once(device, BATCH)
+        with torch.inference_mode(), one_thread(), computing_on(device):
+            for start in range(0, len(pixels), size):
+                rows = slice(start, min(start + size, len(pixels)))
+                found = (self._places(filled(pixels[rows], size, device)) - middle) / scale
+                maps[rows] = found[: rows.stop - start].half().cpu().numpy()
                 advance("encoding", rows.stop, len(pixels))
         return Encoded(maps=maps)
 
@@ -193,10 +202,12 @@ class Alterations(BaseEstimator):
         check_is_fitted(self, "losses_")
         check_images(pixels, self.shape_)
         found = np.empty((len(pixels), *self._grid()), np.float32)
-        with torch.inference_mode(), one_thread():
+        device = next(self.network_.parameters()).device
+        with torch.inference_mode(), one_thread(), computing_on(device):
             for start in range(0, len(pixels), BATCH):
                 rows = slice(start, min(start + BATCH, len(pixels)))
-                found[rows] = self.network_.answers(filled(pixels[rows], BATCH))[: rows.stop - start].numpy()
+                answers = self.network_.answers(filled(pixels[rows], BATCH, device))
+                found[rows] = answers[: rows.stop - start].cpu().numpy()
         return found
 
     def get_state(self) -> State:
@@ -217,6 +228,7 @@ class Alterations(BaseEstimator):
             if (scale < np.float32(LEAST_SCALE)).any():
                 raise ValueError("a scale that no feature has")
         self.middle_, self.scale_ = torch.from_numpy(np.array(middle)), torch.from_numpy(np.array(scale))
+        self.network_.to(encoding_device(self.device))
         return self
 
     def _build(self, shape: tuple[int, ...]) -> None:

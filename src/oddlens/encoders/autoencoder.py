@@ -20,9 +20,10 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from oddlens.learning.autoencoding import GIVES, AutoencoderNetwork, check_latent, encode
+from oddlens.learning.devices import choose_device
 from oddlens.learning.network_state import load_weights, network_state
 from oddlens.learning.saved_state import check_images, refusing, saved_shape
-from oddlens.learning.training import choose_device, in_batches, one_thread, seeded, train
+from oddlens.learning.training import in_batches, one_thread, seeded, train
 from oddlens.options import require_numbers
 from oddlens.protocols import Encoded, Pixels, State
 

@@ -28,10 +28,11 @@ from torch.nn import functional
 
 from oddlens.arrays import allocate
 from oddlens.errors import OptionError
+from oddlens.learning.devices import choose_device
 from oddlens.learning.pretrained import Given, Network, opened, reopened
 from oddlens.learning.saved_state import check_images, refusing, saved_shape
 from oddlens.learning.torch_network import as_map
-from oddlens.learning.training import choose_device, filled, one_thread
+from oddlens.learning.training import filled, one_thread
 from oddlens.options import require_numbers
 from oddlens.progress import advance
 from oddlens.protocols import Encoded, Pixels, State

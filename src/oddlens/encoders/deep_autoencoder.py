@@ -21,9 +21,10 @@ from torch import Tensor, nn
 
 from oddlens.errors import OptionError
 from oddlens.learning.autoencoding import GIVES, AutoencoderNetwork, check_latent, encode
+from oddlens.learning.devices import choose_device
 from oddlens.learning.network_state import load_weights, network_state
 from oddlens.learning.saved_state import check_images, refusing, saved_shape
-from oddlens.learning.training import choose_device, one_thread, seeded, train
+from oddlens.learning.training import one_thread, seeded, train
 from oddlens.options import require_numbers
 from oddlens.protocols import Encoded, Pixels, State
 

@@ -25,6 +25,7 @@ from torch.nn import functional
 
 from oddlens.arrays import allocate
 from oddlens.errors import OptionError
+from oddlens.learning.devices import at_once, computing_on, encoding_device
 from oddlens.learning.patches import MOST_MAPS, answers, pooled, some_patches, spherical_means
 from oddlens.learning.saved_state import check_images, refusing, saved_shape
 from oddlens.learning.training import as_batch, filled, one_thread
@@ -55,10 +56,12 @@ class Dictionary(BaseEstimator):
     grid:          parts of the picture a side over which the answers are averaged.
     latent:        principal components kept, at most; fewer where there are fewer images.
     ridge:         regularises the whitening, in units of the mean variance within images.
+    device:        where features are computed: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1". Atoms are
+                   learned on the processor.
     random_state:  fixes the patches, the first atoms and the images that are transformed.
 
     Pictures up to 40 pixels on the shorter side are seen as they are, larger ones at 28 and 56 pixels. It computes on
-    one thread: the same features on any machine with the same libraries.
+    one thread: the same features on any machine with the same libraries; on a GPU the last digits are others.
 
     >>> images = np.random.default_rng(0).integers(0, 256, (40, 12, 12, 1), dtype=np.uint8)
     >>> encoder = Dictionary(atoms=8).fit(images)
@@ -77,6 +80,7 @@ class Dictionary(BaseEstimator):
         grid: int = 4,
         latent: int = 300,
         ridge: float = 1.0,
+        device: str = "auto",
         random_state: int = 0,
     ) -> None:
         self.atoms = atoms
@@ -85,16 +89,17 @@ class Dictionary(BaseEstimator):
         self.grid = grid
         self.latent = latent
         self.ridge = ridge
+        self.device = device
         self.random_state = random_state
 
     def fit(self, pixels: Pixels) -> Self:
         """Learn from (n, height, width, channels) uint8."""
         require_numbers(self, besides={"patch"})
         self._check(pixels.shape[1:])
-        rng = np.random.default_rng(self.random_state)
+        device, rng = encoding_device(self.device), np.random.default_rng(self.random_state)
         self.shape_ = tuple(pixels.shape[1:])
         some = np.sort(rng.permutation(len(pixels))[:WHITENING_IMAGES])
-        with torch.inference_mode(), one_thread():
+        with torch.inference_mode(), one_thread(), computing_on(device):
             images = as_batch(torch.from_numpy(np.array(pixels[some])))
             self.dictionaries_, steps = [], len(self._looks()) * self.layers + 1
             for size, sides in self._looks():
@@ -106,7 +111,7 @@ class Dictionary(BaseEstimator):
                         maps = torch.cat([halved(answers(part, self.dictionaries_[-1], side))
                                           for part in torch.split(maps, BATCH)])
                     advance("learning", len(self.dictionaries_), steps)
-            self._whiten(images, rng)
+            self._whiten(images, rng, device)
         advance("learning", steps, steps)
         return self
 
@@ -117,11 +122,13 @@ class Dictionary(BaseEstimator):
         if "embedding" not in needs:
             return Encoded()
         embedding = allocate((len(pixels), self.whitening_.shape[1]), np.float32)
-        with torch.inference_mode(), one_thread():
-            for start in range(0, len(pixels), BATCH):
-                rows = slice(start, min(start + BATCH, len(pixels)))
-                found = (self._features(filled(pixels[rows], BATCH)) - self.mean_) @ self.whitening_
-                embedding[rows] = found[: rows.stop - start].numpy()
+        device = encoding_device(self.device)
+        mean, whitening, size = self.mean_.to(device), self.whitening_.to(device), at_once(device, BATCH)
+        with torch.inference_mode(), one_thread(), computing_on(device):
+            for start in range(0, len(pixels), size):
+                rows = slice(start, min(start + size, len(pixels)))
+                found = (self._features(filled(pixels[rows], size, device)) - mean) @ whitening
+                embedding[rows] = found[: rows.stop - start].cpu().numpy()
                 advance("encoding", rows.stop, len(pixels))
         return Encoded(embedding=embedding)
 
@@ -180,25 +187,27 @@ class Dictionary(BaseEstimator):
 
     def _features(self, images: Tensor) -> Tensor:
         """(n, dictionaries * atoms * grid^2) before whitening, the part of each dictionary of length 1."""
-        return torch.cat([torch.cat(self._parts(batch), 1) for batch in torch.split(images, BATCH)])
+        size = at_once(images.device, BATCH)
+        return torch.cat([torch.cat(self._parts(batch), 1) for batch in torch.split(images, size)])
 
     def _parts(self, images: Tensor) -> list[Tensor]:
         parts: list[Tensor] = []
         for size, sides in self._looks():
             maps = resized(images, size)
             for layer, side in enumerate(sides):
-                found = answers(maps, self.dictionaries_[len(parts)], side)
+                found = answers(maps, self.dictionaries_[len(parts)].to(images.device), side)
                 parts.append(pooled(found, self.grid))
                 maps = halved(found) if layer + 1 < self.layers else maps
         return parts
 
-    def _whiten(self, images: Tensor, rng: np.random.Generator) -> None:
+    def _whiten(self, images: Tensor, rng: np.random.Generator, device: torch.device) -> None:
         """Principal components, then the whitening: the mean and the (features, d) to multiply with."""
-        features = self._features(images)
+        features = self._features(images.to(device)).cpu()
         self.mean_ = features.mean(0)
         basis = principal(features - self.mean_, self.latent)
         some = torch.from_numpy(rng.permutation(len(images))[:SHIFTED_IMAGES])
-        moves = [(self._features(moved(images[some], **move)) - features[some]) @ basis for move in SHIFTS]
+        moves = [(self._features(moved(images[some], **move).to(device)).cpu() - features[some]) @ basis
+                 for move in SHIFTS]
         differences = torch.cat(moves).double()
         within = differences.T @ differences / len(differences)
         scale = within.trace().clamp_min(1e-12) / len(within)

@@ -23,6 +23,7 @@ from torch.nn import functional
 
 from oddlens.arrays import allocate
 from oddlens.errors import OptionError
+from oddlens.learning.devices import at_once, computing_on, encoding_device
 from oddlens.learning.patches import answers, some_patches, spherical_means
 from oddlens.learning.saved_state import check_images, refusing, saved_shape
 from oddlens.learning.training import as_batch, filled, one_thread
@@ -45,9 +46,12 @@ class PatchMaps(BaseEstimator):
     patch:         their side in pixels, odd.
     places:        about how many places there are along the longer side; they overlap by half.
     latent:        principal components kept of the answers at each place, at most.
+    device:        where features are computed: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1". Atoms are
+                   learned on the processor.
     random_state:  fixes the patches and the first atoms.
 
-    It computes on one thread: the same features on any machine with the same libraries. Maps are in half precision.
+    It computes on one thread: the same features on any machine with the same libraries; on a GPU the last digits are
+    others. Maps are in half precision.
 
     >>> images = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 1), dtype=np.uint8)
     >>> PatchMaps(atoms=8, places=8, latent=4).fit(images).encode(images, frozenset({"maps"})).maps.shape
@@ -60,12 +64,14 @@ class PatchMaps(BaseEstimator):
     detail_images = 1000  # twice as large takes four times as long: for so many images that is not long
 
     def __init__(
-        self, atoms: int = 128, patch: int = 7, places: int = 32, latent: int = 64, random_state: int = 0
+        self, atoms: int = 128, patch: int = 7, places: int = 32, latent: int = 64, device: str = "auto",
+        random_state: int = 0,
     ) -> None:
         self.atoms = atoms
         self.patch = patch
         self.places = places
         self.latent = latent
+        self.device = device
         self.random_state = random_state
 
     @property
@@ -99,11 +105,13 @@ class PatchMaps(BaseEstimator):
         if "maps" not in needs:
             return Encoded()
         maps = allocate((len(pixels), *self._grid(), self.axes_.shape[1]), np.float16)
-        with torch.inference_mode(), one_thread():
-            for start in range(0, len(pixels), BATCH):
-                rows = slice(start, min(start + BATCH, len(pixels)))
-                found = (self._places(filled(pixels[rows], BATCH)) - self.mean_) @ self.axes_
-                maps[rows] = found[: rows.stop - start].half().numpy()
+        device = encoding_device(self.device)
+        mean, axes, size = self.mean_.to(device), self.axes_.to(device), at_once(device, BATCH)
+        with torch.inference_mode(), one_thread(), computing_on(device):
+            for start in range(0, len(pixels), size):
+                rows = slice(start, min(start + size, len(pixels)))
+                found = (self._places(filled(pixels[rows], size, device)) - mean) @ axes
+                maps[rows] = found[: rows.stop - start].half().cpu().numpy()
                 advance("encoding", rows.stop, len(pixels))
         return Encoded(maps=maps)
 
@@ -167,7 +175,7 @@ class PatchMaps(BaseEstimator):
     def _places(self, images: Tensor) -> Tensor:
         """(n, rows, columns, atoms + channels + 1) each place's mean answers of the atoms, mean light and contrast."""
         side, stride = self.window()
-        found = answers(images, self.dictionary_, self.patch, STEP)
+        found = answers(images, self.dictionary_.to(images.device), self.patch, STEP)
         size = (found.shape[2], found.shape[3])
         light = functional.adaptive_avg_pool2d(images, size)
         square = functional.adaptive_avg_pool2d(images.square().mean(1, keepdim=True), size)

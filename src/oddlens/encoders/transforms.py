@@ -28,11 +28,12 @@ from torch.nn import functional
 from oddlens.arrays import allocate
 from oddlens.errors import OptionError
 from oddlens.kernels import one_faiss_thread
+from oddlens.learning.devices import choose_device, computing_on
 from oddlens.learning.edges import histograms
 from oddlens.learning.image_transforms import Transform, parse
 from oddlens.learning.network_state import load_weights, network_state
 from oddlens.learning.saved_state import check_images, refusing, saved_shape
-from oddlens.learning.training import as_batch, choose_device, filled, seeded, train
+from oddlens.learning.training import as_batch, filled, seeded, train
 from oddlens.options import require_numbers
 from oddlens.progress import advance
 from oddlens.protocols import Bools, Doubles, Encoded, Pixels, State
@@ -175,10 +176,10 @@ class Transforms(BaseEstimator):
             arrays[key][rows] = values[: rows.stop - rows.start].cpu().numpy()
 
         transforms = self.network_.transforms if needs & {"embedding", "surprise"} else self.network_.transforms[:1]
-        with torch.inference_mode():
+        with torch.inference_mode(), computing_on(device):
             for start in range(0, len(pixels), BATCH):
                 rows = slice(start, min(start + BATCH, len(pixels)))
-                batch = filled(self._small(pixels[rows]), BATCH).to(device)
+                batch = filled(self._small(pixels[rows]), BATCH, device)
                 means, parts = [], []
                 for transform in transforms:  # pooled at once: the layers of all together are many times as large
                     layers = self.network_.layers(transform(batch))

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from oddlens.arrays import allocate
 from oddlens.errors import OptionError
+from oddlens.learning.devices import computing_on
 from oddlens.learning.training import filled
 from oddlens.progress import advance
 from oddlens.protocols import Encoded, Pixels
@@ -53,10 +54,10 @@ def encode(network: AutoencoderNetwork, pixels: Pixels, needs: frozenset[str]) -
             arrays[key] = allocate((n, *values.shape[1:]), np.float32)
         arrays[key][rows] = values[: rows.stop - rows.start].cpu().numpy()
 
-    with torch.inference_mode():
+    with torch.inference_mode(), computing_on(device):
         for start in range(0, n, BATCH):
             rows = slice(start, min(start + BATCH, n))
-            batch = filled(pixels[rows], BATCH).to(device)
+            batch = filled(pixels[rows], BATCH, device)
             hidden = network.hidden(batch)
             if "embedding" in needs:
                 put("embedding", rows, last(hidden))

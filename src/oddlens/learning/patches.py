@@ -12,6 +12,7 @@ from torch.nn import functional
 
 SHARPNESS = 15.0  # inverse temperature of the softmax over cosines
 CONTRAST_POWER = 0.5  # power of the local contrast that weights an answer
+ROUNDING = 1e-10  # of a variance: that of one pixel in a patch that is a 255th lighter is a hundred times as large
 POOLING_POWER = 0.3  # power applied to the averages, so that large ones do not dominate
 MOST_PATCHES = 25_000  # patches that atoms are learned from
 REGISTERS = 32  # numbers that vector code takes at once, at most: two registers of 16
@@ -62,9 +63,12 @@ def answers(maps: Tensor, atoms: Tensor, side: int, step: int = 1) -> Tensor:
     """
     channels = maps.shape[1]
     padded = functional.pad(maps, (side // 2,) * 4)
-    mean = functional.avg_pool2d(padded.mean(1, keepdim=True), side, step)
-    square = functional.avg_pool2d(padded.square().mean(1, keepdim=True), side, step)
-    contrast = (square - mean.square()).clamp_min(0).sqrt()
+    # In double precision, and next to nothing is nothing: else a flat place has the contrast of rounding, which the
+    # roots make large, and another on each processor.
+    exact = padded.double()
+    mean = functional.avg_pool2d(exact.mean(1, keepdim=True), side, step)
+    square = functional.avg_pool2d(exact.square().mean(1, keepdim=True), side, step)
+    contrast = functional.threshold(square - mean.square(), ROUNDING, 0).sqrt().float()
     length = contrast * (channels * side**2) ** 0.5
     cosine = functional.conv2d(padded, atoms.view(-1, channels, side, side), stride=step) / (length + 1e-4)
     return torch.softmax(SHARPNESS * cosine, 1) * contrast**CONTRAST_POWER
@@ -72,7 +76,7 @@ def answers(maps: Tensor, atoms: Tensor, side: int, step: int = 1) -> Tensor:
 
 def pooled(maps: Tensor, grid: int) -> Tensor:
     """(n, channels * grid^2) of length 1: roots of the averages over a grid of overlapping parts."""
-    rows, columns = tents(maps.shape[2], grid), tents(maps.shape[3], grid)
+    rows, columns = (tents(size, grid).to(maps.device) for size in maps.shape[2:])
     averages = (rows @ (maps @ columns.T)).flatten(1)
     width = averages.shape[1]
     # Powers of the last few numbers, that fill no register, are computed by other code: these are then zeros.

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from oddlens.errors import OptionError
+from oddlens.learning.devices import computing_on
 from oddlens.protocols import State
 
 OUTPUT = "output"  # what a whole network gives
@@ -90,7 +91,7 @@ class ModuleNetwork:
     def run(self, images: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
         """What the modules of that name give for (b, 3, height, width)."""
         first = next(self.module.parameters(), images)
-        with self._listening(tuple(names)) as found:
+        with self._listening(tuple(names)) as found, computing_on(first.device):
             self.module(images.to(first.device))
         return {name: value.cpu() for name, value in found.items()}
 

@@ -27,8 +27,6 @@ from oddlens.protocols import Pixels
 #: Pixels up to this size are copied to the device whole; larger sets are sliced batch by batch.
 RESIDENT_BYTES = 2 * 2**30
 
-DEVICES = ("cpu", "cuda", "mps")
-
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -146,7 +144,7 @@ def in_batches(pixels: Pixels, batch_size: int, device: torch.device) -> Iterato
         yield rows, as_batch(torch.from_numpy(np.array(pixels[rows])).to(device))
 
 
-def filled(pixels: Pixels, size: int) -> Tensor:
+def filled(pixels: Pixels, size: int, device: torch.device | None = None) -> Tensor:
     """(b, height, width, channels) uint8 as float32 (size, channels, height, width) in 0..1, blank images after b.
 
     Matrix products of other shapes are other compiled code, and so are the last few numbers of an array that fill no
@@ -154,31 +152,12 @@ def filled(pixels: Pixels, size: int) -> Tensor:
     """
     batch = np.zeros((size, *pixels.shape[1:]), np.uint8)
     batch[: len(pixels)] = pixels
-    return as_batch(torch.from_numpy(batch))
+    return as_batch(torch.from_numpy(batch).to(device))
 
 
 def as_batch(pixels: Tensor) -> Tensor:
     """uint8 (b, height, width, channels) as float32 (b, channels, height, width) in 0..1."""
     return pixels.permute(0, 3, 1, 2).float().div_(255)
-
-
-def choose_device(device: str) -> torch.device:
-    """The torch device for a name; ``"auto"`` is the GPU if there is one.
-
-    Raises ``OptionError`` for a device that is not there, and for one on which nothing is trained here.
-    """
-    if not isinstance(device, str) or device.partition(":")[0] not in ("auto", *DEVICES):
-        raise OptionError(f"device must be 'auto', 'cpu', 'cuda', 'mps', or one of several like 'cuda:1'; "
-                          f"got {device!r}.")
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        chosen = torch.device(device)
-        torch.empty(0, device=chosen)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise OptionError(f"device {device!r} cannot be used here ({reason}); try 'auto' or 'cpu'.") from error
-    return chosen
 
 
 def seeded(build: Callable[[], Network], random_state: int) -> Network:

@@ -81,8 +81,12 @@ class Graph:
         half = self.add("Cast", value, to=self._onnx.TensorProto.FLOAT16)
         return self.add("Cast", half, to=self._onnx.TensorProto.FLOAT)
 
-    def numbers(self, value: str) -> str:
-        """Yes and no as 1 and 0."""
+    def double(self, value: str) -> str:
+        """Numbers in double precision."""
+        return self.add("Cast", value, to=self._onnx.TensorProto.DOUBLE)
+
+    def single(self, value: str) -> str:
+        """Numbers in single precision; yes and no as 1 and 0."""
         return self.add("Cast", value, to=self._onnx.TensorProto.FLOAT)
 
     def put(self, name: str, value: str, *sides: int) -> None:

@@ -33,7 +33,7 @@ def hog(graph: Graph, encoder: Any) -> dict[str, str]:
     bounds = np.deg2rad(_bounds(encoder.orientations))[:, None, None]
     line = graph.add("Sub", graph.add("Mul", down, graph.constant(np.cos(bounds).round(12))),
                      graph.add("Mul", across, graph.constant(np.sin(bounds).round(12))))
-    beyond = graph.numbers(graph.add("GreaterOrEqual", line, zero))
+    beyond = graph.single(graph.add("GreaterOrEqual", line, zero))
     up_to = none = graph.add("Mul", square, zero)
     from_on = every = graph.add("Add", none, one)
     if encoder.orientations > 1:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import nn
 from torch.nn import functional
 
-from oddlens.learning.patches import CONTRAST_POWER, POOLING_POWER, SHARPNESS, tents
+from oddlens.learning.patches import CONTRAST_POWER, POOLING_POWER, ROUNDING, SHARPNESS, tents
 from oddlens.onnx.graph import Graph
 
 LAST = np.iinfo(np.int64).max  # the end of an axis, to a Slice
@@ -96,11 +96,14 @@ def resized(graph: Graph, images: str, size: tuple[int, int]) -> str:
 def answers(graph: Graph, maps: str, atoms: NDArray[np.float32], side: int, channels: int, step: int = 1) -> str:
     """As ``learning.patches.answers``: a softmax of the atoms' cosines, weighed by the root of the contrast."""
     half = side // 2
-    over = graph.add("ReduceMean", maps, graph.constant([1], np.int64), keepdims=1)
-    squares = graph.add("ReduceMean", graph.add("Mul", maps, maps), graph.constant([1], np.int64), keepdims=1)
-    mean, square = (window_mean(graph, padded(graph, values, half), side, step) for values in (over, squares))
-    variance = graph.add("Relu", graph.add("Sub", square, graph.add("Mul", mean, mean)))
-    contrast = graph.add("Sqrt", variance)
+    exact = graph.double(maps)
+    over = graph.add("ReduceMean", exact, graph.constant([1], np.int64), keepdims=1)
+    squares = graph.add("ReduceMean", graph.add("Mul", exact, exact), graph.constant([1], np.int64), keepdims=1)
+    mean, square = (window_mean(graph, padded(graph, values, half), side, step, np.float64)
+                    for values in (over, squares))
+    variance, least = graph.add("Sub", square, graph.add("Mul", mean, mean)), graph.constant(ROUNDING, np.float64)
+    there = graph.add("Where", graph.add("Greater", variance, least), variance, graph.constant(0, np.float64))
+    contrast = graph.single(graph.add("Sqrt", there))
     length = graph.add("Mul", contrast, graph.constant((channels * side**2) ** 0.5))
     products = graph.add("Conv", maps, graph.constant(atoms.reshape(len(atoms), channels, side, side)),
                          pads=[half] * 4, strides=[step] * 2)
@@ -114,10 +117,11 @@ def padded(graph: Graph, maps: str, rim: int, mode: str = "constant") -> str:
     return graph.add("Pad", maps, graph.constant([0, 0, rim, rim] * 2, np.int64), mode=mode)
 
 
-def window_mean(graph: Graph, maps: str, side: int, step: int = 1) -> str:
+def window_mean(graph: Graph, maps: str, side: int, step: int = 1, kind: type = np.float32) -> str:
     """(n, channels, rows, columns) the mean over a square at every step, as far as whole squares go.
 
-    Added up in torch's order: where a place is flat its contrast is what rounding left, and has to be the same.
+    Added up in torch's order: in single precision the contrast of a flat place is what rounding left, and has to be the
+    same.
     """
     axes, steps, total = graph.constant([2, 3], np.int64), graph.constant([step, step], np.int64), ""
     for row in range(side):
@@ -126,7 +130,7 @@ def window_mean(graph: Graph, maps: str, side: int, step: int = 1) -> str:
             part = graph.add("Slice", maps, graph.constant([row, column], np.int64), graph.constant(last, np.int64),
                              axes, steps)
             total = graph.add("Add", total, part) if total else part
-    return graph.add("Div", total, graph.constant(float(side**2)))
+    return graph.add("Div", total, graph.constant(side**2, kind))
 
 
 def pooled(graph: Graph, maps: str, height: int, width: int, encoder: Any) -> str:

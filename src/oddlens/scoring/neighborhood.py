@@ -13,6 +13,7 @@ distance against those around it: after Breunig, Kriegel, Ng, Sander, *LOF: iden
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from numba import prange
 from numpy.typing import NDArray
 
 from oddlens.errors import SavedModelError
-from oddlens.kernels import kernel, threads
+from oddlens.kernels import kernel, kernel_of_one_thread, resolve_jobs, threads
 from oddlens.progress import advance
 from oddlens.protocols import Doubles
 from oddlens.scoring.structure import neighbour_count, unimodality
@@ -39,6 +40,7 @@ LEAST_DISTANCE = 1e-6  # share of the largest distance that every distance is at
 LEAST_USUAL = 1e-150  # the usual distance that a saved neighbourhood may have: ratios to it stay finite
 FARTHEST_DISTANCE = np.float32(1e16)  # in units of the largest feature; greater distances are cut to it
 BLOCK_ROWS = 512  # rows that are compared at a time
+RANKED_ROWS = 64  # of these, whose distances one thread ranks at a time
 
 
 class Neighborhood:
@@ -89,20 +91,23 @@ class Neighborhood:
         around = np.full((len(rows), TIGHTNESS_NEIGHBOURS), -1, np.int64)
         wanted = np.unique(np.r_[0, self.ranks - 1, np.minimum(self.ranks, m - 1)])
         near = min(TIGHTNESS_NEIGHBOURS + 1, m)
-        for start in range(0, len(rows), BLOCK_ROWS):
-            part = slice(start, min(start + BLOCK_ROWS, len(rows)))
-            with threads(n_jobs):
-                squares = squares_between(self.brought_to_scale(rows[part]), self.scaled)
-            first = np.argpartition(squares, near - 1, axis=1)[:, :near] if near < m else np.argsort(squares, axis=1)
-            order = np.take_along_axis(squares, first, 1).argsort(1, kind="stable")
-            first = np.take_along_axis(first, order, 1)
-            ordered = np.partition(squares, wanted, axis=1)
-            itself = ordered[:, 0] == 0
+
+        def rank(squares: NDArray[np.float32], part: slice) -> None:
+            first = nearest_columns(squares, near)
+            squares.partition(wanted, axis=1)
+            itself = squares[:, 0] == 0
             at = np.minimum(self.ranks - 1 + itself[:, None], m - 1)
-            found[part] = np.sqrt(np.take_along_axis(ordered, at, 1))
-            shifted = np.where(itself[:, None], np.roll(first, -1, axis=1), first)[:, : near - 1]
-            around[part, : shifted.shape[1]] = shifted
-            advance("neighbors", part.stop, len(rows))
+            found[part] = np.sqrt(np.take_along_axis(squares, at, 1))
+            around[part, : near - 1] = np.where(itself[:, None], first[:, 1:], first[:, :-1])
+
+        with ThreadPoolExecutor(resolve_jobs(n_jobs)) as pool:
+            for start in range(0, len(rows), BLOCK_ROWS):
+                block = slice(start, min(start + BLOCK_ROWS, len(rows)))
+                with threads(n_jobs):
+                    squares = squares_between(self.brought_to_scale(rows[block]), self.scaled)
+                parts = [slice(at, min(at + RANKED_ROWS, block.stop)) for at in range(start, block.stop, RANKED_ROWS)]
+                list(pool.map(rank, (squares[part.start - start : part.stop - start] for part in parts), parts))
+                advance("neighbors", block.stop, len(rows))
         return found, around
 
     def brought_to_scale(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -182,3 +187,20 @@ def squares_between(rows: Any, reference: Any) -> Any:
                 for r in range(size):
                     out[i, start + r] = sums[r]
     return out
+
+
+@kernel_of_one_thread
+def nearest_columns(squares: Any, count: Any) -> Any:
+    """(n, count) which of each row's squared distances are the smallest, in order, and of equals the first."""
+    n, m = squares.shape
+    which, least = np.empty((n, count), np.int64), np.empty(count, np.float32)
+    for i in range(n):
+        for j in range(m):
+            square = squares[i, j]
+            if j < count or square < least[count - 1]:
+                at = min(j, count - 1)
+                while at > 0 and square < least[at - 1]:
+                    least[at], which[i, at] = least[at - 1], which[i, at - 1]
+                    at -= 1
+                least[at], which[i, at] = square, j
+    return which
