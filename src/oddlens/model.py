@@ -80,7 +80,8 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
                     and below 0.5.
     contamination:  if it is known: the share of the fitted images to flag, above 0 and at most 0.5, in place of
                     ``fdr``.
-    device:         where networks are trained: "auto", "cpu", "cuda", "mps"; for encoders given by name.
+    device:         where networks are trained and features computed: "auto" (a GPU if there is one), "cpu", "cuda",
+                    "mps"; for encoders given by name.
     n_jobs:         threads for reading and scoring; by default one for each core.
     random_state:   the seed; for encoders and detectors given by name.
 

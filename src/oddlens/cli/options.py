@@ -23,7 +23,7 @@ def shared(*names: str) -> Callable[[F], F]:
         "column": click.option("--column", default=None, metavar="NAME",
                                help="Of a table: the column of images.  [default: the only one that holds any]"),
         "device": click.option("--device", default="auto", show_default=True,
-                               help="Device that networks run on: auto, cpu, cuda, mps."),
+                               help="Device that encoders run on: auto (a GPU if there is one), cpu, cuda, mps."),
         "jobs": click.option("--jobs", type=int, default=None, help="Threads.  [default: one for each core]"),
         "json": click.option("--json", "as_json", is_flag=True, help="Print a machine-readable summary."),
         "links": click.option("--follow-links", is_flag=True,
