@@ -122,7 +122,7 @@ def network(name: str) -> dict[str, Any]:
 
 def table(kept: dict[str, Any]) -> None:
     """Two tables: collections, and networks."""
-    print(f"{kept['gpu']} beside {kept['cores']} processor cores, torch {kept['torch']}\n")
+    print("; ".join(sorted({row["where"] for row in kept.values()})) + "\n")
     print("| images | processor, s | GPU, s | difference of scores: largest, median | of the 100 strangest | "
           "flags that differ | GPU repeats itself |\n|" + " --- |" * 7)
     for name in COLLECTIONS:
@@ -147,10 +147,11 @@ def main(arguments: list[str]) -> None:
     if "--table" not in arguments:
         if not torch.cuda.is_available():
             sys.exit("torch finds no GPU here; --table prints what was measured where there was one.")
-        kept.update(gpu=torch.cuda.get_device_name(), cores=len(os.sched_getaffinity(0)), torch=torch.__version__)
+        where = (f"{torch.cuda.get_device_name()} beside {len(os.sched_getaffinity(0))} processor cores, "
+                 f"torch {torch.__version__}")
         for name in arguments or (*COLLECTIONS, "networks"):
             for part in (*NETWORKS, "backbone") if name == "networks" else (name,):
-                kept[part] = (collection if part in COLLECTIONS else network)(part)
+                kept[part] = {"where": where, **(collection if part in COLLECTIONS else network)(part)}
                 print(part, kept[part], flush=True)
                 write_atomically(RESULTS, (json.dumps(kept, indent=1) + "\n").encode())
     table(kept)

@@ -213,6 +213,7 @@ def test_a_bug_keeps_its_traceback_and_exits_with_1(tmp_path):
     ("RuntimeError('DefaultCPUAllocator: can\\'t allocate memory: 9')", "there is not enough memory for this. Free"),
     ("RuntimeError('CUDA out of memory. Tried to allocate 2.00 GiB.')", "there is not enough memory on the GPU for "
                                                                         "this. --device cpu does without it."),
+    ("RuntimeError('HIP out of memory. Tried to allocate 2.00 GiB.')", "there is not enough memory on the GPU"),
 ])
 def test_too_little_memory_is_one_sentence_that_says_what_to_do(tmp_path, error, says):
     code = ("import sys, oddlens.cli, oddlens.registry\n"

@@ -61,7 +61,7 @@ def ended_by_interrupt(
     At once it may come where Python passes none on (in a destructor, say), but prints it and drops it.
 
     seconds:  that work under way may take to end, before the process leaves without it.
-    end:      has what runs in the block come to its end soon; called between any two steps.
+    end:      has what runs in the block come to its end soon; called once, between any two steps.
     """
     global _way_out
     _way_out, interrupted = _WayOut(words, say, 0, seconds), False
@@ -75,7 +75,11 @@ def ended_by_interrupt(
 
     heard_before = signal.signal(signal.SIGINT, hear) if _hears() else None
     try:
-        yield
+        try:
+            yield
+        finally:
+            if _hears():
+                signal.signal(signal.SIGINT, heard_before or signal.SIG_DFL)
         if interrupted:
             raise KeyboardInterrupt
     except KeyboardInterrupt:  # what was offered holds for what is closed on the way out too
@@ -84,8 +88,6 @@ def ended_by_interrupt(
     finally:
         if not interrupted:
             _way_out = _USUAL
-        if heard_before is not None:
-            signal.signal(signal.SIGINT, heard_before)
 
 
 def _hears() -> bool:

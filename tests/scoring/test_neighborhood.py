@@ -3,7 +3,14 @@ import pytest
 
 from oddlens.errors import SavedModelError
 from oddlens.progress import listening
-from oddlens.scoring.neighborhood import Neighborhood, Tightness, ranks_of, sampled, squares_between
+from oddlens.scoring.neighborhood import (
+    Neighborhood,
+    Tightness,
+    nearest_columns,
+    ranks_of,
+    sampled,
+    squares_between,
+)
 
 
 def cloud(n=300, d=7, seed=0):
@@ -142,3 +149,10 @@ def test_saved_neighbourhoods_that_cannot_be(change, message):
     Neighborhood.saved(**sound)
     with pytest.raises(SavedModelError, match=message):
         Neighborhood.saved(**{**sound, **change})
+
+
+@pytest.mark.parametrize(("m", "count"), [(1, 1), (2, 2), (40, 11), (11, 11)])
+def test_the_nearest_columns_are_those_of_a_stable_sort(m, count):
+    squares = np.random.default_rng(m).integers(0, 6, (30, m)).astype(np.float32)  # with many ties
+    assert np.array_equal(nearest_columns(squares, count), np.argsort(squares, axis=1, kind="stable")[:, :count])
+    assert nearest_columns(squares[:0], count).shape == (0, count)

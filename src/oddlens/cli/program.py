@@ -46,7 +46,7 @@ def main() -> None:
         click.echo(f"oddlens: {printable(str(error))}", err=True)
         sys.exit(2)
     except (MemoryError, RuntimeError) as error:
-        if "CUDA out of memory" in str(error):  # torch's words for it
+        if "out of memory" in str(error):  # torch's words for it, with CUDA or HIP before them
             click.echo("oddlens: there is not enough memory on the GPU for this. --device cpu does without it. No "
                        "finished result was changed.", err=True)
             sys.exit(2)

@@ -160,6 +160,7 @@ class Alterations(BaseEstimator):
     def fit(self, pixels: Pixels) -> Self:
         """Learn from (n, height, width, channels) uint8."""
         require_numbers(self)
+        encoding_device(self.device)  # what is no device is refused now
         self._build(tuple(pixels.shape[1:]))
         some = np.sort(np.random.default_rng(self.random_state).permutation(len(pixels))[:LEARNED_IMAGES])
         self.alignment_ = self._alignment(pixels, some)

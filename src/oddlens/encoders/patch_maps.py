@@ -82,6 +82,7 @@ class PatchMaps(BaseEstimator):
     def fit(self, pixels: Pixels) -> Self:
         """Learn from (n, height, width, channels) uint8."""
         require_numbers(self)
+        encoding_device(self.device)  # what is no device is refused now
         self._check(pixels.shape[1:])
         rng = np.random.default_rng(self.random_state)
         self.shape_ = tuple(pixels.shape[1:])

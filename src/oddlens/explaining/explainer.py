@@ -250,7 +250,8 @@ class Explainer:
         for column, detector in showing.items():
             rare = float(self._nulls[column].raw(self.ranking.members[column][row : row + 1])[0])
             weight = leads.get(column, 0.0) * -math.log(max(rare, LEAST_RARITY))
-            found += [(weight, places) for places in self._places_by(column, detector, row)]
+            if weight > 0:
+                found += [(weight, places) for places in self._places_by(column, detector, row)]
         return heat_of_places(found, *self.collection.pixels.shape[1:3])
 
     def _places_by(self, column: str, detector: ShowsPlaces, row: int) -> list[Doubles]:

@@ -2,8 +2,8 @@
 
 Each view's map is in a unit of its own: how far each place is above the picture's median, in standard deviations of its
 places. Chance peaks of single places are smoothed away. Smoothing averages fewer places at the rim, where chance would
-peak more often than elsewhere; so what it leaves is divided by the spread that it leaves of chance, and a place at the
-rim has to stand out as much as one in the middle (docs/lab/maps.md).
+peak more often than elsewhere; so what it leaves is divided by the spread that it leaves of chance. Its spread is then
+the same at each place; its mean is less at the rim, where a place has to stand out somewhat more (docs/lab/maps.md).
 """
 
 from __future__ import annotations

@@ -7,8 +7,9 @@ rounding of what is then computed with it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import RLock
+from typing import Any
 
 import torch
 
@@ -16,6 +17,9 @@ from oddlens.errors import OptionError
 
 DEVICES = ("cpu", "cuda", "mps")
 GPU_BATCH = 64  # images; enough that a GPU computes more than it waits
+SINGLE_PRECISION = {"allow_tf32": False, "fp32_precision": "ieee"}  # in either of the words that torch has for it
+
+_turn = RLock()  # whose a GPU is
 
 
 def choose_device(device: str) -> torch.device:
@@ -44,12 +48,14 @@ def _known(device: str) -> str:
 def encoding_device(device: str) -> torch.device:
     """The GPU that torch for CUDA or ROCm finds, if ``device`` allows it; else the processor.
 
-    For what is computed without a network too. Apple's GPU lacks some of the steps, and is left to networks. A model
-    that was made with a GPU computes on the processor where there is none.
+    For what is learned on the processor. Apple's GPU lacks some of the steps. A GPU that is not there, as of a model
+    that was made elsewhere, is the processor too. Raises ``OptionError`` for what is no device.
     """
-    known = _known(device)
-    chosen = choose_device(known if torch.cuda.is_available() else "cpu")
-    return chosen if chosen.type == "cuda" else torch.device("cpu")
+    _known(device)
+    with suppress(OptionError):
+        if (chosen := choose_device(device)).type == "cuda":
+            return chosen
+    return torch.device("cpu")
 
 
 def at_once(device: torch.device, processor: int) -> int:
@@ -67,18 +73,17 @@ def computing_on(device: torch.device) -> Iterator[None]:
     if device.type != "cuda":
         yield
         return
-    # In the words of torch since 2.9, or of those before.
-    convolutions, products = getattr(torch.backends.cudnn, "conv", torch.backends.cudnn), torch.backends.cuda.matmul
-    name, single = ("fp32_precision", "ieee") if hasattr(convolutions, "fp32_precision") else ("allow_tf32", False)
     with _turn:
-        before = [(place, getattr(place, name)) for place in (convolutions, products)]
-        for place, _ in before:
-            setattr(place, name, single)
+        cudnn: Any = torch.backends.cudnn
+        products: Any = torch.backends.cuda.matmul
+        try:
+            before = [(place, "allow_tf32", place.allow_tf32) for place in (cudnn, products)]
+        except RuntimeError:  # somebody speaks in the words of torch since 2.9, which do not mix with those before
+            before = [(place, "fp32_precision", place.fp32_precision) for place in (cudnn.conv, cudnn.rnn, products)]
+        for place, name, _ in before:
+            setattr(place, name, SINGLE_PRECISION[name])
         try:
             yield
         finally:
-            for place, was in before:
+            for place, name, was in before:
                 setattr(place, name, was)
-
-
-_turn = RLock()

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 SHARPNESS = 15.0  # inverse temperature of the softmax over cosines
 CONTRAST_POWER = 0.5  # power of the local contrast that weights an answer
-ROUNDING = 1e-10  # of a variance: that of one pixel in a patch that is a 255th lighter is a hundred times as large
+ROUNDING = 1e-10  # of a variance: that of one pixel in a patch that is a 255th lighter is a thousand times as large
 POOLING_POWER = 0.3  # power applied to the averages, so that large ones do not dominate
 MOST_PATCHES = 25_000  # patches that atoms are learned from
 REGISTERS = 32  # numbers that vector code takes at once, at most: two registers of 16

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from oddlens.errors import OptionError
 from oddlens.kernels import limited
 from oddlens.learning.adam import Adam
+from oddlens.learning.devices import computing_on
 from oddlens.progress import advance
 from oddlens.protocols import Pixels
 
@@ -90,8 +91,9 @@ def train(
 
 def learned(network: nn.Module, batch: Tensor, share: float = 1.0) -> Tensor:
     """A share of the loss of a mini-batch, without its history; its gradients are added to the network's."""
-    loss = share * network(batch)
-    loss.backward()
+    with computing_on(batch.device):
+        loss = share * network(batch)
+        loss.backward()
     lost: Tensor = loss.detach()
     return lost
 

@@ -40,7 +40,6 @@ LEAST_DISTANCE = 1e-6  # share of the largest distance that every distance is at
 LEAST_USUAL = 1e-150  # the usual distance that a saved neighbourhood may have: ratios to it stay finite
 FARTHEST_DISTANCE = np.float32(1e16)  # in units of the largest feature; greater distances are cut to it
 BLOCK_ROWS = 512  # rows that are compared at a time
-RANKED_ROWS = 64  # of these, whose distances one thread ranks at a time
 
 
 class Neighborhood:
@@ -100,12 +99,14 @@ class Neighborhood:
             found[part] = np.sqrt(np.take_along_axis(squares, at, 1))
             around[part, : near - 1] = np.where(itself[:, None], first[:, 1:], first[:, :-1])
 
-        with ThreadPoolExecutor(resolve_jobs(n_jobs)) as pool:
+        jobs = resolve_jobs(n_jobs)
+        size = -(-BLOCK_ROWS // jobs)  # of the part of a block that a thread ranks
+        with ThreadPoolExecutor(jobs) as pool:
             for start in range(0, len(rows), BLOCK_ROWS):
                 block = slice(start, min(start + BLOCK_ROWS, len(rows)))
                 with threads(n_jobs):
                     squares = squares_between(self.brought_to_scale(rows[block]), self.scaled)
-                parts = [slice(at, min(at + RANKED_ROWS, block.stop)) for at in range(start, block.stop, RANKED_ROWS)]
+                parts = [slice(at, min(at + size, block.stop)) for at in range(start, block.stop, size)]
                 list(pool.map(rank, (squares[part.start - start : part.stop - start] for part in parts), parts))
                 advance("neighbors", block.stop, len(rows))
         return found, around
