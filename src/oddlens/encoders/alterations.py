@@ -160,7 +160,7 @@ class Alterations(BaseEstimator):
     def fit(self, pixels: Pixels) -> Self:
         """Learn from (n, height, width, channels) uint8."""
         require_numbers(self)
-        encoding_device(self.device)  # what is no device is refused now
+        device = encoding_device(self.device)  # what is no device is refused now
         self._build(tuple(pixels.shape[1:]))
         some = np.sort(np.random.default_rng(self.random_state).permutation(len(pixels))[:LEARNED_IMAGES])
         self.alignment_ = self._alignment(pixels, some)
@@ -173,7 +173,7 @@ class Alterations(BaseEstimator):
             with torch.inference_mode():
                 seen = torch.cat([self._places(batch) for batch in _batches(pixels, some)]).flatten(0, 2).double()
         self.middle_, self.scale_ = seen.mean(0).float(), seen.std(0).clamp_min(LEAST_SCALE).float()
-        self.network_.to(encoding_device(self.device))
+        self.network_.to(device)
         return self
 
     def steps_for(self, count: int, alignment: float) -> int:
