@@ -4,13 +4,16 @@
     python benchmarks/photographs.py mono poly    of some families or names
     python benchmarks/photographs.py --lite0 mono the same with EfficientNet-Lite0, as a rival and given to oddlens
     python benchmarks/photographs.py --again mono measure oddlens anew, where oddlens changed; the rivals did not
+    python benchmarks/photographs.py clean        those with nothing odd among them, for the decisions alone
     python benchmarks/photographs.py --table      print the kept results as Markdown
+    python benchmarks/photographs.py --decisions  print what was flagged, by family (protocol F)
 
 A name is FAMILY/SOURCE/WHAT/SHARE. ``cells/mono/SEED``: solar cells of 300 x 300, defective ones among sound ones
 (elpv-dataset). ``local`` and ``global``: 300 crops of 128 x 128 of a texture that scikit-image brings, with a blob, a
 scratch or a pasted patch of 1 to 5 % of the area; or finer, coarser, smoother, faded, turned as a whole. ``objects``:
 80 pictures of 1,024 x 1,024, a coin of 24 pixels in the odd ones; of the retina by a camera that is not quite steady,
-of brick and gravel anywhere. ``stamps``: those of one category with others.
+of brick and gravel anywhere. ``stamps``: those of one category with others. ``clean``: sets
+of these kinds without their odd ones.
 
 Rivals: neighbours on HOG, on raw pixels (64 x 64) and on pooled EfficientNet-Lite0. The heat map's peak is inside if it
 lies within the box of the planted pixels, or half a place of 1/32 of the side beside.
@@ -39,7 +42,8 @@ from oddlens.files import write_atomically
 from sets import photograph, seed_of
 
 RESULTS = Path(__file__).parent / "results" / "photographs.json"
-SHARES = ("0.01", "0.05", "0.1")
+RATES = (0.05, 0.1, 0.2)
+STAMPS = ("animals", "food", "seasonal", "symbols", "town")
 GLOBAL = ("finer", "coarser", "smoother", "faded", "direction")
 RIVALS = ("hog-knn5", "hog-knn50", "pixels-knn5", "pixels-knn50")
 LITE0 = ("backbone-knn5", "backbone-knn50")
@@ -59,7 +63,8 @@ def names() -> Iterator[str]:
             yield from (f"global/{texture}/{what}/{share}" for what in GLOBAL
                         if what != "direction" or texture == "brick")
         yield from (f"objects/{source}/coin/{share}" for source in ("retina", "brick", "gravel"))
-    yield from (f"stamps/{category}/others/0.05" for category in ("animals", "food", "seasonal", "symbols", "town"))
+    yield from (f"stamps/{category}/others/0.05" for category in STAMPS)
+    yield from (f"clean/{source}/0/0" for source in ("mono", "poly", "brick", "grass", "gravel", *STAMPS))
 
 
 def cells(kind: str, seed: int, share: float, _: np.random.Generator) -> Made:
@@ -129,6 +134,10 @@ def objects(source: str, _: str, share: float, rng: np.random.Generator) -> Made
 def make(name: str) -> Made:
     family, source, what, share = name.split("/")
     rng = np.random.default_rng(seed_of(name))
+    if family == "clean":
+        like = {"mono": "cells/mono/0", "poly": "cells/poly/0"} | {one: f"stamps/{one}/others" for one in STAMPS}
+        images, odd, _ = make(f"{like.get(source, f'local/{source}/blob')}/0.05")
+        return images[~odd], odd[~odd], None
     if family == "cells":
         return cells(source, int(what), float(share), rng)
     if family == "stamps":
@@ -161,6 +170,12 @@ def measured(name: str, rivals: tuple[str, ...] = RIVALS) -> dict[str, Any]:
     collection = model.read(images)
     model.fit(collection)
     row: dict[str, Any] = {"n": len(odd), "odd": int(odd.sum()), "cpu_seconds": round(time.process_time() - start, 1)}
+    flagged = {rate: model.decide(rate).flagged for rate in RATES}
+    row["rates"] = {str(rate): [int(found.sum()), int((found & odd).sum())] for rate, found in flagged.items()}
+    share = model.decision_.share
+    row["share"] = [round(value, 4) for value in (share.value, share.low, share.high)]
+    if not odd.any():
+        return row
     row["oddlens"] = figures(odd, model.rank().scores)
     for rival in rivals:
         peer = PEERS[rival]
@@ -195,6 +210,8 @@ def table(results: dict[str, Any]) -> None:
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for name, row in results.items():
         family, source, _, share = name.split("/")
+        if family == "clean":
+            continue
         groups.setdefault((f"{family} {source}" if family in ("cells", "objects") else family, share), []).append(row)
     for (family, share), rows in sorted(groups.items()):
         found = [[row[key] for row in rows if key in row] for key in columns]
@@ -206,10 +223,35 @@ def table(results: dict[str, Any]) -> None:
         print(f"| {head} | {' | '.join(cells_)} | {inside_} | {seconds:.0f} |")
 
 
+def decisions(results: dict[str, Any]) -> None:
+    """A line for each family and share: realised false-discovery rate / power, and the estimated share of odd ones."""
+    print(f"| sets | odd | {' | '.join(f'rate {rate}' for rate in RATES)} | estimated share | true |\n|{' --- |' * 7}")
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for name, row in results.items():
+        family, source, _, share = name.split("/")
+        if "rates" in row:
+            groups.setdefault((f"cells {source}" if family == "cells" else family, share), []).append(row)
+    for (family, share), rows in sorted(groups.items()):
+        cells_ = []
+        for rate in map(str, RATES):
+            found = np.array([row["rates"][rate] for row in rows])
+            false = (found[:, 0] - found[:, 1]) / np.maximum(found[:, 0], 1)
+            power = found[:, 1] / np.maximum([row["odd"] for row in rows], 1)
+            cells_.append(f"{false.mean():.3f} / {power.mean():.2f}" if float(share)
+                          else f"flagged in {(found[:, 0] > 0).sum()}")
+        value, low, high = np.mean([row["share"] for row in rows], 0)
+        true = np.mean([row["odd"] / row["n"] for row in rows])
+        print(f"| {family} ({len(rows)}) | {100 * float(share):g} % | {' | '.join(cells_)} | "
+              f"{value:.3f} ({low:.3f} to {high:.3f}) | {true:.3f} |")
+
+
 if __name__ == "__main__":
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     if "--table" in sys.argv:
         table(results)
+        sys.exit()
+    if "--decisions" in sys.argv:
+        decisions(results)
         sys.exit()
     wanted = [part for part in sys.argv[1:] if part not in ("--lite0", "--again")]
     lite0, again = "--lite0" in sys.argv, "--again" in sys.argv
