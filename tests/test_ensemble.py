@@ -1,10 +1,11 @@
 import itertools
+import threading
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from oddlens import ensemble
+from oddlens import ensemble, registry
 from oddlens.ensemble import Ensemble, timed, whole
 from oddlens.errors import OptionError
 from oddlens.pixels import Copies
@@ -70,6 +71,43 @@ def fitted(views):
 
 def single(detector, encoder=None):
     return Ensemble({"one": encoder or Giving()}, {"a": detector}, {"a": "one"}, {})
+
+
+def test_our_encoders_learn_on_two_threads_and_those_of_others_alone():
+    together, at, alone = threading.Barrier(2, timeout=20), [], [Giving(), Giving()]
+
+    class Ours(Giving):
+        """Learns only while another one does."""
+
+        __module__ = "oddlens.encoders.of_a_test"
+
+        def fit(self, pixels):
+            assert all(encoder.asked == ["fit"] for encoder in alone)
+            together.wait()
+            at.append(threading.current_thread() is threading.main_thread())
+            return super().fit(pixels)
+
+    encoders = {"a": alone[0], "b": Ours(), "c": alone[1], "d": Ours()}
+    Ensemble(encoders, {}, {}, {}).learn(Copies(PIXELS, PIXELS), jobs=2)
+    assert [encoder.asked for encoder in encoders.values()] == [["fit"]] * 4
+    assert sorted(at) == [False, True]
+
+
+@pytest.mark.parametrize("name", registry.names("encoder"))
+def test_learning_beside_another_changes_nothing(name, dots):
+    pictures = dots[:60].repeat(4, 1).repeat(4, 2)
+    steps = {"steps": 20} if "steps" in registry.options("encoder", name) else {}
+
+    def learned(count, jobs):
+        encoders = {str(number): registry.create("encoder", name, **steps) for number in range(count)}
+        Ensemble(encoders, {}, {}, {}).learn(Copies(pictures, pictures, pictures), jobs)
+        return [encoder.get_state() for encoder in encoders.values()]
+
+    (alone,) = learned(1, 1)
+    for state in learned(3, 2):
+        assert state.keys() == alone.keys()
+        for part, array in state.items():
+            np.testing.assert_array_equal(array, alone[part], part)
 
 
 def test_each_encoder_learns_and_encodes_once_and_columns_keep_their_order():

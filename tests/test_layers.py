@@ -13,9 +13,9 @@ PACKAGE = Path(oddlens.__file__).parent
 # From the ground up: a file at the top or a room may import from lower floors only, or from its own where it says so.
 FLOORS = [
     {"notebook"},
-    {"arrays", "errors", "interruption", "progress", "protocols", "threads"},
+    {"arrays", "errors", "interruption", "progress", "protocols"},
     {"budget", "csv_text", "files", "folder_lock", "kernels", "labels", "options", "posterior", "registry", "statement",
-     "texts"},
+     "texts", "threads"},
     {"blocks", "calibration", "decisions", "drift", "feedback", "mapped_arrays", "outline", "ranking", "reading",
      "result_marks"},
     {"learning", "pixels", "review_outlook", "scoring", "sources"},

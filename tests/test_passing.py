@@ -69,7 +69,7 @@ def test_several_threads_change_no_feature(name, images):
 def test_a_large_collection_is_learned_from_a_sample_and_scored_whole(small, images, monkeypatch):
     learned, learn = [], passing.Ensemble.learn
     monkeypatch.setattr(passing.Ensemble, "learn",
-                        lambda self, sample: learned.append(len(sample)) or learn(self, sample))
+                        lambda self, sample, jobs: learned.append(len(sample)) or learn(self, sample, jobs))
     fitted = model().fit(images)
     assert learned == [60]
     assert len(fitted.rank()) == len(images)

@@ -10,12 +10,14 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sklearn.base import clone
 
 from oddlens.arrays import give_back
 from oddlens.blocks import Block
 from oddlens.errors import OptionError
+from oddlens.kernels import limited, one_blas_thread
 from oddlens.learning.principal_components import Components
 from oddlens.pixels import DETAIL_SIDE, Copies, reduced, sees_detail, sees_texture
 from oddlens.progress import advance
@@ -31,6 +33,7 @@ from oddlens.protocols import (
     WantsDetail,
 )
 from oddlens.scoring.structure import alignment, unimodality
+from oddlens.threads import from_both_ends
 from oddlens.views import View
 
 ARRAYS = ("embedding", "residual", "maps", "surprise")  # what an encoder gives as one array; else by layer
@@ -76,11 +79,23 @@ class Ensemble:
     compared_by: str = ""
     components: Components = field(default_factory=Components.none)
 
-    def learn(self, images: Copies) -> None:
-        """Have every encoder learn. Of images without detail the views that are for detail alone go."""
+    def learn(self, images: Copies, jobs: int = 1) -> None:
+        """Have every encoder learn. Of images without detail the views that are for detail alone go.
+
+        jobs:  with two or more another thread learns beside this one; encoders of others learn alone.
+        """
+        threads = torch.get_num_threads()  # this thread's own: weights of some networks depend on it
+
+        def fit(encoder: Encoder) -> None:
+            with limited(threads, torch.get_num_threads, torch.set_num_threads):
+                encoder.fit(self.shown(encoder, images, len(images)))
+
         self.prepare(images)
         for encoder in self.encoders.values():
-            encoder.fit(self.shown(encoder, images, len(images)))
+            if not _is_ours(encoder):
+                fit(encoder)
+        with one_blas_thread():  # for all of them: what one sets holds for the other thread too
+            from_both_ends(fit, filter(_is_ours, self.encoders.values()), jobs)
 
     def prepare(self, images: Copies) -> None:
         """Leave out what images without detail have no use for."""
@@ -93,7 +108,7 @@ class Ensemble:
         types: dict[str, Mapping[str, str]] = {}
         for name, encoder in self.encoders.items():
             needs = self.needs(name)
-            with nullcontext() if type(encoder).__module__.startswith("oddlens.encoders.") else _others:
+            with nullcontext() if _is_ours(encoder) else _others:
                 encoded = encoder.encode(self.shown(encoder, images), needs)
             _require_encoded(name, encoded, needs, len(images))
             columns |= {f"{name}/{part}": array for part, array in _parts(encoded, needs).items()}
@@ -188,6 +203,10 @@ class Ensemble:
     def needs(self, encoder: str) -> frozenset[str]:
         """All that the detectors of an encoder read of it."""
         return frozenset().union(*(self.detectors[column].needs for column in self.columns(encoder)))
+
+
+def _is_ours(encoder: Encoder) -> bool:
+    return type(encoder).__module__.startswith("oddlens.encoders.")
 
 
 def _parts(encoded: Encoded, needs: frozenset[str]) -> dict[str, NDArray[Any]]:

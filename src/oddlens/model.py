@@ -159,7 +159,7 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         timings, alone = {"reading": stream.hand.seconds}, work is None
         with working(work, stream) as work:
             with timed("learning", timings):
-                key = passing.learn(ensemble, stream, work)
+                key = passing.learn(ensemble, stream, work, self.n_jobs)
             with timed("encoding", timings):
                 columns = passing.encode(ensemble, stream, work, key, self.n_jobs)
             with timed("scoring", timings):

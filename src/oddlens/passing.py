@@ -121,12 +121,12 @@ class Columns(Found):
         return whole(self.under(f"{encoder}/"), types[encoder])
 
 
-def learn(ensemble: Ensemble, stream: Stream, work: Work) -> str:
+def learn(ensemble: Ensemble, stream: Stream, work: Work, jobs: int | None) -> str:
     """Have the encoders learn from the sample, or take what they learned from it before; the key of what they know."""
     sample = stream.learned()
     ensemble.prepare(sample)
     if not work.goes_on:
-        ensemble.learn(sample)
+        ensemble.learn(sample, resolve_jobs(jobs))
         return work.key
     seen = digests(*(copy for copy in (sample.pixels, sample.detail, sample.texture) if copy is not None))
     key = key_of("learned", work.key, stream.form, seen)
@@ -137,7 +137,7 @@ def learn(ensemble: Ensemble, stream: Stream, work: Work) -> str:
             for number, encoder in enumerate(ensemble.encoders.values()):
                 encoder.set_state(_state(kept, 0, f"{number}/"))
             return key
-    ensemble.learn(sample)
+    ensemble.learn(sample, resolve_jobs(jobs))
     if keeping:
         kept.put(0, key, Block({f"{number}/{name}": np.asarray(array)
                                 for number, encoder in enumerate(ensemble.encoders.values())

@@ -1,11 +1,13 @@
-"""Work on several threads whose results come in order."""
+"""Work on several threads."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
+
+from oddlens.progress import silent
 
 T = TypeVar("T")
 
@@ -26,3 +28,39 @@ def in_order(work: Callable[[int], T], n: int, jobs: int, ahead: int = 4) -> Ite
             yield waiting.popleft().result()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)  # whoever interrupts does not wait for an image that takes long
+
+
+def from_both_ends(work: Callable[[T], object], items: Iterable[T], jobs: int) -> None:
+    """``work`` of each item: on this thread from the back and, with two or more ``jobs``, on another from the front.
+
+    So what is longest and stands last is this thread's, and an interrupt waits for none of it. An error on either
+    thread ends both with what they are at.
+    """
+    waiting = deque(items)
+
+    def take_all(take: Callable[[], T]) -> None:
+        try:
+            while True:
+                try:
+                    item = take()
+                except IndexError:
+                    return
+                work(item)
+        except BaseException:
+            waiting.clear()
+            raise
+
+    def beside() -> None:
+        with silent():
+            take_all(waiting.popleft)
+
+    if jobs == 1:
+        take_all(waiting.popleft)
+        return
+    pool = ThreadPoolExecutor(1)
+    try:
+        other = pool.submit(beside)
+        take_all(waiting.pop)
+        other.result()
+    finally:
+        pool.shutdown(wait=False)

@@ -1,5 +1,7 @@
 import contextlib
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -96,6 +98,19 @@ def test_seeded_leaves_the_callers_randomness_alone():
     first, second = seeded(lambda: nn.Linear(3, 3), 1), seeded(lambda: nn.Linear(3, 3), 1)
     assert torch.equal(torch.rand(3), expected)
     assert torch.equal(first.weight, second.weight)
+
+
+def test_networks_made_on_two_threads_at_once_are_the_same_as_one_after_another():
+    def build():
+        first = nn.Linear(3, 3)
+        time.sleep(0.01)  # the other would draw meanwhile
+        return nn.Sequential(first, nn.Linear(3, 3))
+
+    with ThreadPoolExecutor(2) as pool:
+        made = list(pool.map(lambda seed: seeded(build, seed), [1, 2] * 4))
+    for network, seed in zip(made, [1, 2] * 4, strict=True):
+        alone = seeded(build, seed)
+        assert all(torch.equal(one, same) for one, same in zip(network.parameters(), alone.parameters(), strict=True))
 
 
 def test_batches_cover_all_rows_in_order(dots):

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from threading import Lock
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -178,9 +179,12 @@ def one_thread() -> AbstractContextManager[None]:
     return limited(1, torch.get_num_threads, torch.set_num_threads)
 
 
+_drawing = Lock()  # whose torch's random numbers are: one for the whole process
+
+
 @contextmanager
 def _own_randomness(random_state: int) -> Iterator[None]:
-    with torch.random.fork_rng(devices=[]):
+    with _drawing, torch.random.fork_rng(devices=[]):
         torch.manual_seed(random_state)
         yield
 
