@@ -12,6 +12,7 @@ Setkov, Loesch, Audigier, *PaDiM: a patch distribution modeling framework for an
 
 from __future__ import annotations
 
+import math
 from typing import Self
 
 import numpy as np
@@ -92,8 +93,7 @@ class PatchMaps(BaseEstimator):
             patches = some_patches(images, self.patch, 4 * self.atoms, FLAT_CONTRAST, rng)
             self.dictionary_ = spherical_means(patches, self.atoms, rng)
             advance("learning", 1, 2)
-            places = torch.cat([self._places(part).flatten(0, 2) for part in torch.split(images, BATCH)])
-            places = places[torch.from_numpy(rng.permutation(len(places))[:LEARNED_PLACES])].double()
+            places = self._some_places(images, rng)
             self.mean_ = places.mean(0).float()
             self.axes_ = self._axes(places - places.mean(0))
         advance("learning", 2, 2)
@@ -148,6 +148,16 @@ class PatchMaps(BaseEstimator):
         if not isinstance(self.patch, int | np.integer) or not self.patch % 2 or not 1 <= self.patch <= most:
             raise OptionError(f"The images are {most} pixels on their shorter side, and patch must be odd and "
                               f"at most that, got {self.patch!r}: larger images (detail) or a smaller patch.")
+
+    def _some_places(self, images: Tensor, rng: np.random.Generator) -> Tensor:
+        """(places, atoms + light) some of all, in random order; those of a few images are at hand at a time."""
+        each = math.prod(self._grid())
+        chosen = rng.permutation(len(images) * each)[:LEARNED_PLACES]
+        found = torch.empty(len(chosen), len(self.dictionary_) + images.shape[1] + 1, dtype=torch.float64)
+        for number, part in enumerate(torch.split(images, BATCH)):
+            mine = np.flatnonzero(chosen // (each * BATCH) == number)
+            found[mine] = self._places(part).flatten(0, 2)[chosen[mine] - number * each * BATCH].double()
+        return found
 
     def _axes(self, centred: Tensor) -> Tensor:
         """(atoms + light, d): the answers' main components, and light and contrast as they are, each of variance 1.
