@@ -12,8 +12,10 @@ A name is FAMILY/SOURCE/WHAT/SHARE. ``cells/mono/SEED``: solar cells of 300 x 30
 (elpv-dataset). ``local`` and ``global``: 300 crops of 128 x 128 of a texture that scikit-image brings, with a blob, a
 scratch or a pasted patch of 1 to 5 % of the area; or finer, coarser, smoother, faded, turned as a whole. ``objects``:
 80 pictures of 1,024 x 1,024, a coin of 24 pixels in the odd ones; of the retina by a camera that is not quite steady,
-of brick and gravel anywhere. ``stamps``: those of one category with others. ``clean``: sets
-of these kinds without their odd ones.
+of brick and gravel anywhere. ``stamps``: those of one category with others. ``damaged``: pictures of 160 x 160 in
+one frame, 300 sound solar cells or 240 frames of a scene by a camera that is not quite steady, 5 % of them darker,
+blurred, ... as a whole. ``clipart``: 150 drawings of one folder (256 x 256, openclipart-png) with 8 of others.
+``clean``: sets of these kinds without their odd ones.
 
 Rivals: neighbours on HOG, on raw pixels (64 x 64) and on pooled EfficientNet-Lite0. The heat map's peak is inside if it
 lies within the box of the planted pixels, or half a place of 1/32 of the side beside.
@@ -39,10 +41,15 @@ from oddlens import AnomalyModel
 from oddlens.evaluation.peers import FEATURES, PEERS
 from oddlens.explaining.explainer import Explainer
 from oddlens.files import write_atomically
-from sets import photograph, seed_of
+from oddlens.pixels import PixelFormat, read_pixels
+from oddlens.sources import open_source
+from sets import CLIPART, clipart_paths, damaged, frames, photograph, resized, seed_of
 
 RESULTS = Path(__file__).parent / "results" / "photographs.json"
 RATES = (0.05, 0.1, 0.2)
+DAMAGED = {"mono": "darker blurred noisy tilted shifted faded brighter", "poly": "darker blurred faded tilted",
+           "camera": "darker blurred tilted faded", "chelsea": "cast noisy", "coffee": "blurred brighter",
+           "astronaut": "darker noisy shifted"}
 STAMPS = ("animals", "food", "seasonal", "symbols", "town")
 GLOBAL = ("finer", "coarser", "smoother", "faded", "direction")
 RIVALS = ("hog-knn5", "hog-knn50", "pixels-knn5", "pixels-knn50")
@@ -64,6 +71,8 @@ def names() -> Iterator[str]:
                         if what != "direction" or texture == "brick")
         yield from (f"objects/{source}/coin/{share}" for source in ("retina", "brick", "gravel"))
     yield from (f"stamps/{category}/others/0.05" for category in STAMPS)
+    yield from (f"damaged/{source}/{what}/0.05" for source, whats in DAMAGED.items() for what in whats.split())
+    yield from (f"clipart/{label}/others/0.05" for label in ("animals", "food", "transportation"))
     yield from (f"clean/{source}/0/0" for source in ("mono", "poly", "brick", "grass", "gravel", *STAMPS))
 
 
@@ -131,6 +140,29 @@ def objects(source: str, _: str, share: float, rng: np.random.Generator) -> Made
     return images, np.arange(PICTURES) < count, planted
 
 
+def in_one_frame(source: str, what: str) -> Made:
+    """``damaged``."""
+    rng = np.random.default_rng(seed_of(f"{source}-{what}"))
+    if source in ("mono", "poly"):
+        images, odd, _ = make(f"cells/{source}/0/0.05")
+        sound = images[~odd]
+        images = np.stack([resized(image, 160) for image in sound[rng.permutation(len(sound))[:300]]])
+    else:
+        images = frames(source, 240, rng, 160)
+    count = round(0.05 * len(images))
+    images[:count] = damaged(images[:count], what, rng)
+    return images, np.arange(len(images)) < count, None
+
+
+def clipart(label: str) -> Made:
+    rng = np.random.default_rng(seed_of(f"clip-{label}"))
+    own, others = clipart_paths(label), [path for one in CLIPART if one != label for path in clipart_paths(one)]
+    some = [own[i] for i in rng.permutation(len(own))[:150]]
+    some = [others[i] for i in rng.permutation(len(others))[:8]] + some
+    images = np.asarray(read_pixels(open_source(some), PixelFormat(256, 256, 3, "squash")).pixels)
+    return images, np.arange(len(images)) < 8, None
+
+
 def make(name: str) -> Made:
     family, source, what, share = name.split("/")
     rng = np.random.default_rng(seed_of(name))
@@ -142,6 +174,10 @@ def make(name: str) -> Made:
         return cells(source, int(what), float(share), rng)
     if family == "stamps":
         return *stamps(source), None
+    if family == "damaged":
+        return in_one_frame(source, what)
+    if family == "clipart":
+        return clipart(source)
     return {"local": local, "global": whole, "objects": objects}[family](source, what, float(share), rng)
 
 
@@ -203,6 +239,13 @@ def mean(found: list[list[float]], of: int) -> str:
     return "{:.3f} / {:.3f}".format(*np.mean(found, 0)) + (f" ({len(found)})" if len(found) < of else "")
 
 
+def grouped(family: str, source: str) -> str:
+    """What is meant together."""
+    if family == "damaged":
+        return f"{family} {'cells' if source in ('mono', 'poly') else 'scenes'}"
+    return f"{family} {source}" if family in ("cells", "objects") else family
+
+
 def table(results: dict[str, Any]) -> None:
     """A line for each family, source and share: the mean over sets."""
     columns = ("oddlens", *RIVALS, *LITE0, "oddlens+lite0")
@@ -212,7 +255,7 @@ def table(results: dict[str, Any]) -> None:
         family, source, _, share = name.split("/")
         if family == "clean":
             continue
-        groups.setdefault((f"{family} {source}" if family in ("cells", "objects") else family, share), []).append(row)
+        groups.setdefault((grouped(family, source), share), []).append(row)
     for (family, share), rows in sorted(groups.items()):
         found = [[row[key] for row in rows if key in row] for key in columns]
         cells_ = [mean(each, len(rows)) for each in found]
@@ -230,7 +273,7 @@ def decisions(results: dict[str, Any]) -> None:
     for name, row in results.items():
         family, source, _, share = name.split("/")
         if "rates" in row:
-            groups.setdefault((f"cells {source}" if family == "cells" else family, share), []).append(row)
+            groups.setdefault((grouped(family, source), share), []).append(row)
     for (family, share), rows in sorted(groups.items()):
         cells_ = []
         for rate in map(str, RATES):

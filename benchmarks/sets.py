@@ -59,7 +59,7 @@ def photograph(name: str) -> Images:
     return picture[..., None] if picture.ndim == 2 else picture[..., :3]
 
 
-def frames(name: str, n: int, rng: np.random.Generator) -> Images:
+def frames(name: str, n: int, rng: np.random.Generator, side: int = SIDE) -> Images:
     """So many frames of one scene by a camera that is not quite steady: shifted, zoomed, in changing light, noisy."""
     picture = photograph(name)
     height, width = picture.shape[:2]
@@ -69,8 +69,8 @@ def frames(name: str, n: int, rng: np.random.Generator) -> Images:
         tall, wide = int(height * part), int(width * part)
         top = int((height - tall) * np.clip(0.5 + rng.normal(0, 0.08), 0, 1))
         left = int((width - wide) * np.clip(0.5 + rng.normal(0, 0.08), 0, 1))
-        small = _resized(picture[top : top + tall, left : left + wide], SIDE).astype(np.float64)
-        ramp = np.linspace(-1, 1, SIDE)
+        small = resized(picture[top : top + tall, left : left + wide], side).astype(np.float64)
+        ramp = np.linspace(-1, 1, side)
         light = 1 + rng.normal(0, 0.03) + rng.normal(0, 0.03) * ramp[:, None] + rng.normal(0, 0.03) * ramp
         found.append(_levels(small * light[..., None] + rng.normal(0, 2, small.shape)))
     return np.stack(found)
@@ -81,7 +81,7 @@ def crops(name: str, n: int, rng: np.random.Generator, scale: float = 1.0) -> Im
     picture = photograph(name)
     side = round(SIDE * scale)
     tops, lefts = (rng.integers(0, size - side + 1, n) for size in picture.shape[:2])
-    return np.stack([_resized(picture[top : top + side, left : left + side], SIDE)
+    return np.stack([resized(picture[top : top + side, left : left + side], SIDE)
                      for top, left in zip(tops, lefts, strict=True)])
 
 
@@ -97,11 +97,16 @@ def labelled(data: str) -> tuple[Images, NDArray[Any]]:
     return images, np.asarray(labels).astype(str)
 
 
+def clipart_paths(label: str) -> list[Path]:
+    """Files of Debian's openclipart-png, label: the subfolder; at most 400."""
+    return sorted((Path("/usr/share/openclipart/png") / label).rglob("*.png"), key=str)[:400]
+
+
 def _clipart() -> tuple[Images, NDArray[Any]]:
-    """Debian's openclipart-png, label: the subfolder; at most 400 of each, on white, 64 x 64."""
+    """Clip art on white, 64 x 64."""
     found, labels = [], []
     for label in CLIPART:
-        paths = sorted((Path("/usr/share/openclipart/png") / label).rglob("*.png"), key=str)[:400]
+        paths = clipart_paths(label)
         read = read_pixels(open_source(paths), PixelFormat(SIDE, SIDE, 3, "squash")).pixels
         found.append(np.asarray(read))
         labels += [label] * len(read)
@@ -113,7 +118,7 @@ def _cells(kind: str) -> tuple[Images, NDArray[Any]]:
 
     images, probability, kinds = load_dataset()
     some = (kinds == kind) & np.isin(probability, (0, 1))
-    small = np.stack([_resized(image[..., None], 128) for image in images[some]])
+    small = np.stack([resized(image[..., None], 128) for image in images[some]])
     return small, np.where(probability[some] == 1, "defective", "sound")
 
 
@@ -268,7 +273,7 @@ FRESH = [
 ]
 
 
-def _resized(image: Images, side: int) -> Images:
+def resized(image: Images, side: int) -> Images:
     """(side, side, channels) averaged down, or up."""
     planes = [np.asarray(Image.fromarray(image[..., c]).resize((side, side), Image.Resampling.BOX
                          if min(image.shape[:2]) >= side else Image.Resampling.BICUBIC)) for c in range(image.shape[2])]

@@ -145,6 +145,7 @@ def test_a_model_json_that_lies_is_refused(folder, change):
     (lambda c: c["fusion"]["tails"].update(forest=-0.5), "a fusion without weights"),
     (lambda c: c["fusion"]["tails"].update(other=0.5), "a fusion of other views"),
     (lambda c: c["fusion"]["leads"].update(other=0.5), "a fusion of other views"),
+    (lambda c: c["fusion"]["sees"].update(other="pixels"), "a fusion of other views"),
     (lambda c: c.update(shapes=[[1, 2]]), r"\(120,\) indices and \(1, 2\) shapes for 120 names"),
     (lambda c: c.update(shapes=[[1, 2, 3]] * 120), r"\(120, 3\) shapes"),
     (lambda c: c.update(indices=[0]), r"\(1,\) indices"),

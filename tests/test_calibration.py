@@ -99,6 +99,17 @@ def test_leads_are_averaged_by_their_shares():
     assert fusion.combine(surprisals) == pytest.approx([1, -0.05])
 
 
+def test_leads_that_read_the_same_are_averaged_and_the_others_add_in_squares():
+    surprisals = {"a": np.array([4.0, -1.0, 6.0]), "b": np.array([0.0, -3.0, 2.0]), "c": np.array([0.0, 3.0, -9.0])}
+    fusion = Fusion({"a": 0.25, "b": 0.25, "c": 0.5}, {}, {"a": "one", "b": "one", "c": "two"})
+    assert fusion.combine(surprisals) == pytest.approx(
+        [np.sqrt(0.5 * 2**2), np.sqrt(0.5 * 3**2), np.sqrt(0.5 * 4**2) - 0.02 * 2.5])
+    assert fusion.lead(surprisals) == pytest.approx([1, 0.5, -2.5])
+    alone = fusion.only(["a", "b"])
+    assert (alone.leads, alone.sees) == ({"a": 0.5, "b": 0.5}, {"a": "one", "b": "one"})
+    assert alone.combine(surprisals) == pytest.approx([2, -0.04, 4])
+
+
 @pytest.mark.parametrize("share", [0.05, 0.1, 0.15])
 def test_many_odd_images_behind_a_gap_do_not_make_themselves_ordinary(share):
     rng = np.random.default_rng(0)

@@ -54,7 +54,7 @@ def same(one, other):
     {"detector": "forest", "image_size": (8, 6), "channels": 3, "resize": "pad", "random_state": 3},
     {"encoder": Hog(orientations=5), "detector": [Neighbors(k=3), "forest"], "contamination": 0.1},
     {"views": ["pixels+neighbors", ("hog", Subspace(share=0.7)),
-               View("statistics", "neighbors", lead=0.0, tail_weight=TailWeight(0.5, 0.25, 1.0),
+               View("statistics", "neighbors", lead=0.0, tail_weight=TailWeight(0.5, 0.25, 1.0, 0.3),
                     options={"k": 2, "combine": "mean"}),
                View("pixels", "subspace", lead=2.0, unimodal=True)], "n_jobs": 1},
     {"effort": "fast", "fdr": 0.2},
@@ -164,7 +164,7 @@ def test_only_what_a_saved_model_holds_is_replaced_or_removed(model, tmp_path):
     folder.mkdir()  # an empty one will do
     save_model(model, folder)
     content = json.loads((folder / "model.json").read_text())
-    assert content["format"] == 6, "raise it with every change that older versions cannot read"
+    assert content["format"] == 7, "raise it with every change that older versions cannot read"
     named = {file["name"] for file in content["files"].values()}
     assert {file.name for file in folder.iterdir()} == {"model.json", *named}
     (folder / ".model.json.x.part").write_text("a save that was cut off")

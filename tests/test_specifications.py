@@ -18,7 +18,7 @@ def there_and_back(value):
 
 @pytest.mark.parametrize("value", [
     None, True, 0, -1.5, "text", [], [1, [2, "a"]], (), (28, 28), {}, {"tuple": [1]}, {"a": {"dict": (1, None)}},
-    [(1, {"k": (2,)})], TailWeight(0.1, 0.2, 0.3),
+    [(1, {"k": (2,)})], TailWeight(0.1, 0.2, 0.3), TailWeight(0.1, 0.2, 0.3, 0.4),
     View("pixels", "forest", 0.5, TailWeight(0.1, 0.2, 0.3), True, {"side": 14}, {"size": (1, 2)}),
 ])
 def test_what_is_written_comes_back(value):

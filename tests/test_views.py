@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from sklearn.base import BaseEstimator
 
 from oddlens import registry
 from oddlens.errors import OptionError
@@ -71,15 +72,16 @@ def test_how_loud_the_default_views_are():
         "dictionary+burnout": 0, "dictionary+self_training": 0, "dictionary+subspace": 0.025, "pixels+subspace": 0.025,
         "pixels+forest": 0.05, "hog+burnout": 0.05, "statistics+burnout": 0.0125, "statistics+forest": 0,
         "patch_maps+places": 0, "texture+places": 0, "texture+burnout": 0.1, "alterations+places": 0.1,
-        "lines+places": 0.1, "lines+burnout": 0.1}
+        "lines+places": 0.1, "lines+burnout": 0.1, "pixels+burnout": 0.1}
     assert {view.options["n_estimators"] for view in chosen("default") if view.detector == "forest"} == {500}
     many, colour = weights("many"), weights("colour")
-    of_detail = ("texture", "alterations", "lines")
+    of_detail = ("texture", "alterations", "lines", "pixels+burnout")
     assert all(0 <= weight < 0.1 for view, weight in many.items() if not view.startswith(("statistics", *of_detail)))
     assert all(0.1 < many[view] < 0.5 for view in many if view.startswith("statistics"))
     assert many["texture+burnout"] == colour["texture+burnout"] == 0.1  # it leads where it is
     assert many["alterations+places"] == colour["alterations+places"] == 0.1  # they lead too (docs/lab/maps.md)
     assert {weights[f"lines+{name}"] for weights in (many, colour) for name in ("places", "burnout")} == {0.1}
+    assert many["pixels+burnout"] == colour["pixels+burnout"] == 0.1  # docs/lab/fusion.md, "As a whole, or somewhere"
     loud = [weight for view, weight in colour.items() if many[view] and not view.startswith(of_detail)]
     assert all(0.5 <= weight <= 1 for weight in loud)
 
@@ -96,7 +98,7 @@ def test_the_dictionary_leads_and_at_most_effort_three_of_them_do():
     detailed = [view for view in chosen("thorough") if view.detail]
     assert [(view.encoder, view.detector, view.lead) for view in detailed] == [
         ("patch_maps", "places", 1), ("texture", "places", 1), ("texture", "burnout", 1), ("alterations", "places", 2),
-        ("lines", "places", 1), ("lines", "burnout", 1)]
+        ("lines", "places", 1), ("lines", "burnout", 1), ("pixels", "burnout", 0)]
     assert [(view.encoder, view.detector) for view in chosen("fast")] == [("dictionary", "burnout")]
 
 
@@ -108,8 +110,21 @@ def test_where_views_of_detail_lead_too_a_tail_is_as_loud_beside_each_as_without
     framed = large | {"d": View("d", "x", lead=1, detail=True, by_place=True)}
     assert fusion(small | framed, 3, 1.0, 1.0).tails == pytest.approx({"b": 0.225, "c": 0.1})  # whatever the frame
     assert fusion({"b": small["b"]} | large, 1, 1.0).tails == {"b": 0.6, "c": 0.1}  # none of the small ones leads
+    known = {"a": View("a", "x"), "b": View("b", "x", lead=0, tail_weight=TailWeight(0.6, 0.3, 0.9, 0.05))}
+    assert [fusion(known | large, 1, kinds).tails["b"] for kinds in (0.0, 1.0)] == [0.05, 0.05]  # grey photographs
+    assert fusion(known | large, 3, 1.0).tails["b"] == pytest.approx(0.3)
+    assert fusion(known, 1, 1.0).tails == {"b": 0.6}  # no photographs
     number = {"a": View("a", "x"), "b": View("b", "x", lead=0, tail_weight=0.6)}
     assert fusion(number | large, 1, 1.0).tails == {"b": 0.6, "c": 0.1}  # as asked for
+
+
+def test_a_fusion_knows_which_leads_read_the_same_kind_of_features():
+    class Own(BaseEstimator):
+        """One of somebody's own."""
+
+    views = {"a": View("hog", "x"), "b": View("hog", "y", encoder_options={"cells": 4}), "c": View(Own(), "x"),
+             "d": View("pixels", "x", lead=0, tail_weight=1)}
+    assert fusion(views, 1, 1.0).sees == {"a": "hog", "b": "hog", "c": "Own"}
 
 
 def test_some_lead_only_where_the_collection_is_of_one_kind():

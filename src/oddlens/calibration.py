@@ -8,7 +8,7 @@ collection, never within the batch being scored.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -107,10 +107,13 @@ class Fusion:
 
     leads:  view -> its share in the leading surprisal; the shares sum to 1.
     tails:  view -> the tail weight: the weight of its squared surprisal, where that is above 0.
+    sees:   view -> the kind of features that it reads. Leads that read the same are averaged; to be odd in what one
+            kind shows is enough. A view that is not named reads what all do that are not.
     """
 
     leads: Mapping[str, float]
     tails: Mapping[str, float]
+    sees: Mapping[str, str] = field(default_factory=dict)
 
     def only(self, views: Collection[str]) -> Fusion:
         """The same of some of the views; raises ``ValueError`` where none of these leads."""
@@ -119,7 +122,8 @@ class Fusion:
             raise ValueError("none of these views leads")
         total = sum(leads.values())
         return Fusion({view: share / total for view, share in leads.items()},
-                      {view: weight for view, weight in self.tails.items() if view in views})
+                      {view: weight for view, weight in self.tails.items() if view in views},
+                      {view: kind for view, kind in self.sees.items() if view in views})
 
     def lead(self, surprisals: Mapping[str, Doubles]) -> Doubles:
         """(m,) the leading surprisal."""
@@ -128,13 +132,19 @@ class Fusion:
     def combine(self, surprisals: Mapping[str, Doubles]) -> Doubles:
         """(m,) one score from each view's surprisal, in the same unit; larger is stranger.
 
-        With L the leading surprisal, the score is the root of max(L, 0)^2 + sum of weight * max(surprisal, 0)^2, and a
-        small multiple of L where that is below 0, which keeps the order. Averaging all views would dilute the best of
-        them; with squares, a view counts only in its tail. An image that is ordinary by the lead may still be odd by
-        another view, so the lead never lowers what the others add (docs/lab/fusion.md).
+        With L_k the mean surprisal of the leads that read features of kind k, and s_k their share, the score is the
+        root of sum of s_k * max(L_k, 0)^2 + sum of weight * max(surprisal, 0)^2, and a small multiple of the leading
+        surprisal where that is below 0, which keeps the order. Averaging all views would dilute the best of them; with
+        squares, a view counts only in its tail. An image that is ordinary by one kind of features may still be odd by
+        another, so no kind lowers what the others add (docs/lab/fusion.md).
         """
         lead = self.lead(surprisals)
-        total = np.maximum(lead, 0) ** 2
+        total = np.zeros_like(lead)
+        for kind in dict.fromkeys(self.sees.get(view, "") for view in self.leads):
+            alike = {view: share for view, share in self.leads.items() if self.sees.get(view, "") == kind}
+            share = sum(alike.values())
+            mean = np.sum([part / share * surprisals[view] for view, part in alike.items()], axis=0)
+            total = total + share * np.maximum(mean, 0) ** 2
         for view, weight in self.tails.items():
             total = total + weight * np.maximum(surprisals[view], 0) ** 2
         return np.asarray(np.sqrt(total) + ORDINARY_SLOPE * np.minimum(lead, 0))

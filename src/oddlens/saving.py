@@ -42,10 +42,10 @@ from oddlens.pixels import RESIZES, Collection, Copies, PixelFormat, nothing_of
 from oddlens.protocols import LARGEST_SCORE, State
 from oddlens.reading.texture import measures
 from oddlens.scoring.exact_copies import Known
-from oddlens.specifications import described, revived, written
-from oddlens.views import TailWeight, View
+from oddlens.specifications import described, revived, tail_weight, written
+from oddlens.views import View
 
-FORMAT = 6
+FORMAT = 7
 #: Options that change no score of a view.
 WITHOUT_INFLUENCE = frozenset({"n_jobs", "fdr", "contamination"})
 CHUNKS = 65_536  # bits of JSON, a number or a comma each, that are written at a time
@@ -79,7 +79,8 @@ def save_model(model: AnomalyModel, path: str | Path) -> None:
         "unimodality": model.ensemble_.unimodality,
         "alignment": model.ensemble_.alignment,
         "compared_by": model.ensemble_.compared_by,
-        "fusion": {"leads": dict(model.fusion_.leads), "tails": dict(model.fusion_.tails)},
+        "fusion": {"leads": dict(model.fusion_.leads), "tails": dict(model.fusion_.tails),
+                   "sees": dict(model.fusion_.sees)},
         "pixels": {"height": model.format_.height, "width": model.format_.width,
                    "channels": model.format_.channels, "resize": model.format_.resize,
                    "detail": model.format_.detail and list(model.format_.detail),
@@ -227,10 +228,11 @@ def _seen(content: dict[str, Any], states: dict[str, State]) -> Ensemble:
         raise ValueError("no detectors, or detectors without encoders")
     asked = {str(item["column"]): View(
         encoders[item["sees"]], detectors[item["column"]], float(item["lead"]),
-        TailWeight(*map(float, item["tail"])), bool(item["unimodality"]), bool(item["detail"]),
+        tail_weight(item["tail"]), bool(item["unimodality"]), bool(item["detail"]),
         bool(item["by_place"]))
         for item in content["detectors"]}
-    weights = [weight for view in asked.values() for weight in (view.lead, *astuple(view.tail_weights))]
+    weights = [weight for view in asked.values() for weight in (view.lead, *astuple(view.tail_weights))
+               if weight is not None]
     structure = float(content["unimodality"]), float(content["alignment"])
     if not all(np.isfinite(weight) and weight >= 0 for weight in (*weights, *structure)):
         raise ValueError("a view whose weight is no number of 0 or more")
@@ -246,9 +248,10 @@ def _fusion(item: dict[str, Any], seen: Ensemble) -> Fusion:
     weights = [weight for part in parts for weight in part.values()]
     if not parts[0] or not all(np.isfinite(weight) and weight >= 0 for weight in weights):
         raise ValueError("a fusion without weights")
-    if not {*parts[0], *parts[1]} <= set(seen.detectors):
+    sees = {str(view): str(kind) for view, kind in item["sees"].items()}
+    if not {*parts[0], *parts[1], *sees} <= set(seen.detectors):
         raise ValueError("a fusion of other views")
-    return Fusion(*parts)
+    return Fusion(parts[0], parts[1], sees)
 
 
 def _try_out(model: AnomalyModel) -> None:

@@ -8,7 +8,7 @@ read back is made by way of the registry: nothing in a file can name code.
     an encoder or detector               {"role": "encoder", "name": name, "options": {...},
                                           "package": [name, version] or null}
     a view                               {"view": {...}}
-    a view's tail weights                {"tail_weights": [one, many, colour]}
+    a view's tail weights                {"tail_weights": [one, many, colour, photograph]}
 """
 
 from __future__ import annotations
@@ -77,6 +77,12 @@ def written(value: Any, what: str) -> Any:
                       f"{WITHOUT}")
 
 
+def tail_weight(weights: list[Any]) -> TailWeight:
+    """The tail weights of a list as ``written`` makes it."""
+    numbers: list[Any] = [weight if weight is None else float(weight) for weight in weights]
+    return TailWeight(*numbers)
+
+
 def revived(value: Any) -> Any:
     """What ``written`` or ``described`` wrote; raises ``SavedModelError`` where a package is missing."""
     if isinstance(value, list):
@@ -90,7 +96,7 @@ def revived(value: Any) -> Any:
     if "view" in value:
         return View(**{key: revived(item) for key, item in value["view"].items()})
     if "tail_weights" in value:
-        return TailWeight(*map(float, value["tail_weights"]))
+        return tail_weight(value["tail_weights"])
     role = value["role"]
     if role not in ROLES:
         raise ValueError(f"a value of the role {role!r}")

@@ -24,18 +24,26 @@ if TYPE_CHECKING:
 class TailWeight:
     """The weight of a view's squared surprisal beside the lead, by what the collection is.
 
-    one, many:  of grey images of one kind, where the lead is at its best; of many kinds.
-    colour:     of images in colour, where the lead is weaker.
+    one, many:   of grey images of one kind, where the lead is at its best; of many kinds.
+    colour:      of images in colour, where the lead is weaker.
+    photograph:  of grey photographs, in which views of detail lead too; ``None``: what it is of other images, and the
+                 less the more the others lead.
     """
 
     one: float
     many: float
     colour: float
+    photograph: float | None = None
 
-    def of(self, channels: int, unimodality: float) -> float:
-        """Of a collection with so many channels, 1 or 3, and ``unimodality`` from 0 (many kinds) to 1."""
+    def of(self, channels: int, unimodality: float, few: float = 1.0) -> float:
+        """Of a collection with so many channels, 1 or 3, and ``unimodality`` from 0 (many kinds) to 1.
+
+        few:  the part of the leads that views of the small copy hold; below 1 there are photographs.
+        """
+        if few < 1 and channels == 1 and self.photograph is not None:
+            return self.photograph
         # The cube: a collection half-way to many kinds is still one kind to the lead, and the lead does well there.
-        return self.colour if channels == 3 else self.one + (self.many - self.one) * (1 - unimodality) ** 3
+        return few * (self.colour if channels == 3 else self.one + (self.many - self.one) * (1 - unimodality) ** 3)
 
 
 @dataclass(frozen=True)
@@ -43,7 +51,8 @@ class View:
     """An encoder and a detector on its features.
 
     encoder, detector:  names (``oddlens list`` shows them) or objects.
-    lead:               its share in the leading score, relative to the other leads; 0: it does not lead.
+    lead:               its share in the leading score, relative to the other leads; 0: it does not lead. Leads by the
+                        same encoder are averaged, those of different ones added in squares.
     unimodal:           it leads in proportion to the collection's unimodality.
     tail_weight:        the weight of its squared surprisal beside the lead; squared, it counts only in its far tail. A
                         number, or a ``TailWeight``, which is less where views of detail lead too.
@@ -64,6 +73,11 @@ class View:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def kind(self) -> str:
+        """What kind of features it reads: the encoder's name, or its class."""
+        return self.encoder if isinstance(self.encoder, str) else type(self.encoder).__name__
+
+    @property
     def tail_weights(self) -> TailWeight:
         """``tail_weight`` for each kind of collection."""
         weight = self.tail_weight
@@ -79,14 +93,17 @@ DEFAULT = (
          options={"n_estimators": 500}),
     View("pixels", "subspace", lead=0, tail_weight=TailWeight(0.025, 0.02, 1.0), encoder_options={"side": 14},
          options={"share": 0.99}),
-    View("statistics", "burnout", lead=0, tail_weight=TailWeight(0.0125, 0.2, 1.0), options={"local": 0.0}),
-    View("statistics", "forest", lead=0, tail_weight=TailWeight(0.0, 0.15, 0.5), options={"n_estimators": 500}),
+    View("statistics", "burnout", lead=0, tail_weight=TailWeight(0.0125, 0.2, 1.0, 0.1), options={"local": 0.0}),
+    View("statistics", "forest", lead=0, tail_weight=TailWeight(0.0, 0.15, 0.5, 0.05), options={"n_estimators": 500}),
     View("patch_maps", "places", detail=True, by_place=True),
     View("texture", "places", detail=True, by_place=True),
     View("texture", "burnout", tail_weight=0.1, detail=True, options={"local": 0.0}),
     View("alterations", "places", lead=2.0, tail_weight=0.1, detail=True),  # what it sees hardly knows of a frame
     View("lines", "places", tail_weight=0.1, detail=True),  # a line may run anywhere: that is not a matter of the frame
     View("lines", "burnout", tail_weight=0.1, detail=True, options={"local": 0.0}),
+    # In photographs alone: the others are blind to all of a picture being darker, or find it the more ordinary.
+    View("pixels", "burnout", lead=0, tail_weight=0.1, detail=True, encoder_options={"side": 14},
+         options={"local": 0.0}),
     View("hog", "burnout", lead=0, tail_weight=TailWeight(0.05, 0.02, 0.5), options={"local": 0.0}),
 )
 # Dictionaries of other patches find no more on average, but what they find depends less on the seed
@@ -140,11 +157,12 @@ def fusion(views: Mapping[str, View], channels: int, unimodality: float, alignme
         raise OptionError("No view leads: give one at least a lead above 0.")
     # Weights by kind of collection were found beside the few views that lead in small images. Where those of detail
     # lead too, a tail weighs as much beside each of them as it did.
-    few = sum(lead for name, lead in asked.items() if not views[name].detail) / sum(asked.values())
-    tails = {name: view.tail_weight.of(channels, unimodality) * (few or 1.0) if isinstance(view.tail_weight, TailWeight)
+    few = sum(lead for name, lead in asked.items() if not views[name].detail) / sum(asked.values()) or 1.0
+    tails = {name: view.tail_weight.of(channels, unimodality, few) if isinstance(view.tail_weight, TailWeight)
              else view.tail_weight for name, view in views.items()}
-    return Fusion({name: lead / total for name, lead in leads.items() if lead},
-                  {name: tail for name, tail in tails.items() if tail})
+    shares = {name: lead / total for name, lead in leads.items() if lead}
+    return Fusion(shares, {name: tail for name, tail in tails.items() if tail},
+                  {name: views[name].kind for name in shares})
 
 
 def columns(names: Sequence[tuple[str, str]]) -> list[str]:
