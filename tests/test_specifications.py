@@ -78,7 +78,7 @@ def test_what_is_not_registered_is_named_with_the_way_out():
     ({"role": "encoder", "name": "gone", "options": {}, "package": [["x"], 7]}, TypeError, "string"),
     ({}, KeyError, "role"), ({"tuple": 7}, TypeError, "iter"), ({"dict": [1]}, AttributeError, "items"),
     ({"view": {"os": 1}}, TypeError, "os"), ({"tail_weights": ["loud", 1, 1]}, ValueError, "loud"),
-    ({"tail_weights": [1, 1]}, TypeError, "colour"),
+    ({"tail_weights": [1, 1]}, TypeError, "colour"), ({"tail_weights": [1, None, 1, None]}, TypeError, "NoneType"),
 ])
 def test_what_nobody_wrote_makes_nothing(bad, error, message):
     with pytest.raises(error, match=message):

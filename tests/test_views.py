@@ -81,7 +81,7 @@ def test_how_loud_the_default_views_are():
     assert many["texture+burnout"] == colour["texture+burnout"] == 0.1  # it leads where it is
     assert many["alterations+places"] == colour["alterations+places"] == 0.1  # they lead too (docs/lab/maps.md)
     assert {weights[f"lines+{name}"] for weights in (many, colour) for name in ("places", "burnout")} == {0.1}
-    assert many["pixels+burnout"] == colour["pixels+burnout"] == 0.1  # docs/lab/fusion.md, "As a whole, or somewhere"
+    assert many["pixels+burnout"] == colour["pixels+burnout"] == 0.1
     loud = [weight for view, weight in colour.items() if many[view] and not view.startswith(of_detail)]
     assert all(0.5 <= weight <= 1 for weight in loud)
 
@@ -114,6 +114,7 @@ def test_where_views_of_detail_lead_too_a_tail_is_as_loud_beside_each_as_without
     assert [fusion(known | large, 1, kinds).tails["b"] for kinds in (0.0, 1.0)] == [0.05, 0.05]  # grey photographs
     assert fusion(known | large, 3, 1.0).tails["b"] == pytest.approx(0.3)
     assert fusion(known, 1, 1.0).tails == {"b": 0.6}  # no photographs
+    assert fusion({"b": known["b"]} | large, 1, 1.0).tails["b"] == 0.05  # of which none of the small copy leads
     number = {"a": View("a", "x"), "b": View("b", "x", lead=0, tail_weight=0.6)}
     assert fusion(number | large, 1, 1.0).tails == {"b": 0.6, "c": 0.1}  # as asked for
 
@@ -122,9 +123,10 @@ def test_a_fusion_knows_which_leads_read_the_same_kind_of_features():
     class Own(BaseEstimator):
         """One of somebody's own."""
 
-    views = {"a": View("hog", "x"), "b": View("hog", "y", encoder_options={"cells": 4}), "c": View(Own(), "x"),
-             "d": View("pixels", "x", lead=0, tail_weight=1)}
-    assert fusion(views, 1, 1.0).sees == {"a": "hog", "b": "hog", "c": "Own"}
+    own, another = Own(), Own()
+    views = {"a": View("hog", "x"), "b": View(registry.create("encoder", "hog"), "y"), "c": View(own, "x"),
+             "d": View("pixels", "x", lead=0, tail_weight=1), "e": View(own, "y"), "f": View(another, "x")}
+    assert fusion(views, 1, 1.0).sees == {"a": "hog", "b": "hog", "c": "c", "e": "c", "f": "f"}
 
 
 def test_some_lead_only_where_the_collection_is_of_one_kind():

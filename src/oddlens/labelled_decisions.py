@@ -97,7 +97,7 @@ def _borne_out(before: Bools | None, rows: NDArray[np.intp], odd: Bools, rate: f
 def _null(scores: Doubles, ordinary: Doubles) -> WeightedNull:
     order = np.argsort(scores, kind="stable")
     total = float(ordinary.sum())
-    above = np.cumsum(ordinary[order][::-1])[::-1] / total if total > 0 else np.ones(len(order))
+    above = np.minimum(np.cumsum(ordinary[order][::-1])[::-1] / total, 1) if total > 0 else np.ones(len(order))
     return WeightedNull(scores[order], np.asarray(above), 1 / (RARITY_FACTOR * max(len(order), 1)), total > 0)
 
 

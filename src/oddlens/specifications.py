@@ -79,8 +79,8 @@ def written(value: Any, what: str) -> Any:
 
 def tail_weight(weights: list[Any]) -> TailWeight:
     """The tail weights of a list as ``written`` makes it."""
-    numbers: list[Any] = [weight if weight is None else float(weight) for weight in weights]
-    return TailWeight(*numbers)
+    numbers = [float(weight) for weight in weights[:3]]
+    return TailWeight(*numbers, *(None if weight is None else float(weight) for weight in weights[3:]))
 
 
 def revived(value: Any) -> Any:

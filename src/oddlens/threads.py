@@ -33,8 +33,8 @@ def in_order(work: Callable[[int], T], n: int, jobs: int, ahead: int = 4) -> Ite
 def from_both_ends(work: Callable[[T], object], items: Iterable[T], jobs: int) -> None:
     """``work`` of each item: on this thread from the back and, with two or more ``jobs``, on another from the front.
 
-    So what is longest and stands last is this thread's, and an interrupt waits for none of it. An error on either
-    thread ends both with what they are at.
+    So what is longest and stands last is most often this thread's. An error or an interrupt on either thread ends both
+    with what they are at.
     """
     waiting = deque(items)
 
@@ -63,4 +63,5 @@ def from_both_ends(work: Callable[[T], object], items: Iterable[T], jobs: int) -
         take_all(waiting.pop)
         other.result()
     finally:
+        waiting.clear()  # whoever interrupts waits for no more than the other thread is at
         pool.shutdown(wait=False)

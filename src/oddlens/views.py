@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from oddlens.calibration import Fusion
 from oddlens.errors import OptionError
 from oddlens.protocols import Detector, Encoder
+from oddlens.registry import name_of
 
 if TYPE_CHECKING:
     from oddlens.learning.pretrained import Given
@@ -35,15 +36,15 @@ class TailWeight:
     colour: float
     photograph: float | None = None
 
-    def of(self, channels: int, unimodality: float, few: float = 1.0) -> float:
+    def of(self, channels: int, unimodality: float, detail: bool = False) -> float:
         """Of a collection with so many channels, 1 or 3, and ``unimodality`` from 0 (many kinds) to 1.
 
-        few:  the part of the leads that views of the small copy hold; below 1 there are photographs.
+        detail:  whether views of detail lead: these are photographs.
         """
-        if few < 1 and channels == 1 and self.photograph is not None:
+        if detail and channels == 1 and self.photograph is not None:
             return self.photograph
         # The cube: a collection half-way to many kinds is still one kind to the lead, and the lead does well there.
-        return few * (self.colour if channels == 3 else self.one + (self.many - self.one) * (1 - unimodality) ** 3)
+        return self.colour if channels == 3 else self.one + (self.many - self.one) * (1 - unimodality) ** 3
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class View:
                         same encoder are averaged, those of different ones added in squares.
     unimodal:           it leads in proportion to the collection's unimodality.
     tail_weight:        the weight of its squared surprisal beside the lead; squared, it counts only in its far tail. A
-                        number, or a ``TailWeight``, which is less where views of detail lead too.
+                        number, or a ``TailWeight``, which is less where views of detail lead too, or its own there.
     detail:             it is for images in more detail alone; where they have none, it is left out.
     by_place:           it compares each place with the same place in the others; in a collection of pictures in one
                         frame the other views lead the less for it.
@@ -71,11 +72,6 @@ class View:
     by_place: bool = False
     encoder_options: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def kind(self) -> str:
-        """What kind of features it reads: the encoder's name, or its class."""
-        return self.encoder if isinstance(self.encoder, str) else type(self.encoder).__name__
 
     @property
     def tail_weights(self) -> TailWeight:
@@ -158,11 +154,27 @@ def fusion(views: Mapping[str, View], channels: int, unimodality: float, alignme
     # Weights by kind of collection were found beside the few views that lead in small images. Where those of detail
     # lead too, a tail weighs as much beside each of them as it did.
     few = sum(lead for name, lead in asked.items() if not views[name].detail) / sum(asked.values()) or 1.0
-    tails = {name: view.tail_weight.of(channels, unimodality, few) if isinstance(view.tail_weight, TailWeight)
-             else view.tail_weight for name, view in views.items()}
+    detail = any(lead for name, lead in asked.items() if views[name].detail)
+
+    def tail(weight: float | TailWeight) -> float:
+        if not isinstance(weight, TailWeight):
+            return weight
+        own = detail and channels == 1 and weight.photograph is not None
+        return weight.of(channels, unimodality, detail) * (1.0 if own else few)
+
+    tails = {name: tail(view.tail_weight) for name, view in views.items()}
     shares = {name: lead / total for name, lead in leads.items() if lead}
     return Fusion(shares, {name: tail for name, tail in tails.items() if tail},
-                  {name: views[name].kind for name in shares})
+                  {name: kind for name, kind in _kinds(views).items() if name in shares})
+
+
+def _kinds(views: Mapping[str, View]) -> dict[str, str]:
+    """What kind of features each reads: the encoder's name, whatever its options; of an object without one, itself."""
+    found = {}
+    for column, view in views.items():
+        name = view.encoder if isinstance(view.encoder, str) else name_of("encoder", view.encoder)
+        found[column] = name or next(other for other, one in views.items() if one.encoder is view.encoder)
+    return found
 
 
 def columns(names: Sequence[tuple[str, str]]) -> list[str]:
