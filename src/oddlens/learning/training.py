@@ -117,7 +117,7 @@ class Halves:
             same.data = weight.data
 
     def __enter__(self) -> Self:
-        self._other = ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,))
+        self._other = ThreadPoolExecutor(1, initializer=_on_one_thread)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -177,6 +177,15 @@ def one_thread() -> AbstractContextManager[None]:
     threads; with one, the same seed gives the same network on any number of cores.
     """
     return limited(1, torch.get_num_threads, torch.set_num_threads)
+
+
+def _on_one_thread() -> None:
+    """Have torch compute on one thread in a new thread of ours.
+
+    Asked first: else its first computation takes the number that any thread set last in place of its own.
+    """
+    torch.get_num_threads()
+    torch.set_num_threads(1)
 
 
 _drawing = Lock()  # whose torch's random numbers are: one for the whole process
