@@ -239,24 +239,25 @@ def mean(found: list[list[float]], of: int) -> str:
     return "{:.3f} / {:.3f}".format(*np.mean(found, 0)) + (f" ({len(found)})" if len(found) < of else "")
 
 
-def grouped(family: str, source: str) -> str:
-    """What is meant together."""
-    if family == "damaged":
-        return f"{family} {'cells' if source in ('mono', 'poly') else 'scenes'}"
-    return f"{family} {source}" if family in ("cells", "objects") else family
+def grouped(results: dict[str, Any], key: str) -> list[tuple[tuple[str, str], list[dict[str, Any]]]]:
+    """((what is meant together, share), rows) of the rows that have a key."""
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for name, row in results.items():
+        family, source, _, share = name.split("/")
+        if family in ("cells", "objects"):
+            family += f" {source}"
+        elif family == "damaged":
+            family += " cells" if source in ("mono", "poly") else " scenes"
+        if key in row:
+            groups.setdefault((family, share), []).append(row)
+    return sorted(groups.items())
 
 
 def table(results: dict[str, Any]) -> None:
     """A line for each family, source and share: the mean over sets."""
     columns = ("oddlens", *RIVALS, *LITE0, "oddlens+lite0")
     print(f"| sets | odd | {' | '.join(columns)} | heat inside | CPU-s |\n|{' --- |' * (len(columns) + 4)}")
-    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for name, row in results.items():
-        family, source, _, share = name.split("/")
-        if family == "clean":
-            continue
-        groups.setdefault((grouped(family, source), share), []).append(row)
-    for (family, share), rows in sorted(groups.items()):
+    for (family, share), rows in grouped(results, "oddlens"):
         found = [[row[key] for row in rows if key in row] for key in columns]
         cells_ = [mean(each, len(rows)) for each in found]
         peaks = [row["peaks"] for row in rows if "peaks" in row]
@@ -269,12 +270,7 @@ def table(results: dict[str, Any]) -> None:
 def decisions(results: dict[str, Any]) -> None:
     """A line for each family and share: realised false-discovery rate / power, and the estimated share of odd ones."""
     print(f"| sets | odd | {' | '.join(f'rate {rate}' for rate in RATES)} | estimated share | true |\n|{' --- |' * 7}")
-    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for name, row in results.items():
-        family, source, _, share = name.split("/")
-        if "rates" in row:
-            groups.setdefault((grouped(family, source), share), []).append(row)
-    for (family, share), rows in sorted(groups.items()):
+    for (family, share), rows in grouped(results, "rates"):
         cells_ = []
         for rate in map(str, RATES):
             found = np.array([row["rates"][rate] for row in rows])

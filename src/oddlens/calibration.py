@@ -141,10 +141,9 @@ class Fusion:
         lead = self.lead(surprisals)
         total = np.zeros_like(lead)
         for kind in dict.fromkeys(self.sees.get(view, "") for view in self.leads):
-            alike = {view: share for view, share in self.leads.items() if self.sees.get(view, "") == kind}
-            share = sum(alike.values())
-            mean = np.sum([part / share * surprisals[view] for view, part in alike.items()], axis=0)
-            total = total + share * np.maximum(mean, 0) ** 2
+            alike = [view for view in self.leads if self.sees.get(view, "") == kind]
+            share = sum(self.leads[view] for view in alike)
+            total = total + share * np.maximum(self.only(alike).lead(surprisals), 0) ** 2
         for view, weight in self.tails.items():
             total = total + weight * np.maximum(surprisals[view], 0) ** 2
         return np.asarray(np.sqrt(total) + ORDINARY_SLOPE * np.minimum(lead, 0))

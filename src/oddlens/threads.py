@@ -39,20 +39,20 @@ def from_both_ends(work: Callable[[T], object], items: Iterable[T], jobs: int) -
     waiting = deque(items)
 
     def take_all(take: Callable[[], T]) -> None:
-        try:
-            while True:
-                try:
-                    item = take()
-                except IndexError:
-                    return
-                work(item)
-        except BaseException:
-            waiting.clear()
-            raise
+        while True:
+            try:
+                item = take()
+            except IndexError:
+                return
+            work(item)
 
     def beside() -> None:
-        with silent():
-            take_all(waiting.popleft)
+        try:
+            with silent():
+                take_all(waiting.popleft)
+        except BaseException:
+            waiting.clear()  # this thread takes no more, and meets the error
+            raise
 
     if jobs == 1:
         take_all(waiting.popleft)

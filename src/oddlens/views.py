@@ -36,15 +36,16 @@ class TailWeight:
     colour: float
     photograph: float | None = None
 
-    def of(self, channels: int, unimodality: float, detail: bool = False) -> float:
+    def of(self, channels: int, unimodality: float, few: float = 1.0, detail: bool = False) -> float:
         """Of a collection with so many channels, 1 or 3, and ``unimodality`` from 0 (many kinds) to 1.
 
+        few:     the part of the leads that views of the small copy hold, if any lead; else 1.
         detail:  whether views of detail lead: these are photographs.
         """
         if detail and channels == 1 and self.photograph is not None:
             return self.photograph
         # The cube: a collection half-way to many kinds is still one kind to the lead, and the lead does well there.
-        return self.colour if channels == 3 else self.one + (self.many - self.one) * (1 - unimodality) ** 3
+        return few * (self.colour if channels == 3 else self.one + (self.many - self.one) * (1 - unimodality) ** 3)
 
 
 @dataclass(frozen=True)
@@ -155,14 +156,8 @@ def fusion(views: Mapping[str, View], channels: int, unimodality: float, alignme
     # lead too, a tail weighs as much beside each of them as it did.
     few = sum(lead for name, lead in asked.items() if not views[name].detail) / sum(asked.values()) or 1.0
     detail = any(lead for name, lead in asked.items() if views[name].detail)
-
-    def tail(weight: float | TailWeight) -> float:
-        if not isinstance(weight, TailWeight):
-            return weight
-        own = detail and channels == 1 and weight.photograph is not None
-        return weight.of(channels, unimodality, detail) * (1.0 if own else few)
-
-    tails = {name: tail(view.tail_weight) for name, view in views.items()}
+    tails = {name: view.tail_weight.of(channels, unimodality, few, detail) if isinstance(view.tail_weight, TailWeight)
+             else view.tail_weight for name, view in views.items()}
     shares = {name: lead / total for name, lead in leads.items() if lead}
     return Fusion(shares, {name: tail for name, tail in tails.items() if tail},
                   {name: kind for name, kind in _kinds(views).items() if name in shares})

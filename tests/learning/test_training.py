@@ -100,6 +100,22 @@ def test_seeded_leaves_the_callers_randomness_alone():
     assert torch.equal(first.weight, second.weight)
 
 
+def test_the_second_half_computes_on_one_thread_whatever_another_sets_meanwhile():
+    class Counts(Mean):
+        """Tells on how many threads it computes."""
+
+        def forward(self, batch):
+            self.threads = torch.get_num_threads()
+            return super().forward(batch)
+
+    first, second = Counts(), Counts()
+    with one_thread(), Halves(first, second) as halves:
+        halves._other.submit(int).result()  # the thread is there
+        torch.set_num_threads(3)
+        halves.learn(torch.zeros(4, 1, 2, 2))
+    assert (first.threads, second.threads) == (3, 1)
+
+
 def test_networks_made_on_two_threads_at_once_are_the_same_as_one_after_another():
     def build():
         first = nn.Linear(3, 3)
