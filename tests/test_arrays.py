@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from oddlens import arrays
-from oddlens.arrays import allocate, give_back, moved_to_a_file
+from oddlens.arrays import allocate, give_back, let_go, moved_to_a_file
 
 
 def test_small_arrays_are_in_memory_and_large_ones_in_a_file_without_a_name(monkeypatch):
@@ -41,6 +41,16 @@ def test_what_of_files_is_in_memory_is_given_back_and_stays_what_it_is():
     assert before - held()[1] > 60
     assert large[-1] == 2**23 - 1
     assert int(large.sum()) == 2**22 * (2**23 - 1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says what is held")
+def test_of_one_array_what_is_in_memory_is_given_back_whichever_part_is_named():
+    large, other = (moved_to_a_file(np.arange(2**23)) for _ in range(2))
+    before = held()[1]
+    let_go(large[5:].reshape(-1, 1)[::2])
+    assert 60 < before - held()[1] < 70
+    assert int(large.sum()) == int(other.sum()) == 2**22 * (2**23 - 1)
+    let_go(np.arange(5))  # in memory: nothing happens
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux says what is held")

@@ -48,6 +48,18 @@ def give_back() -> None:
         trim(0)
 
 
+def let_go(array: NDArray[Any]) -> None:
+    """Give the system what of a temporary file is in memory, if that is where an array lies; nothing else.
+
+    To be called by what goes over a large array part by part, after each.
+    """
+    content: Any = array
+    while isinstance(content, np.ndarray):
+        content = content.base
+    if isinstance(content, mmap.mmap) and content in _mapped and hasattr(mmap, "MADV_DONTNEED"):
+        content.madvise(mmap.MADV_DONTNEED)
+
+
 @cache
 def _trim() -> Any:
     """What gives freed memory back; None where the C library has no such function."""

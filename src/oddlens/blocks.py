@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as save_tensors
 
-from oddlens.arrays import allocate
+from oddlens.arrays import allocate, let_go
 from oddlens.files import write_atomically
 
 
@@ -105,6 +105,7 @@ class Blocks:
                 whole = allocate((count, *part.shape[1:]), part.dtype)
             whole[start : start + len(part)] = part
             start += len(part)
+            let_go(whole)
         if whole is None:
             raise KeyError(name)
         return whole

@@ -1,6 +1,11 @@
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from oddlens.arrays import let_go, moved_to_a_file
+from oddlens.detectors import places
 from oddlens.detectors.places import Places
 from oddlens.errors import OptionError, SavedModelError
 from oddlens.protocols import Encoded
@@ -33,6 +38,25 @@ def test_each_image_is_judged_by_the_others_as_if_it_had_never_been_there():
     expected = slowly(maps, 0.0)
     assert np.allclose(detector.own_places_, expected, rtol=0.01)
     assert np.allclose(detector.score_own(), np.sort(expected.reshape(50, -1), 1)[:, -1:].mean(1), rtol=0.01)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says what is held")
+def test_of_maps_in_a_file_a_row_of_places_is_held_at_a_time(monkeypatch):
+    maps = maps_of(2000, 16, 16, 40)  # 39 MiB
+    expected = Places().fit(Encoded(maps=maps)).own_places_
+    mapped = moved_to_a_file(maps)
+    held = []
+
+    def noted(*_):
+        told = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+        held.append(int(told["RssFile"].split()[0]) / 1024)
+
+    monkeypatch.setattr(places, "advance", noted)
+    let_go(mapped)
+    noted()
+    assert np.array_equal(Places().fit(Encoded(maps=mapped)).own_places_, expected)
+    assert max(held) - held[0] < 5
+    assert len(held) == 17
 
 
 def test_the_score_is_the_mean_of_the_strangest_share_of_the_places():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from oddlens.encoders.dictionary import Dictionary, moved, scales
+from oddlens.encoders.dictionary import Dictionary, moved, resized, scales
 from oddlens.errors import OptionError, SavedModelError
 from oddlens.learning.patches import spherical_means, tents
 from oddlens.learning.training import as_batch
@@ -73,6 +73,14 @@ def test_large_pictures_are_seen_at_two_scales():
     assert scales((28, 28, 1)) == [(28, 28)]
     assert scales((64, 64, 3)) == [(28, 28), (56, 56)]
     assert scales((100, 200, 3)) == [(28, 56), (56, 112)]
+
+
+def test_what_is_flat_remains_flat_when_it_is_resized():
+    flat = torch.full((1, 3, 64, 90), 0.7)
+    found = resized(flat, (28, 39))
+    assert found.shape == (1, 3, 28, 39)
+    assert found.dtype == torch.float32
+    assert (found == found[0, 0, 0, 0]).all()
 
 
 @pytest.mark.parametrize("options", [{"patch": (3, 5)}, {"layers": 2}, {"patch": (3, 5), "layers": 2}])

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from oddlens.learning import patches
-from oddlens.learning.patches import answers, pooled, some_patches, spherical_means, tents
+from oddlens.learning.patches import answers, grounds, pooled, some_patches, spherical_means, tents
 
 
 @pytest.fixture
@@ -98,6 +98,36 @@ class TestAnswers:
         assert (one[..., 3:6, 3:6] > 0).all()
         assert four[..., 3:6, 3:6].numpy() == pytest.approx(2 * one[..., 3:6, 3:6].numpy(), rel=1e-2)
         assert (one[..., :3, :] == 0).all()
+
+
+class TestGrounds:
+    def faint(self):
+        """A bright picture of one level but for a few pixels, and atoms that sum to 0 but for rounding."""
+        rng = np.random.default_rng(0)
+        picture = np.full((2, 3, 30, 30), 0.8, np.float32)
+        picture[0] -= (rng.random((1, 30, 30)) < 0.05) * np.float32(1 / 255)
+        picture[1] -= np.float32(0.3)
+        atoms = rng.normal(size=(8, 75))
+        atoms = of_length_1(atoms - atoms.mean(1, keepdims=True)).astype(np.float32)
+        return torch.from_numpy(picture), torch.from_numpy(atoms)
+
+    def test_is_the_level_that_most_of_a_picture_has(self):
+        picture, _ = self.faint()
+        assert grounds(picture).flatten().numpy() == pytest.approx([0.8, 0.5])
+        assert grounds(picture).shape == (2, 1, 1, 1)
+
+    def test_seen_from_it_a_faint_picture_has_the_answers_of_double_precision(self):
+        picture, atoms = self.faint()
+        exact = answers(picture.double(), atoms.double(), 5)
+        seen, unseen = ((answers(picture, atoms, 5, ground=ground) - exact).abs().max()
+                        for ground in (grounds(picture), None))
+        assert seen < 4e-7
+        assert unseen > 5 * seen
+
+    def test_it_changes_nothing_but_rounding(self):
+        picture = torch.rand(3, 3, 20, 20, generator=torch.Generator().manual_seed(0))
+        _, atoms = self.faint()
+        assert torch.allclose(answers(picture, atoms, 5, 2, grounds(picture)), answers(picture, atoms, 5, 2), atol=1e-6)
 
 
 class TestPooled:

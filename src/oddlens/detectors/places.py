@@ -22,6 +22,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from oddlens.arrays import let_go
 from oddlens.errors import OptionError, SavedModelError
 from oddlens.learning.training import one_thread
 from oddlens.options import require_numbers
@@ -73,6 +74,7 @@ class Places(ScoredByPlaces, BaseEstimator):
         with torch.inference_mode(), one_thread():
             for row in range(rows):
                 line = torch.from_numpy(np.array(maps[:, row]))  # (n, columns, d)
+                let_go(maps)
                 for column in range(columns):
                     place = row * columns + column
                     values = line[:, column].double()

@@ -26,7 +26,7 @@ from torch.nn import functional
 from oddlens.arrays import allocate
 from oddlens.errors import OptionError
 from oddlens.learning.devices import at_once, computing_on, encoding_device
-from oddlens.learning.patches import MOST_MAPS, answers, pooled, some_patches, spherical_means
+from oddlens.learning.patches import MOST_MAPS, answers, grounds, pooled, some_patches, spherical_means
 from oddlens.learning.saved_state import check_images, refusing, saved_shape
 from oddlens.learning.training import as_batch, filled, one_thread
 from oddlens.options import require_numbers
@@ -195,7 +195,8 @@ class Dictionary(BaseEstimator):
         for size, sides in self._looks():
             maps = resized(images, size)
             for layer, side in enumerate(sides):
-                found = answers(maps, self.dictionaries_[len(parts)].to(images.device), side)
+                atoms = self.dictionaries_[len(parts)].to(images.device)
+                found = answers(maps, atoms, side, ground=grounds(maps))
                 parts.append(pooled(found, self.grid))
                 maps = halved(found) if layer + 1 < self.layers else maps
         return parts
@@ -226,10 +227,11 @@ def scales(shape: tuple[int, ...]) -> list[tuple[int, int]]:
 
 
 def resized(images: Tensor, size: tuple[int, int]) -> Tensor:
-    """Pictures brought to a size by averaging."""
+    """Pictures brought to a size by averaging; in double precision, so that what is flat remains flat."""
     if tuple(images.shape[2:]) == size:
         return images
-    return functional.interpolate(images, size=size, mode="bilinear", antialias=True, align_corners=False)
+    return functional.interpolate(
+        images.double(), size=size, mode="bilinear", antialias=True, align_corners=False).float()
 
 
 def halved(maps: Tensor) -> Tensor:

@@ -56,10 +56,11 @@ def spherical_means(patches: Tensor, count: int, rng: np.random.Generator) -> Te
     return means
 
 
-def answers(maps: Tensor, atoms: Tensor, side: int, step: int = 1) -> Tensor:
+def answers(maps: Tensor, atoms: Tensor, side: int, step: int = 1, ground: Tensor | None = None) -> Tensor:
     """(n, atoms, height, width): at each place a softmax of the atoms' cosines, weighed by the root of the contrast.
 
-    step:  pixels from one place to the next; the answers then are so many times fewer a side.
+    step:    pixels from one place to the next; the answers then are so many times fewer a side.
+    ground:  the value from which the maps are seen, as ``grounds`` finds it; it changes nothing but rounding.
     """
     channels = maps.shape[1]
     padded = functional.pad(maps, (side // 2,) * 4)
@@ -70,8 +71,23 @@ def answers(maps: Tensor, atoms: Tensor, side: int, step: int = 1) -> Tensor:
     square = functional.avg_pool2d(exact.square().mean(1, keepdim=True), side, step)
     contrast = functional.threshold(square - mean.square(), ROUNDING, 0).sqrt().float()
     length = contrast * (channels * side**2) ** 0.5
-    cosine = functional.conv2d(padded, atoms.view(-1, channels, side, side), stride=step) / (length + 1e-4)
+    kernels = atoms.view(-1, channels, side, side)
+    if ground is None:
+        product = functional.conv2d(padded, kernels, stride=step)
+    else:
+        of_ground = atoms.double().sum(1).float().view(1, -1, 1, 1)
+        product = functional.conv2d(padded - ground, kernels, stride=step) + ground * of_ground
+    cosine = product / (length + 1e-4)
     return torch.softmax(SHARPNESS * cosine, 1) * contrast**CONTRAST_POWER
+
+
+def grounds(maps: Tensor) -> Tensor:
+    """(n, 1, 1, 1) the median of each, from which its faint patches are to be seen.
+
+    Their products with the atoms are divided by next to nothing. They are next to nothing too, for atoms sum to 0, but
+    of a bright picture they are sums of large numbers, whose rounding is another on each processor.
+    """
+    return maps[..., ::2, ::2].flatten(1).median(1).values.view(-1, 1, 1, 1)
 
 
 def pooled(maps: Tensor, grid: int) -> Tensor:

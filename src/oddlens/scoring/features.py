@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from oddlens.arrays import let_go
 from oddlens.errors import OptionError
 from oddlens.protocols import Encoded
 
@@ -29,4 +30,8 @@ def checked_features(encoded: Encoded, detector: object) -> NDArray[np.float32]:
 def all_finite(rows: NDArray[np.floating[Any]]) -> bool:
     """Whether (n, ...) rows hold no nan and no infinity; a mapped array is looked at a part at a time."""
     step = max(1, BATCH_VALUES // max(1, math.prod(rows.shape[1:])))
-    return all(bool(np.isfinite(rows[start : start + step]).all()) for start in range(0, len(rows), step))
+    for start in range(0, len(rows), step):
+        if not np.isfinite(rows[start : start + step]).all():
+            return False
+        let_go(rows)
+    return True
