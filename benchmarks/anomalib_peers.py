@@ -87,14 +87,18 @@ def measured(name: str) -> dict[str, Any]:
 
 
 def table(results: dict[str, Any]) -> None:
-    """A line for each set, beside ours with and without the network."""
+    """A line for each set, beside ours with and without the network, and one for all cells of a kind."""
     ours = json.loads(OURS.read_text())
     columns = ("patchcore", "padim", "backbone-knn5", "oddlens+lite0", "oddlens")
     print(f"| set | {' | '.join(columns)} | CPU-s of PatchCore, PaDiM |\n|{' --- |' * (len(columns) + 2)}")
-    for name, row in results.items():
-        both = {**ours.get(name, {}), **row}
-        cells = [mean([both[key]], 1) if key in both else "" for key in columns]
-        print(f"| {name} | {' | '.join(cells)} | {row['patchcore_cpu_seconds']:.0f}, {row['padim_cpu_seconds']:.0f} |")
+    both = {name: {**ours.get(name, {}), **row} for name, row in results.items()}
+    lines = {name: [row] for name, row in sorted(both.items())}
+    for kind in ("mono", "poly"):
+        lines[f"{kind}, mean"] = [row for name, row in both.items() if name.startswith(f"cells/{kind}/")]
+    for title, rows in lines.items():
+        cells = [mean([row[key] for row in rows if key in row], len(rows)) for key in columns]
+        seconds = [np.mean([row[f"{key}_cpu_seconds"] for row in rows]) for key in columns[:2]]
+        print(f"| {title} | {' | '.join(cells)} | {seconds[0]:.0f}, {seconds[1]:.0f} |")
 
 
 if __name__ == "__main__":

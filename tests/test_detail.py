@@ -15,6 +15,7 @@ from oddlens.errors import OptionError
 from oddlens.explaining.explainer import Explainer
 from oddlens.pixels import PixelFormat, look, read_pixels
 from oddlens.reading.texture import texture_of
+from oddlens.scoring.agreement import answer_weights
 from oddlens.settings import build_model
 from oddlens.sources import open_source
 from oddlens.views import View
@@ -227,3 +228,18 @@ def test_a_view_that_leads_more_has_more_say_where(altered, images, monkeypatch)
     swapped = Fusion({"lines+places": 0.75, "alterations+places": 0.25}, {})
     monkeypatch.setattr(altered, "fusion_", swapped)
     assert peak(altered, images, 7) == pytest.approx((5.5 / 24, 5.5 / 32), abs=0.03)
+
+
+def test_photographs_are_decided_by_weights_of_their_own(images, monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr("oddlens.model.answer_weights", lambda *given: asked.append(given) or answer_weights(*given))
+    views = [View("pixels", "neighbors"), View("patch_maps", "places", detail=True, encoder_options=QUICK),
+             View("statistics", "forest", lead=0, tail_weight=0.1, options={"n_estimators": 20})]
+    fitted = AnomalyModel(views=views).fit(images)
+    assert asked == [(1, fitted.ensemble_.unimodality, True)]
+    save_model(fitted, tmp_path / "model")
+    again = load_model(tmp_path / "model")
+    assert np.array_equal(again.decide(0.2).flagged, fitted.decide(0.2).flagged)
+    assert {given[2] for given in asked} == {True}
+    AnomalyModel(views=views).fit(images[:, ::2, ::2])
+    assert asked[-1][2] is False, "without detail"

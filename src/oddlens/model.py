@@ -441,7 +441,8 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         scores = self.evidence_.scores
         if len(self.own_) == 1:
             return decide(scores, fdr, freedom=self.freedom(next(iter(self.own_))))
-        weights = answer_weights(self.format_.channels, self.ensemble_.unimodality)
+        detail = views.detail_leads(self.ensemble_.views)
+        weights = answer_weights(self.format_.channels, self.ensemble_.unimodality, detail)
         return decide_fused(scores, self.fusion_, self.own_, self.ensemble_.sees, weights, fdr)
 
     def freedom(self, column: str) -> float:

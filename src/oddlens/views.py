@@ -155,12 +155,17 @@ def fusion(views: Mapping[str, View], channels: int, unimodality: float, alignme
     # Weights by kind of collection were found beside the few views that lead in small images. Where those of detail
     # lead too, a tail weighs as much beside each of them as it did.
     few = sum(lead for name, lead in asked.items() if not views[name].detail) / sum(asked.values()) or 1.0
-    detail = any(lead for name, lead in asked.items() if views[name].detail)
+    detail = detail_leads(views)
     tails = {name: view.tail_weight.of(channels, unimodality, few, detail) if isinstance(view.tail_weight, TailWeight)
              else view.tail_weight for name, view in views.items()}
     shares = {name: lead / total for name, lead in leads.items() if lead}
     return Fusion(shares, {name: tail for name, tail in tails.items() if tail},
                   {name: kind for name, kind in _kinds(views).items() if name in shares})
+
+
+def detail_leads(views: Mapping[str, View]) -> bool:
+    """Whether views of detail lead: what they see are photographs, for of other images they are left out."""
+    return any(view.lead > 0 for view in views.values() if view.detail)
 
 
 def _kinds(views: Mapping[str, View]) -> dict[str, str]:

@@ -7,6 +7,7 @@ from oddlens.decisions import Null, Share, fit_null
 from oddlens.scoring.agreement import (
     COLOUR,
     MULTIMODAL,
+    PHOTOGRAPH,
     UNIMODAL,
     AnswerWeights,
     StepNull,
@@ -41,15 +42,16 @@ def realised(decision, odd):
     return flags[odd:].sum() / max(flags.sum(), 1), flags[:odd].mean() if odd else 0.0
 
 
-def test_what_counts_is_between_many_kinds_and_one_and_of_its_own_in_colour():
+def test_what_counts_is_between_many_kinds_and_one_and_of_its_own_in_colour_and_in_photographs():
     assert vars(answer_weights(1, 1.0)) == pytest.approx(vars(UNIMODAL))
     assert answer_weights(1, 0.0) == MULTIMODAL
-    assert answer_weights(3, 1.0) == answer_weights(3, 0.0) == COLOUR
+    assert answer_weights(3, 1.0) == answer_weights(3, 0.0) == answer_weights(3, 1.0, detail=True) == COLOUR
+    assert answer_weights(1, 1.0, detail=True) == answer_weights(1, 0.0, detail=True) == PHOTOGRAPH
     between = answer_weights(1, 0.5)
     for name, value in vars(between).items():
         assert value == pytest.approx((getattr(UNIMODAL, name) + getattr(MULTIMODAL, name)) / 2)
     assert answer_weights(1, 0.25).fused == pytest.approx(0.25 * UNIMODAL.fused + 0.75 * MULTIMODAL.fused)
-    for weights in (UNIMODAL, MULTIMODAL, COLOUR, between):
+    for weights in (UNIMODAL, MULTIMODAL, COLOUR, PHOTOGRAPH, between):
         assert weights.lead + weights.stouffer + weights.fused == pytest.approx(1)
 
 
@@ -57,18 +59,20 @@ def test_the_weights_are_those_that_the_documents_state():
     # docs/decisions.md: the leads count for nine tenths in grey of one kind, with a light tail; in colour not at all
     assert (UNIMODAL.lead, UNIMODAL.lead_freedom) == (0.9, 14)
     assert (COLOUR.lead, COLOUR.stouffer) == (0, 0.9)
-    assert {weights.stouffer_freedom for weights in (UNIMODAL, MULTIMODAL, COLOUR)} == {12}
+    assert PHOTOGRAPH.lead == PHOTOGRAPH.stouffer == PHOTOGRAPH.fused
+    assert (PHOTOGRAPH.lead_freedom, PHOTOGRAPH.fused_freedom) == (10, 8)
+    assert {weights.stouffer_freedom for weights in (UNIMODAL, MULTIMODAL, COLOUR, PHOTOGRAPH)} == {12}
     assert COLOUR.fused_freedom == 5 < UNIMODAL.fused_freedom < MULTIMODAL.fused_freedom == 8
 
 
-@pytest.mark.parametrize("weights", [UNIMODAL, MULTIMODAL, COLOUR])
+@pytest.mark.parametrize("weights", [UNIMODAL, MULTIMODAL, COLOUR, PHOTOGRAPH])
 def test_the_rate_is_kept_and_odd_images_are_found(weights):
     found = np.array([realised(decided(members(seed, odd=50), weights), 50) for seed in range(20)])
     assert found[:, 0].mean() < 0.1
     assert found[:, 1].mean() > 0.8
 
 
-@pytest.mark.parametrize("weights", [UNIMODAL, MULTIMODAL, COLOUR])
+@pytest.mark.parametrize("weights", [UNIMODAL, MULTIMODAL, COLOUR, PHOTOGRAPH])
 @pytest.mark.parametrize("n", [60, 300, 1000])
 def test_where_nothing_is_odd_hardly_ever_anything_is_flagged(weights, n):
     assert sum(decided(members(seed, n), weights).flagged.any() for seed in range(40)) <= 4

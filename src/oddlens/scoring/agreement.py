@@ -60,11 +60,17 @@ class AnswerWeights:
 UNIMODAL = AnswerWeights(0.9, 0.05, 0.05, 14.0, 12.0, 6.0)  # grey images of one kind, where the lead is strong
 MULTIMODAL = AnswerWeights(0.2, 0.2, 0.6, 12.0, 12.0, 8.0)  # grey images of many kinds
 COLOUR = AnswerWeights(0.0, 0.9, 0.1, 14.0, 12.0, 5.0)  # images in colour, where no view is reliable alone
+PHOTOGRAPH = AnswerWeights(1 / 3, 1 / 3, 1 / 3, 10.0, 12.0, 8.0)  # grey photographs, where all three see much
 
 
-def answer_weights(channels: int, unimodality: float) -> AnswerWeights:
-    """The weights for a collection with so many channels, 1 or 3, and ``unimodality`` from 0 (many kinds) to 1."""
-    return COLOUR if channels == 3 else MULTIMODAL.towards(UNIMODAL, unimodality)
+def answer_weights(channels: int, unimodality: float, detail: bool = False) -> AnswerWeights:
+    """The weights for a collection with so many channels, 1 or 3, and ``unimodality`` from 0 (many kinds) to 1.
+
+    detail:  whether views of detail lead: these are photographs.
+    """
+    if channels == 3:
+        return COLOUR
+    return PHOTOGRAPH if detail else MULTIMODAL.towards(UNIMODAL, unimodality)
 
 
 @dataclass(frozen=True, eq=False)
