@@ -94,11 +94,12 @@ def table(results: dict[str, Any]) -> None:
     both = {name: {**ours.get(name, {}), **row} for name, row in results.items()}
     lines = {name: [row] for name, row in sorted(both.items())}
     for kind in ("mono", "poly"):
-        lines[f"{kind}, mean"] = [row for name, row in both.items() if name.startswith(f"cells/{kind}/")]
+        cells = [row for name, row in both.items() if name.startswith(f"cells/{kind}/") and name.endswith("/0.05")]
+        lines |= {f"{kind}, mean": cells} if cells else {}
     for title, rows in lines.items():
-        cells = [mean([row[key] for row in rows if key in row], len(rows)) for key in columns]
+        found = [mean([row[key] for row in rows if key in row], len(rows)) for key in columns]
         seconds = [np.mean([row[f"{key}_cpu_seconds"] for row in rows]) for key in columns[:2]]
-        print(f"| {title} | {' | '.join(cells)} | {seconds[0]:.0f}, {seconds[1]:.0f} |")
+        print(f"| {title} | {' | '.join(found)} | {seconds[0]:.0f}, {seconds[1]:.0f} |")
 
 
 if __name__ == "__main__":

@@ -18,9 +18,10 @@ def test_small_arrays_are_in_memory_and_large_ones_in_a_file_without_a_name(monk
 
 
 def held():
-    """MiB in memory of this process: its own, and what of files is there."""
+    """MiB in memory of this process: its own, and what of files is there, on a disk or in memory (tmpfs)."""
     told = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return tuple(int(told[name].split()[0]) / 1024 for name in ("RssAnon", "RssFile"))
+    own, files, shared = (int(told[name].split()[0]) / 1024 for name in ("RssAnon", "RssFile", "RssShmem"))
+    return own, files + shared
 
 
 def test_an_array_is_moved_to_a_file_as_it_is(monkeypatch):
@@ -50,7 +51,14 @@ def test_of_one_array_what_is_in_memory_is_given_back_whichever_part_is_named():
     let_go(large[5:].reshape(-1, 1)[::2])
     assert 60 < before - held()[1] < 70
     assert int(large.sum()) == int(other.sum()) == 2**22 * (2**23 - 1)
-    let_go(np.arange(5))  # in memory: nothing happens
+
+
+def test_of_files_that_others_mapped_nothing_is_given_back(tmp_path):
+    np.save(tmp_path / "theirs.npy", np.zeros(5))
+    theirs = np.load(tmp_path / "theirs.npy", mmap_mode="c")
+    theirs[:] = 7  # in memory alone
+    let_go(theirs)
+    assert (theirs == 7).all()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux says what is held")

@@ -68,6 +68,16 @@ def test_what_would_fill_the_memory_is_joined_in_a_file(blocks, monkeypatch):
     assert joined[:, 0].tolist() == [0, 0, 1, 1, 2, 2]
 
 
+def test_what_is_joined_is_let_go_part_by_part(blocks, monkeypatch):
+    let_go = []
+    monkeypatch.setattr("oddlens.blocks.let_go", lambda whole: let_go.append(whole.copy()))
+    for number in range(3):
+        blocks.put(number, "", Block({"x": np.full(2, number)}))
+    blocks.joined("x", range(3))
+    assert [whole[: 2 * (number + 1)].tolist() for number, whole in enumerate(let_go)] == [
+        [0, 0], [0, 0, 1, 1], [0, 0, 1, 1, 2, 2]]
+
+
 def test_a_damaged_file_counts_as_not_there(tmp_path):
     blocks = Blocks(tmp_path)
     blocks.put(0, "k", Block({"x": np.arange(100)}))

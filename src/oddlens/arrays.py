@@ -49,9 +49,10 @@ def give_back() -> None:
 
 
 def let_go(array: NDArray[Any]) -> None:
-    """Give the system what of a temporary file is in memory, if that is where an array lies; nothing else.
+    """Give the system what of a temporary file is in memory, if that is where an array lies.
 
-    To be called by what goes over a large array part by part, after each.
+    To be called by what goes over a large array part by part, after each. Only of our own files: of one that somebody
+    else mapped for himself what was written to the map would be lost.
     """
     content: Any = array
     while isinstance(content, np.ndarray):

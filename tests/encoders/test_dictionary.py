@@ -83,6 +83,11 @@ def test_what_is_flat_remains_flat_when_it_is_resized():
     assert (found == found[0, 0, 0, 0]).all()
 
 
+def test_pictures_are_resized_alike_whatever_they_come_with():
+    pictures = torch.rand(20, 3, 64, 90, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(torch.cat([resized(part, (28, 39)) for part in pictures.split(8)]), resized(pictures, (28, 39)))
+
+
 @pytest.mark.parametrize("options", [{"patch": (3, 5)}, {"layers": 2}, {"patch": (3, 5), "layers": 2}])
 def test_more_dictionaries_give_more_features_and_are_saved(options, digits):
     fitted = Dictionary(atoms=8, latent=4000, **options).fit(digits[:300])

@@ -5,7 +5,7 @@ from torch import nn
 from torch.nn import functional
 
 from oddlens.learning import patches
-from oddlens.onnx.parts import answers, as_nodes, averages, padded, scaled, weighed, window_mean
+from oddlens.onnx.parts import answers, as_nodes, averages, grounds, padded, scaled, weighed, window_mean
 from onnx_runs import Graph, session_of
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 13, 10, 3), dtype=np.uint8)
@@ -25,6 +25,17 @@ def test_atoms_answer_as_they_do(side, step):
     wanted = patches.answers(BATCH, atoms, side, step)
     found = given(lambda graph, images: answers(graph, images, atoms.numpy(), side, 3, step), *wanted.shape[1:])
     np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_they_answer_seen_from_a_ground_too(step):
+    atoms = functional.normalize(torch.randn(6, 75, generator=torch.Generator().manual_seed(0)), dim=1)
+    wanted = patches.answers(BATCH, atoms, 5, step, patches.grounds(BATCH))
+    found = given(lambda graph, images: answers(graph, images, atoms.numpy(), 5, 3, step,
+                                                grounds(graph, images, 13, 10, 3)), *wanted.shape[1:])
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    ground = given(lambda graph, images: grounds(graph, images, 13, 10, 3), 1, 1, 1)
+    np.testing.assert_array_equal(ground, patches.grounds(BATCH))
 
 
 def test_a_window_is_moved_on_by_steps_as_far_as_whole_ones_go():

@@ -34,3 +34,13 @@ def test_a_value_that_is_not_finite_is_found_in_any_batch(monkeypatch, value, ro
     rows[row, 1] = value
     with pytest.raises(OptionError, match="Mine needs finite features"):
         checked_features(Encoded(embedding=rows), Mine())
+
+
+def test_what_was_looked_at_is_let_go_batch_by_batch(monkeypatch):
+    let_go = []
+    monkeypatch.setattr(features, "BATCH_VALUES", 8)
+    monkeypatch.setattr(features, "let_go", let_go.append)
+    rows = np.ones((10, 4))
+    assert features.all_finite(rows)
+    assert len(let_go) == 5
+    assert all(each is rows for each in let_go)

@@ -31,6 +31,7 @@ from oddlens.protocols import Encoded, State
 from oddlens.scoring.place_scores import ScoredByPlaces, checked_maps, strangest
 
 LEAST_VARIANCE = 1e-6  # added in each direction: what never varies is not infinitely strange when it does
+MAPPED = 2**27  # bytes of maps in a file that are in memory at a time
 LEAST_LEFT = 0.05  # of a place's spread along an image that is left when it is taken out
 
 
@@ -73,8 +74,7 @@ class Places(ScoredByPlaces, BaseEstimator):
         means, inverses = np.empty((rows * columns, d), np.float32), np.empty((rows * columns, d, d), np.float32)
         with torch.inference_mode(), one_thread():
             for row in range(rows):
-                line = torch.from_numpy(np.array(maps[:, row]))  # (n, columns, d)
-                let_go(maps)
+                line = torch.from_numpy(_row(maps, row))
                 for column in range(columns):
                     place = row * columns + column
                     values = line[:, column].double()
@@ -132,6 +132,19 @@ class Places(ScoredByPlaces, BaseEstimator):
     def _shrink(self, n: int, d: int) -> float:
         """How far the covariance of n images in d dimensions is shrunk: the fewer, the less single directions say."""
         return max(self.shrink, min(0.9, d / (d + n)))
+
+
+def _row(maps: NDArray[np.float16], row: int) -> NDArray[np.float16]:
+    """(n, columns, d) one row of places of all images.
+
+    Of maps in a file a part at a time: where a row of one image is looked at, the system maps what lies around it too.
+    """
+    found = np.empty((len(maps), *maps.shape[2:]), maps.dtype)
+    step = max(1, MAPPED // max(1, maps[0].nbytes))
+    for start in range(0, len(maps), step):
+        found[start : start + step] = maps[start : start + step, row]
+        let_go(maps)
+    return found
 
 
 def _covariance(centred: Tensor, shrink: float) -> Tensor:

@@ -103,7 +103,8 @@ class Dictionary(BaseEstimator):
             images = as_batch(torch.from_numpy(np.array(pixels[some])))
             self.dictionaries_, steps = [], len(self._looks()) * self.layers + 1
             for size, sides in self._looks():
-                maps = resized(images[:MOST_MAPS], size)
+                # A few at a time: in double precision, all of them would take more memory than what is learned from.
+                maps = torch.cat([resized(part, size) for part in torch.split(images[:MOST_MAPS], BATCH)])
                 for layer, side in enumerate(sides):
                     patches = some_patches(maps, side, 4 * self.atoms, FLAT_CONTRAST[layer], rng)
                     self.dictionaries_.append(spherical_means(patches, self.atoms, rng))

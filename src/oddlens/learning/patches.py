@@ -82,12 +82,15 @@ def answers(maps: Tensor, atoms: Tensor, side: int, step: int = 1, ground: Tenso
 
 
 def grounds(maps: Tensor) -> Tensor:
-    """(n, 1, 1, 1) the median of each, from which its faint patches are to be seen.
+    """(n, 1, 1, 1) the median value of each, over all channels, from which its faint patches are to be seen.
 
-    Their products with the atoms are divided by next to nothing. They are next to nothing too, for atoms sum to 0, but
-    of a bright picture they are sums of large numbers, whose rounding is another on each processor.
+    A faint patch's products with the atoms are next to nothing, for atoms sum to 0, and are divided by next to nothing.
+    Of a bright picture the products are sums of large numbers, whose rounding is another on each processor. One value
+    does for all channels: where they differ, a patch is not faint. Every second value each way says it as well.
     """
-    return maps[..., ::2, ::2].flatten(1).median(1).values.view(-1, 1, 1, 1)
+    values = maps[..., ::2, ::2].flatten(1)
+    ordered = values.sort(1).values  # torch's median refuses where a user wants what is deterministic on a GPU
+    return ordered[:, (values.shape[1] - 1) // 2].view(-1, 1, 1, 1)
 
 
 def pooled(maps: Tensor, grid: int) -> Tensor:

@@ -26,7 +26,7 @@ from oddlens.encoders.transforms import Transforms
 from oddlens.onnx.graph import Graph
 from oddlens.onnx.lines import lines
 from oddlens.onnx.measures import hog, statistics
-from oddlens.onnx.parts import answers, as_nodes, averages, flat, pooled, residual, resized, weighed
+from oddlens.onnx.parts import answers, as_nodes, averages, flat, grounds, pooled, residual, resized, weighed
 from oddlens.onnx.places import alterations, patch_maps, texture
 from oddlens.onnx.transforms import transforms
 
@@ -51,7 +51,8 @@ def dictionary(graph: Graph, encoder: Any) -> Given:
         for first in sides:
             maps, (height, width), channels = resized(graph, images, size), size, graph.shape[2]
             for layer, side in enumerate([first, SECOND_PATCH][: encoder.layers]):
-                found = answers(graph, maps, next(atoms).numpy(), side, channels)
+                ground = grounds(graph, maps, height, width, channels)
+                found = answers(graph, maps, next(atoms).numpy(), side, channels, ground=ground)
                 parts.append(pooled(graph, found, height, width, encoder))
                 if layer + 1 < encoder.layers:
                     maps = graph.add("AveragePool", found, kernel_shape=[2, 2], strides=[2, 2])

@@ -87,14 +87,31 @@ def resized(graph: Graph, images: str, size: tuple[int, int]) -> str:
     """Pictures brought to a size by averaging, each axis by the weights that torch goes by."""
     if size == graph.shape[:2]:
         return images
-    matrices = [functional.interpolate(torch.eye(side)[None, None], size=(to, side), mode="bilinear", antialias=True,
-                                       align_corners=False)[0, 0].numpy()
-                for side, to in zip(graph.shape[:2], size, strict=True)]
-    return weighed(graph, images, matrices[0], matrices[1])
+    rows, columns = (functional.interpolate(torch.eye(side, dtype=torch.float64)[None, None], size=(to, side),
+                                            mode="bilinear", antialias=True, align_corners=False)[0, 0].numpy()
+                     for side, to in zip(graph.shape[:2], size, strict=True))
+    # In double precision, so that what is flat remains flat.
+    across = graph.add("MatMul", graph.double(images), graph.constant(columns.T, np.float64))
+    return graph.single(graph.add("MatMul", graph.constant(rows, np.float64), across))
 
 
-def answers(graph: Graph, maps: str, atoms: NDArray[np.float32], side: int, channels: int, step: int = 1) -> str:
-    """As ``learning.patches.answers``: a softmax of the atoms' cosines, weighed by the root of the contrast."""
+def grounds(graph: Graph, maps: str, height: int, width: int, channels: int) -> str:
+    """(n, 1, 1, 1) as ``learning.patches.grounds``: the median of every second value each way."""
+    some = graph.add("Slice", maps, graph.constant([0, 0], np.int64), graph.constant([LAST, LAST], np.int64),
+                     graph.constant([2, 3], np.int64), graph.constant([2, 2], np.int64))
+    count = channels * -(-height // 2) * -(-width // 2)
+    upper, _ = graph.add_two("TopK", flat(graph, some, count), graph.constant([count // 2 + 1], np.int64), axis=1)
+    median = graph.add("Gather", upper, graph.constant([count // 2], np.int64), axis=1)
+    return graph.add("Reshape", median, graph.constant([-1, 1, 1, 1], np.int64))
+
+
+def answers(
+    graph: Graph, maps: str, atoms: NDArray[np.float32], side: int, channels: int, step: int = 1, ground: str = ""
+) -> str:
+    """As ``learning.patches.answers``: a softmax of the atoms' cosines, weighed by the root of the contrast.
+
+    ground:  the value from which the maps are seen; empty: 0.
+    """
     half = side // 2
     exact = graph.double(maps)
     over = graph.add("ReduceMean", exact, graph.constant([1], np.int64), keepdims=1)
@@ -105,8 +122,14 @@ def answers(graph: Graph, maps: str, atoms: NDArray[np.float32], side: int, chan
     there = graph.add("Where", graph.add("Greater", variance, least), variance, graph.constant(0, np.float64))
     contrast = graph.single(graph.add("Sqrt", there))
     length = graph.add("Mul", contrast, graph.constant((channels * side**2) ** 0.5))
-    products = graph.add("Conv", maps, graph.constant(atoms.reshape(len(atoms), channels, side, side)),
-                         pads=[half] * 4, strides=[step] * 2)
+    kernels = graph.constant(atoms.reshape(len(atoms), channels, side, side))
+    if ground:
+        seen = graph.add("Sub", padded(graph, maps, half), ground)
+        of_ground = graph.constant(atoms.sum(1, dtype=np.float64).reshape(1, -1, 1, 1))
+        products = graph.add("Add", graph.add("Conv", seen, kernels, strides=[step] * 2),
+                             graph.add("Mul", ground, of_ground))
+    else:
+        products = graph.add("Conv", maps, kernels, pads=[half] * 4, strides=[step] * 2)
     cosine = graph.add("Div", products, graph.add("Add", length, graph.constant(1e-4)))
     chosen = graph.add("Softmax", graph.add("Mul", cosine, graph.constant(SHARPNESS)), axis=1)
     return graph.add("Mul", chosen, graph.add("Pow", contrast, graph.constant(CONTRAST_POWER)))

@@ -60,7 +60,7 @@ class AnswerWeights:
 UNIMODAL = AnswerWeights(0.9, 0.05, 0.05, 14.0, 12.0, 6.0)  # grey images of one kind, where the lead is strong
 MULTIMODAL = AnswerWeights(0.2, 0.2, 0.6, 12.0, 12.0, 8.0)  # grey images of many kinds
 COLOUR = AnswerWeights(0.0, 0.9, 0.1, 14.0, 12.0, 5.0)  # images in colour, where no view is reliable alone
-PHOTOGRAPH = AnswerWeights(1 / 3, 1 / 3, 1 / 3, 10.0, 12.0, 8.0)  # grey photographs, where all three see much
+PHOTOGRAPH = AnswerWeights(1 / 3, 1 / 3, 1 / 3, 10.0, 12.0, 8.0)  # grey photographs, found on half of them
 
 
 def answer_weights(channels: int, unimodality: float, detail: bool = False) -> AnswerWeights:
