@@ -12,6 +12,7 @@ from typing import Any
 from weakref import WeakSet
 
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
 from numpy.typing import DTypeLike, NDArray
 
 MOST_IN_MEMORY = 2**29  # bytes that one array may take in memory; a larger one is a temporary file that is mapped
@@ -49,16 +50,19 @@ def give_back() -> None:
 
 
 def let_go(array: NDArray[Any]) -> None:
-    """Give the system what of a temporary file is in memory, if that is where an array lies.
+    """Give the system what of an array is in memory, if it is a temporary file or a part of one.
 
     To be called by what goes over a large array part by part, after each. Only of our own files: of one that somebody
     else mapped for himself what was written to the map would be lost.
     """
-    content: Any = array
+    whole: NDArray[Any] = array
+    content: Any = array.base
     while isinstance(content, np.ndarray):
-        content = content.base
-    if isinstance(content, mmap.mmap) and content in _mapped and hasattr(mmap, "MADV_DONTNEED"):
-        content.madvise(mmap.MADV_DONTNEED)
+        whole, content = content, content.base
+    if array.size and isinstance(content, mmap.mmap) and content in _mapped and hasattr(mmap, "MADV_DONTNEED"):
+        first, end = (int(place) - whole.ctypes.data for place in byte_bounds(array))
+        first -= first % mmap.PAGESIZE
+        content.madvise(mmap.MADV_DONTNEED, first, end - first)
 
 
 @cache

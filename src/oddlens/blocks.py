@@ -103,9 +103,10 @@ class Blocks:
         for part in self.parts(name, numbers):
             if whole is None:
                 whole = allocate((count, *part.shape[1:]), part.dtype)
-            whole[start : start + len(part)] = part
-            start += len(part)
-            let_go(whole)
+            rows = slice(start, start + len(part))
+            whole[rows] = part
+            let_go(whole[rows])
+            start = rows.stop
         if whole is None:
             raise KeyError(name)
         return whole

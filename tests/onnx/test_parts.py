@@ -34,8 +34,18 @@ def test_they_answer_seen_from_a_ground_too(step):
     found = given(lambda graph, images: answers(graph, images, atoms.numpy(), 5, 3, step,
                                                 grounds(graph, images, 13, 10, 3)), *wanted.shape[1:])
     np.testing.assert_allclose(found, wanted, atol=1e-5)
-    ground = given(lambda graph, images: grounds(graph, images, 13, 10, 3), 1, 1, 1)
-    np.testing.assert_array_equal(ground, patches.grounds(BATCH))
+
+
+def test_the_ground_is_the_lower_median_of_every_second_value():
+    of_all = given(lambda graph, images: grounds(graph, images, 13, 10, 3), 1, 1, 1)
+    np.testing.assert_array_equal(of_all, BATCH[..., ::2, ::2].flatten(1).median(1).values.view(4, 1, 1, 1))
+    np.testing.assert_array_equal(of_all, patches.grounds(BATCH))
+    even = patches.grounds(BATCH[:, :2])  # of 70 values
+    np.testing.assert_array_equal(even, BATCH[:, :2, ::2, ::2].flatten(1).median(1).values.view(4, 1, 1, 1))
+    of_two = given(lambda graph, images: grounds(graph, graph.add("Slice", images, graph.constant([0], np.int64),
+                                                                  graph.constant([2], np.int64),
+                                                                  graph.constant([1], np.int64)), 13, 10, 2), 1, 1, 1)
+    np.testing.assert_array_equal(of_two, even)
 
 
 def test_a_window_is_moved_on_by_steps_as_far_as_whole_ones_go():

@@ -42,5 +42,5 @@ def test_what_was_looked_at_is_let_go_batch_by_batch(monkeypatch):
     monkeypatch.setattr(features, "let_go", let_go.append)
     rows = np.ones((10, 4))
     assert features.all_finite(rows)
-    assert len(let_go) == 5
-    assert all(each is rows for each in let_go)
+    assert [len(part) for part in let_go] == [2] * 5
+    assert all(part.base is rows for part in let_go)

@@ -140,10 +140,11 @@ def _row(maps: NDArray[np.float16], row: int) -> NDArray[np.float16]:
     Of maps in a file a part at a time: where a row of one image is looked at, the system maps what lies around it too.
     """
     found = np.empty((len(maps), *maps.shape[2:]), maps.dtype)
-    step = max(1, MAPPED // max(1, maps[0].nbytes))
+    step = max(1, MAPPED * len(maps) // max(1, maps.nbytes))
     for start in range(0, len(maps), step):
-        found[start : start + step] = maps[start : start + step, row]
-        let_go(maps)
+        part = maps[start : start + step]
+        found[start : start + step] = part[:, row]
+        let_go(part)
     return found
 
 

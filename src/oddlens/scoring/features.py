@@ -31,7 +31,8 @@ def all_finite(rows: NDArray[np.floating[Any]]) -> bool:
     """Whether (n, ...) rows hold no nan and no infinity; a mapped array is looked at a part at a time."""
     step = max(1, BATCH_VALUES // max(1, math.prod(rows.shape[1:])))
     for start in range(0, len(rows), step):
-        if not np.isfinite(rows[start : start + step]).all():
+        part = rows[start : start + step]
+        if not np.isfinite(part).all():
             return False
-        let_go(rows)
+        let_go(part)
     return True
