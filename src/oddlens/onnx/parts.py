@@ -73,9 +73,13 @@ def residual(graph: Graph, before: str, after: str) -> str:
     return graph.add("ReduceMean", graph.add("Mul", apart, apart), graph.constant([1], np.int64), keepdims=0)
 
 
-def weighed(graph: Graph, maps: str, rows: NDArray[np.float32], columns: NDArray[np.float32]) -> str:
-    """Maps whose axes are weighed: ``rows @ maps @ columns.T``."""
-    return graph.add("MatMul", graph.constant(rows), graph.add("MatMul", maps, graph.constant(columns.T)))
+def weighed(
+    graph: Graph, maps: str, rows: NDArray[np.floating[Any]], columns: NDArray[np.floating[Any]], *,
+    kind: type = np.float32,
+) -> str:
+    """Maps of numbers of a kind whose axes are weighed: ``rows @ maps @ columns.T``."""
+    across = graph.add("MatMul", maps, graph.constant(columns.T, kind))
+    return graph.add("MatMul", graph.constant(rows, kind), across)
 
 
 def averages(size: int, to: int) -> NDArray[np.float32]:
@@ -91,8 +95,7 @@ def resized(graph: Graph, images: str, size: tuple[int, int]) -> str:
                                             mode="bilinear", antialias=True, align_corners=False)[0, 0].numpy()
                      for side, to in zip(graph.shape[:2], size, strict=True))
     # In double precision, so that what is flat remains flat.
-    across = graph.add("MatMul", graph.double(images), graph.constant(columns.T, np.float64))
-    return graph.single(graph.add("MatMul", graph.constant(rows, np.float64), across))
+    return graph.single(weighed(graph, graph.double(images), rows, columns, kind=np.float64))
 
 
 def grounds(graph: Graph, maps: str, height: int, width: int, channels: int) -> str:
