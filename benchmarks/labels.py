@@ -79,7 +79,8 @@ def foretold(rows: Rows, odd: NDArray[np.bool_], draws: list[NDArray[np.intp]]) 
 
 
 if __name__ == "__main__":
-    print("| cells | defective | with labels, from scratch | with labels and Lite0 |\n| --- | --- | --- | --- |", flush=True)
+    print("| cells | defective | with labels, from scratch | with labels and Lite0 |")
+    print(f"|{' --- |' * 4}", flush=True)
     for kind in sys.argv[1:] or ("mono", "poly"):
         images, odd, draws = everything(kind)
         first, _, _ = cells(kind, 0, 0.05, np.random.default_rng(0))
