@@ -12,7 +12,7 @@ from oddlens.calibration import Fusion
 from oddlens.encoders.alterations import Alterations
 from oddlens.encoders.patch_maps import PatchMaps
 from oddlens.errors import OptionError
-from oddlens.explaining.explainer import Explainer
+from oddlens.explaining.explainer import Explainer, NewExplainer
 from oddlens.pixels import PixelFormat, look, read_pixels
 from oddlens.reading.texture import texture_of
 from oddlens.scoring.agreement import answer_weights
@@ -189,6 +189,31 @@ def test_of_an_ordinary_picture_too_the_view_says_where(model, images, monkeypat
     smooth = gaussian_filter(np.maximum(places - np.median(places), 0), 0.045 * np.array(places.shape), mode="nearest")
     assert np.allclose((np.array(np.unravel_index(heat.argmax(), heat.shape)) + 0.5) / heat.shape,
                        (np.array(np.unravel_index(smooth.argmax(), smooth.shape)) + 0.5) / smooth.shape, atol=0.05)
+
+
+@pytest.mark.parametrize(("views", "has_heat"), [(["lines+places"], True), (["texture+places"], True),
+                                                 (["texture+burnout"], False), (["lines+burnout"], False)])
+def test_views_of_detail_alone_explain_fitted_and_new_images(images, views, has_heat):
+    model = AnomalyModel(views=views).fit(images)
+    collection = model.read(images)
+    explainer = Explainer(model, collection, model.rank())
+    why = explainer.why(5)
+    assert (why.heat is not None) == has_heat
+    assert len(why.nearest) == 3
+    assert len(explainer.groups.rows) == 20
+    new = photographs()[:12, ::-1].copy()
+    later = NewExplainer(model, model.read_new(new), model.rank(new), explainer.memory())
+    assert len(later.why(3).nearest) == 3
+    assert len(later.groups.rows) == 12
+    assert not model.judges_pixels
+    with pytest.raises(OptionError, match=r"All views that lead look at images in more detail \(.*add a view"):
+        model.score_pixels(collection.pixels[:1])
+
+
+def test_beside_a_view_of_the_small_copy_that_leads_parts_are_exchanged(images):
+    model = AnomalyModel(views=["texture+burnout", "pixels+burnout"]).fit(images)
+    assert model.judges_pixels
+    assert len(model.score_pixels(model.read(images).pixels[:3])) == 3
 
 
 @pytest.fixture(scope="module")

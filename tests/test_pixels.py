@@ -5,7 +5,7 @@ import pytest
 import messy
 from oddlens import arrays, pixels
 from oddlens.errors import OptionError, SourceError, TooFewImages, UnreadableImage
-from oddlens.pixels import PixelFormat, fit_to, look, read_near, read_pixels, require_enough
+from oddlens.pixels import PixelFormat, fit_to, look, read_near, read_pixels, reduced, require_enough
 from oddlens.progress import listening
 from oddlens.reading.decoding import is_grey
 from oddlens.sources import ArraySource, open_source
@@ -294,6 +294,12 @@ def test_why_an_image_of_a_source_cannot_be_read(error, reason):
 def test_what_is_no_image_is_said(result, got):
     with pytest.raises(UnreadableImage, match=rf"^x: the source gave {got}.* not uint8 \(height, width, 1 or 3\)"):
         read_near(Own([result], ["x"]), 0, 8)
+
+
+@pytest.mark.parametrize(("shape", "expected"), [((64, 96), (64, 96)), ((200, 256), (100, 128)), ((13, 256), (8, 128)),
+                                                 ((256, 6), (128, 6))])
+def test_a_panorama_is_not_reduced_to_less_than_encoders_need(shape, expected):
+    assert reduced(np.zeros((2, *shape, 1), np.uint8), 128).shape == (2, *expected, 1)
 
 
 def test_a_source_may_read_reduced_and_says_how_large_the_whole_was():

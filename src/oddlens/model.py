@@ -474,14 +474,31 @@ class AnomalyModel(OutlierMixin, BaseEstimator):
         """(m,) the scores of (m, height, width, channels) uint8 pixels of ``format_``, as new images.
 
         The pixels of a fitted image get its own score. Views that look at images in more detail have no part in it,
-        nor have labels.
+        nor have labels. Raises ``OptionError`` where none of the others leads: see ``judges_pixels``.
         """
         self._require_fit()
-        detailed = self.ensemble_.detailed if self.format_.detail or self.format_.texture else ()
+        detailed = self._detailed
         if not detailed:
             return self._fuse(self._scored(Copies(pixels))[0].members)
+        if not self.judges_pixels:
+            raise OptionError(f"All views that lead look at images in more detail ({', '.join(self.fusion_.leads)}): "
+                              "rank the images themselves, or add a view of the small copy, like dictionary+burnout.")
         members = self.ensemble_.score(Copies(pixels), without=detailed).members
         return fuse(self.fusion_.only(members), {column: self.own_[column] for column in members}, members)
+
+    @property
+    def judges_pixels(self) -> bool:
+        """Whether ``score_pixels`` can judge: a view that leads looks at the small copy of the images."""
+        return any(self.sees_pixels(self.encoders_[self.sees_[column]]) for column in self.fusion_.leads)
+
+    def sees_pixels(self, encoder: Encoder) -> bool:
+        """Whether an encoder of the model was shown the small copy of the images, and no more."""
+        return all(self.encoders_[name] is not encoder for name in self._detailed)
+
+    @property
+    def _detailed(self) -> tuple[str, ...]:
+        """The encoders that were shown more of these images than the small copy."""
+        return self.ensemble_.detailed if self.format_.detail or self.format_.texture else ()
 
     def _stream_of(self, images: Any) -> Stream:
         """Other images, as the model reads them."""

@@ -307,12 +307,16 @@ def fit_to(image: NDArray[np.uint8], form: PixelFormat) -> NDArray[np.uint8]:
 
 
 def reduced(pixels: Pixels, side: int) -> Pixels:
-    """(n, height, width, channels) images with at most ``side`` pixels on the longer side, averaged."""
+    """(n, height, width, channels) images with at most ``side`` pixels on the longer side, averaged.
+
+    The shorter side of a panorama is not reduced below 8 pixels: encoders need as many.
+    """
     height, width, channels = pixels.shape[1:]
-    scale = side / max(height, width)
-    if scale >= 1:
+    if max(height, width) <= side:
         return pixels
-    form = PixelFormat(max(1, round(height * scale)), max(1, round(width * scale)), channels)
+    rows, columns = (min(size, scaled) for size, scaled in zip((height, width), _scaled(height, width, side),
+                                                              strict=True))
+    form = PixelFormat(rows, columns, channels)
     smaller: Pixels = allocate((len(pixels), form.height, form.width, channels), np.uint8)
     for row, image in enumerate(pixels):
         smaller[row] = fit_to(image, form)

@@ -103,7 +103,7 @@ def test_weights_of_another_network_are_told(timm, tmp_path):
     weights = classifier().state_dict()
     del weights["stem.weight"]
     save_file(weights, tmp_path / "part.safetensors")
-    with pytest.raises(OptionError, match=r"lack 1 of .* first stem\.weight.*torchvision is not installed"):
+    with pytest.raises(OptionError, match=r"not those of tiny: timm: .*lack 1 .* stem\.weight.*torchvision is not"):
         opened(f"tiny:{tmp_path / 'part.safetensors'}", CPU)
     with pytest.raises(OptionError, match="timm has no other"):
         opened(f"other:{tmp_path / 'part.safetensors'}", CPU)
@@ -129,16 +129,25 @@ class Evil:
         return (setattr, (Evil, "ran", True))
 
 
-@pytest.mark.parametrize("content", ["code", "list", "noise"])
-def test_a_file_with_more_than_weights_is_refused_and_runs_nothing(timm, tmp_path, content):
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("content", "why"), [
+    ("code", r"safely: it is no file that torch saved, or holds more than weights, which could run what.*Save"),
+    ("list", r"holds no weights by name"),
+    ("noise", r"safely: it is no file that torch saved.*Save the network's state_dict")])
+def test_a_file_with_more_than_weights_is_refused_and_runs_nothing(timm, tmp_path, content, why):
     path = tmp_path / "weights.pt"
     if content == "noise":
         path.write_bytes(b"noise")
     else:
         torch.save(Evil() if content == "code" else [1, 2], path)
-    with pytest.raises(OptionError, match=r"holds no weights"):
+    with pytest.raises(OptionError, match=why):
         opened(f"tiny:{path}", CPU)
     assert not Evil.ran
+
+
+def test_nothing_is_fetched(tmp_path):
+    with pytest.raises(OptionError, match=r"oddlens downloads none: fetch https://example\.com/x\.onnx yourself"):
+        opened("https://example.com/x.onnx", CPU)
 
 
 def test_an_old_torch_reads_no_file_of_its_own(timm, tmp_path, monkeypatch):

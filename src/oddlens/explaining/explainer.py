@@ -160,9 +160,12 @@ class Explainer:
         return Memory.of(self.causes, self.ranking.scores, self.collection.pixels)
 
     def embedding(self, pixels: Pixels) -> NDArray[np.float32]:
-        """(m, d) what the first encoder makes of some images, or their pixels where it gives no embedding."""
+        """(m, d) what the first encoder makes of some images, or their pixels.
+
+        Their pixels where it gives no embedding, or looks at images in more detail than these, the small copies.
+        """
         encoder = self.model.encoder_
-        if "embedding" in encoder.gives:
+        if "embedding" in encoder.gives and self.model.sees_pixels(encoder):
             found = encoder.encode(pixels, frozenset({"embedding"})).embedding
             if found is not None:
                 return found
@@ -222,8 +225,8 @@ class Explainer:
             return None, PLACES["other"]
         heat = self._places(row)
         if heat is None:
-            if isinstance(self.model.encoder_, KnowsFitted):  # which cannot judge the picture with parts exchanged
-                return None, PLACES["other"]
+            if isinstance(self.model.encoder_, KnowsFitted) or not self.model.judges_pixels:
+                return None, PLACES["other"]  # none can judge the picture with parts exchanged
             found = heat_map(self.model.score_pixels, image, references,
                              FAST_WINDOWS if self.fast else WINDOWS)
             if found.fall <= 0:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 import torch
@@ -117,6 +118,8 @@ def named(network: str | Path) -> tuple[str | None, Path | None]:
     text = str(network)
     if text == LITE0:
         return None, None
+    if "://" in text:
+        raise OptionError(f"oddlens downloads none: fetch {text} yourself, and give the path of the file.")
     if text.lower().endswith(".onnx"):
         return None, Path(text)
     name, colon, path = text.partition(":")
@@ -150,12 +153,19 @@ def _weights(path: Path, content: bytes) -> dict[str, Tensor]:
         raise OptionError(f"{path} can run code when torch {torch.__version__} reads it: take torch 2.6 or newer, or "
                           "save the weights as .safetensors.")
     try:
-        found = load(content) if path.suffix == ".safetensors" else torch.load(
-            BytesIO(content), map_location="cpu", weights_only=True)
+        with catch_warnings():
+            simplefilter("ignore")  # torch's, of other ways to read it
+            found = load(content) if path.suffix == ".safetensors" else torch.load(
+                BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # of files that are damaged or hold more than weights, each in its own way
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise OptionError(f"{path} holds no weights that can be read safely: {reason} Save its state_dict() as "
-                          ".safetensors.") from error
+        if path.suffix == ".safetensors":
+            reason = f"it is no such file ({str(error).splitlines()[0].rstrip('.')})"
+        elif "weights_only" in str(error):
+            reason = "it is no file that torch saved, or holds more than weights, which could run what is in it"
+        else:
+            reason = "it is no file that torch saved"
+        raise OptionError(f"{path} holds no weights that can be read safely: {reason}. Save the network's "
+                          "state_dict() as .safetensors.") from error
     found = next((found[key] for key in WRAPPERS if isinstance(found, Mapping) and isinstance(found.get(key), Mapping)),
                  found)
     if not isinstance(found, Mapping) or not found or not all(isinstance(value, Tensor) for value in found.values()):
@@ -184,7 +194,7 @@ def _imported(module: str, package: str) -> Any:
 
 def _architecture(name: str, weights: Mapping[str, Tensor]) -> ModuleNetwork:
     """A network of timm or torchvision with these weights, from whichever has it and fits them."""
-    reasons = []
+    reasons, unfit = [], []
     for library, build in (("timm", _of_timm), ("torchvision", _of_torchvision)):
         try:
             package = import_module(library)
@@ -195,11 +205,14 @@ def _architecture(name: str, weights: Mapping[str, Tensor]) -> ModuleNetwork:
         try:
             found = build(package, name, weights)
         except ValueError as error:
-            reasons.append(f"{library}: {error}")
+            unfit.append(f"{library}: {error}")
             continue
         if found is not None:
             return found
         reasons.append(f"{library} has no {name}")
+    if unfit:
+        raise OptionError(f"These weights are not those of {name}: {'; '.join(unfit + reasons)}. Name the architecture "
+                          "that they were saved from, or export the network to an .onnx file.")
     raise OptionError(f"There is no network {name} to put the weights into: {'; '.join(reasons)}. Install timm or "
                       "torchvision, or export the network to an .onnx file.")
 
