@@ -159,7 +159,8 @@ def _weights(path: Path, content: bytes) -> dict[str, Tensor]:
                 BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # of files that are damaged or hold more than weights, each in its own way
         if path.suffix == ".safetensors":
-            reason = f"it is no such file ({str(error).splitlines()[0].rstrip('.')})"
+            first = next(iter(str(error).splitlines()), type(error).__name__)
+            reason = f"it is no such file ({first.rstrip('.')})"
         elif "weights_only" in str(error):
             reason = "it is no file that torch saved, or holds more than weights, which could run what is in it"
         else:
