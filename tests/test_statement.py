@@ -87,6 +87,18 @@ def test_new_images_are_judged_alone_and_the_share_is_that_of_the_fitted_ones(co
     assert finding.worth_looking == flagged
 
 
+@pytest.mark.parametrize(("count", "flagged", "beyond", "said"), [
+    (20, 0, 2, "None of 20 new images is flagged, but 2 are stranger than every fitted one: look there."),
+    (20, 0, 1, "None of 20 new images is flagged, but 1 is stranger than every fitted one: look there."),
+    (1, 0, 1, "The new image is not flagged, but it is stranger than every fitted one: look at it."),
+    (20, 3, 2, "3 of 20 new images look odd beside the fitted ones."),
+])
+def test_new_images_stranger_than_every_fitted_one_are_named_though_none_is_flagged(count, flagged, beyond, said):
+    finding = Finding(count, flagged, 0.0, 0.0, 0.12, new=True, beyond=beyond)
+    assert finding.headline == said
+    assert finding.worth_looking == max(flagged, beyond)
+
+
 def test_new_images_of_an_asked_share_and_of_a_model_that_knows_nothing():
     asked = Finding(20, 3, 0.056, 0.035, 0.12, asked=0.1, new=True)
     assert asked.headline == "3 of 20 new images are flagged: as strange as the strangest 0.1 of the fitted ones."

@@ -71,6 +71,7 @@ class Finding:
     known:             whether the scores of the fitted images say at all what is ordinary.
     asked:             the share of images to flag, where that was given and no rate was.
     new:               whether the images judged are others than the fitted ones.
+    beyond:            how many of these are stranger than every fitted one.
     reviewed:          what a person found among the fitted ones and what is left, where labels were given.
 
     >>> Finding(315, 0, 0.04, 0.01, 0.14).verdict
@@ -87,6 +88,7 @@ class Finding:
     known: bool = True
     asked: float | None = None
     new: bool = False
+    beyond: int = 0
     reviewed: Reviewed | None = None
 
     @property
@@ -103,7 +105,9 @@ class Finding:
         """How many of the strangest are worth a look: as many as are flagged, or as seem odd where that is more."""
         if self.reviewed is not None and not self.new:
             return self.reviewed.worth
-        if self.new or self.asked is not None or self.verdict not in ("flagged", "some_odd"):
+        if self.new:
+            return max(self.flagged, self.beyond)
+        if self.asked is not None or self.verdict not in ("flagged", "some_odd"):
             return self.flagged
         return min(self.count, max(self.flagged, self._images(self.share), 1))
 
@@ -180,6 +184,12 @@ class Finding:
         if self.asked is not None:
             return (f"{self.flagged:,} of {_counted(self.count, 'new image')} {_are(self.flagged)} flagged: as strange "
                     f"as the strangest {self.asked:.3g} of the fitted ones.")
+        if self.beyond and not self.flagged:
+            if self.count == 1:
+                return "The new image is not flagged, but it is stranger than every fitted one: look at it."
+            those = "1 is" if self.beyond == 1 else f"{self.beyond:,} are"
+            return (f"None of {self.count:,} new images is flagged, but {those} stranger than every fitted one: look "
+                    "there.")
         if not self.flagged:
             none = "The new image does not look" if self.count == 1 else f"None of {self.count:,} new images looks"
             return f"{none} odd beside the fitted ones."

@@ -20,7 +20,9 @@ from oddlens.statement import Finding
 def finding(model: AnomalyModel, ranking: Ranking, new: bool = False) -> Finding:
     """What a fitted model found among its own images, or among new ones."""
     flagged = 0 if ranking.flagged is None else int(ranking.flagged.sum())
-    return replace(model.decision_.finding, count=len(ranking), flagged=flagged, asked=model.contamination, new=new)
+    beyond = int((ranking.scores > model.lesson_.scores.max()).sum()) if new else 0
+    return replace(model.decision_.finding, count=len(ranking), flagged=flagged, asked=model.contamination, new=new,
+                   beyond=beyond)
 
 
 def summary(
