@@ -28,12 +28,12 @@ class OptionError(OddlensError, ValueError):
     """An option has a value that cannot work."""
 
     @classmethod
-    def unknown(cls, kind: str, name: object, known: Iterable[str]) -> OptionError:
-        """An error for a name that is not in a list, with the list and the nearest entry."""
+    def unknown(cls, kind: str, name: object, known: Iterable[str], listed: Iterable[str] = ()) -> OptionError:
+        """An error for a name that is not in a list, with the list, or what is worth listing of it, and the nearest."""
         known = sorted(known)
         near = get_close_matches(str(name), known, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        return cls(f"There is no {kind} named {name!r}.{hint} Known: {', '.join(known) or 'none'}.")
+        return cls(f"There is no {kind} named {name!r}.{hint} Known: {', '.join(sorted(listed) or known) or 'none'}.")
 
 
 class SourceError(OddlensError):

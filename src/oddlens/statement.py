@@ -103,10 +103,10 @@ class Finding:
     @property
     def worth_looking(self) -> int:
         """How many of the strangest are worth a look: as many as are flagged, or as seem odd where that is more."""
-        if self.reviewed is not None and not self.new:
-            return self.reviewed.worth
         if self.new:
             return max(self.flagged, self.beyond)
+        if self.reviewed is not None:
+            return self.reviewed.worth
         if self.asked is not None or self.verdict not in ("flagged", "some_odd"):
             return self.flagged
         return min(self.count, max(self.flagged, self._images(self.share), 1))

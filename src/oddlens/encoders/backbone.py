@@ -17,7 +17,6 @@ layers of a pretrained network, place by place).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Self
 
 import numpy as np
@@ -199,8 +198,7 @@ class Backbone(BaseEstimator):
         for name in names:
             if name not in known:
                 stages = [layer.name for layer in layers if layer.grid and "." not in layer.name]  # not all in them
-                near = get_close_matches(name, known, n=1)
-                raise OptionError.unknown("layer of the network", name, {*stages, *near} if stages else known)
+                raise OptionError.unknown("layer of the network", name, known, stages)
         self.pooled_ = network.pooled(layers)
         self.layers_ = names or (self.pooled_,)  # of a network without places the whole picture is one
         self._grids = {name: known[name] for name in dict.fromkeys((*self.layers_, self.pooled_))}
